@@ -1,0 +1,1 @@
+"""Headwater: custom app events in, SQL tables out."""

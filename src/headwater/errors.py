@@ -1,0 +1,106 @@
+"""The errors Headwater raises, in one tree; `edge/protocol.py` alone turns them into wire answers.
+
+    HeadwaterError
+    ├── SettingsError           headwater.toml, a variable or an option is wrong
+    ├── ProjectError            no project here, a format this code cannot read
+    │   └── ProjectLocked       another process holds the lock that was asked for
+    ├── ModelError              an event class that cannot become a table
+    ├── BadRequest              the caller's input is wrong
+    │   └── PayloadTooLarge
+    ├── AccessDenied            who asks is known, and may not
+    ├── Unauthenticated         who asks is not known
+    ├── NotFound
+    ├── Conflict
+    ├── Unavailable             try again: nothing was accepted
+    │   └── StreamFull          the stream's size limit is reached
+    ├── LedgerError             a ledger that refuses a batch
+    └── QueryError              SQL that cannot be answered
+"""
+
+from __future__ import annotations
+
+
+class HeadwaterError(Exception):
+    """Every error of ours; `code` is the name AWS callers know it by."""
+
+    code = "InternalServerErrorException"
+
+
+class SettingsError(HeadwaterError):
+    """A setting is wrong; the message names it, what was given and what would have worked."""
+
+
+class ProjectError(HeadwaterError):
+    """There is no usable project in the folder that was named."""
+
+
+class ProjectLocked(ProjectError):
+    """Another process holds the lock; `holder` says which, where that is known."""
+
+    def __init__(self, message: str, holder: str | None = None) -> None:
+        super().__init__(message)
+        self.holder = holder
+
+
+class ModelError(HeadwaterError):
+    """An event class cannot become a table; the message says which field and what to write instead."""
+
+
+class BadRequest(HeadwaterError):
+    """The request is wrong in itself; sending it again unchanged cannot help."""
+
+    code = "BadRequestException"
+
+
+class PayloadTooLarge(BadRequest):
+    """The body is over the limit of its route."""
+
+    code = "PayloadTooLargeException"
+
+
+class AccessDenied(HeadwaterError):
+    """The caller is known and may not do this; the message names principal, action and resource."""
+
+    code = "ForbiddenException"
+
+
+class Unauthenticated(HeadwaterError):
+    """The request does not prove who sent it; `code` is the exact AWS type."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NotFound(HeadwaterError):
+    """There is no *kind* named *name*."""
+
+    code = "NotFoundException"
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"no {kind} named {name!r}")
+        self.kind, self.name = kind, name
+
+
+class Conflict(HeadwaterError):
+    """The thing exists already, or is declared where this call may not change it."""
+
+    code = "ConflictException"
+
+
+class Unavailable(HeadwaterError):
+    """Nothing was accepted; the same request may succeed later. Answered with HTTP 500, which clients retry."""
+
+
+class StreamFull(Unavailable):
+    """The stream's size limit is reached and nothing may be dropped yet."""
+
+
+class LedgerError(HeadwaterError):
+    """The ledger refused a batch, because it does not continue where the ledger stands."""
+
+
+class QueryError(HeadwaterError):
+    """The SQL cannot be answered; the message says why, and what would work."""
+
+    code = "InvalidRequestException"
