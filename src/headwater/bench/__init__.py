@@ -1,1 +1,79 @@
-"""(room)"""
+"""The measurements: this machine's limits and Headwater beside them, both sides in turns, as ratios."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import NamedTuple
+
+from rich.console import Console
+
+from headwater.bench import accept, ask, commits, live, transform
+from headwater.bench.measure import Scale, stolen_share
+from headwater.bench.report import Report, Row, failed, machine_facts, misses, print_report
+from headwater.errors import BadRequest
+
+__all__ = ["PARTS", "Part", "measure", "run_bench"]
+
+
+class Part(NamedTuple):
+    """One part of the measurements: what it does, in a sentence, and the function that gives its rows."""
+
+    summary: str
+    rows: Callable[[Scale], list[Row]]
+
+
+PARTS = {
+    "decode": Part("records -> Arrow, beside bare msgspec", transform.decode_rows),
+    "parquet": Part("stream -> Parquet, beside the article's path and DuckDB's COPY", transform.parquet_rows),
+    "append": Part("durable appends, beside write + fdatasync", accept.append_rows),
+    "http": Part("signed PutEvents -> durable answer, beside bare uvicorn", accept.http_rows),
+    "steady": Part("all roles at 10,000 events/s: how soon SQL sees an event, and their memory", live.steady_rows),
+    "flow": Part("HTTP -> committed Parquet at full speed: CPU of all roles, and their memory", live.flow_rows),
+    "question": Part("small questions, beside bare DuckDB on compacted files", ask.question_rows),
+    "commit": Part("Iceberg commits as they pile up", commits.commit_rows),
+    "plan": Part("one day among 10,000 files, beside PyIceberg's planning", commits.plan_rows),
+}
+
+
+def run_bench(quick: bool, only: tuple[str, ...], as_json: bool) -> None:
+    """Measure and print. *only*: these parts, all if empty; `("list",)` prints their names instead.
+
+    Raises `BadRequest` for a part that there is none of. Exits with 1 if a part could not be measured.
+    """
+    if "list" in only:
+        for name, part in PARTS.items():
+            Console().print(f"{name:10} {part.summary}", highlight=False)
+        return
+    if unknown := [name for name in only if name not in PARTS]:
+        raise BadRequest(f"no part {', '.join(map(repr, unknown))}; there are: {', '.join(PARTS)}")
+    report = measure(quick, only or tuple(PARTS))
+    print_report(report, as_json)
+    if any(row.verdict == "failed" for row in report.rows):
+        sys.exit(1)
+
+
+def measure(quick: bool, parts: tuple[str, ...]) -> Report:
+    """Run *parts* in the order of `PARTS` and return their rows; a part that breaks is a row that says so. Progress goes to stderr."""
+    progress = Console(stderr=True)
+    began = time.monotonic()
+    _, counters = stolen_share()
+    rows: list[Row] = []
+    for name, part in PARTS.items():
+        if name not in parts:
+            continue
+        started = time.monotonic()
+        progress.print(f"{name}: {part.summary} …", highlight=False)
+        try:
+            found = part.rows(Scale(quick))
+        except Exception as error:  # noqa: BLE001  (told in full; the other parts have their turn)
+            progress.print(traceback.format_exc(), markup=False, highlight=False)
+            found = [failed(name, error)]
+        rows += found
+        missed = f", {len(misses(found))} missed" if misses(found) else ""
+        progress.print(f"{name}: {time.monotonic() - started:.1f} s{missed}", highlight=False)
+    stolen, _ = stolen_share(counters)
+    facts = machine_facts() | {"run": "quick" if quick else "full", "seconds": round(time.monotonic() - began), "stolen": f"{stolen:.0%}"}
+    return Report(rows, facts)

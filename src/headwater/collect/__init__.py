@@ -1,1 +1,17 @@
-"""(room)"""
+"""Events in, records out: each event is accepted or refused by itself, and all that is accepted is appended at once."""
+
+from headwater.collect.collector import Collector
+from headwater.collect.decode import decode_endpoint_update, decode_put_events
+from headwater.collect.shapes import BatchVerdict, Caller, Event, EventsBatch, PutEvents, Refusal
+
+__all__ = [
+    "BatchVerdict",
+    "Caller",
+    "Collector",
+    "Event",
+    "EventsBatch",
+    "PutEvents",
+    "Refusal",
+    "decode_endpoint_update",
+    "decode_put_events",
+]

@@ -1,1 +1,5 @@
-"""(room)"""
+"""Tables at rest: tail rows become Parquet files and one Iceberg commit; `open_index` plans what a query must read."""
+
+from headwater.lake.index import DataFile, Field, LakeIndex, TablePlan, open_index
+
+__all__ = ["DataFile", "Field", "LakeIndex", "TablePlan", "open_index"]

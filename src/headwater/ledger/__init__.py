@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal, NamedTuple, Protocol, cast
 
@@ -13,7 +14,8 @@ BACKENDS = {"sqlite": "headwater.ledger.sqlite:SqliteLedger"}
 FateName = Literal["delivered", "filtered", "duplicate", "dead-lettered", "expired", "damaged"]
 
 
-class Rows(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rows:
     """Rows of one table as one Arrow IPC stream (schema included); `last_ms` is the newest `datetime` in it, epoch ms."""
 
     count: int
@@ -21,7 +23,8 @@ class Rows(NamedTuple):
     last_ms: int
 
 
-class FateCount(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FateCount:
     """How many records of a batch met a fate at a target; *rule* names the filter or rule that decided, else ''."""
 
     target: str
@@ -97,6 +100,13 @@ class KeyLog(Protocol):
 
     def forget_keys(self, before_ms: int) -> int:
         """Drop keys that last arrived before *before_ms*; return how many."""
+
+
+class FateLog(Protocol):
+    """The counts of fates; kept by the same database as the ledger, in the same transactions."""
+
+    def forget(self, before_ms: int) -> int:
+        """Sum up what is known of single batches committed before *before_ms*; totals stay exact. Return how many batches that were."""
 
 
 def open_ledger(url: str, **options: Any) -> Ledger:

@@ -1,1 +1,105 @@
-"""(room)"""
+"""From the stream into the lake's ledger: read a batch, judge each record, drop what was seen before, write all of it down at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import structlog
+
+from headwater.clock import Clock
+from headwater.ledger import Ledger, LedgerBatch, Rows
+from headwater.model import Decoded, Models, Window
+from headwater.pipe.duplicates import SeenKeys
+from headwater.pipe.outcome import FATES, LETTERS, count_fates, fate_rows, letter_rows, stored_of, without_stored
+from headwater.stream import Batch, Stream
+
+__all__ = ["Pipe", "SeenKeys"]
+
+TARGET = "lake"
+
+
+class Pipe:
+    """Moves one stream into the lake. It keeps nothing that the ledger does not: killed anywhere, it goes on where the ledger stands.
+
+    stored: after a lost ledger, table -> "pipe/shard" -> number up to which its rows are in the lake; those are counted, not written.
+    between: called with a name between any two steps, so that a test may stop it there.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        stream: Stream,
+        into: Ledger,
+        models: Models,
+        seen: SeenKeys,
+        window: Window,
+        clock: Clock,
+        batch_size: int = 10_000,
+        stored: Mapping[str, Mapping[str, int]] | None = None,
+        between: Callable[[str], None] = lambda step: None,
+    ) -> None:
+        self.name = name
+        self._stream, self._ledger, self._models, self._seen = stream, into, models, seen
+        self._window, self._clock, self._batch_size = window, clock, batch_size
+        self._stored = stored or {}
+        self._between = between
+        self._positions = {shard_id: upto for (pipe, shard_id), upto in into.positions().items() if pipe == name}
+        self._log = structlog.get_logger("pipe")
+
+    async def step(self, wait_s: float) -> int:
+        """Take one batch of each shard to the ledger; return how many records that was (0: none came in *wait_s* seconds)."""
+        moved = 0
+        for shard_id in await self._stream.shards():
+            after = self._positions.get(shard_id, 0)
+            batch = await self._stream.read(shard_id, after, self._batch_size, wait_s)
+            if batch.upto > after:
+                await asyncio.to_thread(self._store, batch, after)
+                moved += batch.upto - after
+        return moved
+
+    def _store(self, batch: Batch, after: int) -> None:
+        self._between("read")
+        decoded = self._models.decode(batch.records, batch.shard_id, batch.sequence_numbers, self._window)
+        self._between("decoded")
+        seen = self._seen.check(decoded.keys, decoded.minutes)
+        # A letter that is driven again carries its own key, which was seen when it became a letter.
+        duplicates = seen.duplicates - decoded.letter_ids.keys() if seen.duplicates else seen.duplicates
+        rejected = [i for i in decoded.letters if i not in duplicates]
+        now_ms = self._clock.now_ms()
+        rows = self._rows(batch, decoded, duplicates, rejected, now_ms)
+        fates = count_fates(TARGET, batch, decoded, duplicates, rejected)
+        self._between("built")
+        self._ledger.commit(LedgerBatch(self.name, batch.shard_id, after, batch.upto, rows, fates, seen.keys, now_ms))
+        self._between("committed")
+        self._positions[batch.shard_id] = batch.upto
+        self._seen.remember(seen.keys)
+        for damage in batch.damaged:
+            self._log.error("acknowledged events cannot be read any more", shard=batch.shard_id, **damage._asdict())
+
+    def _rows(self, batch: Batch, decoded: Decoded, duplicates: set[int], rejected: Sequence[int], now_ms: int) -> dict[str, Rows]:
+        tables = decoded.tables(drop=duplicates)
+        # numbers[table][i] is where the record of row i lies; only asked for after a lost ledger
+        numbers = {name: [i for i in decoded.places(name) if i not in duplicates] for name in tables} if self._stored else {}
+        if rejected:
+            tables[LETTERS] = letter_rows(self.name, batch, decoded, rejected, now_ms)
+            numbers[LETTERS] = list(rejected)
+        if duplicates or batch.damaged:
+            tables[FATES] = fate_rows(self.name, TARGET, batch, decoded, duplicates, now_ms)
+            numbers[FATES] = sorted(duplicates)
+        if self._stored:
+            for name, places in numbers.items():
+                stored_upto = stored_of(self._stored, name, self.name, batch.shard_id)
+                if not (name == FATES and batch.damaged):
+                    tables[name] = without_stored(tables[name], [batch.sequence_numbers[i] for i in places], stored_upto)
+        return {name: _packed(table) for name, table in tables.items() if table.num_rows}
+
+
+def _packed(table: pa.Table) -> Rows:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    newest_us: int = pc.max(table.column("datetime")).value
+    return Rows(table.num_rows, sink.getvalue().to_pybytes(), newest_us // 1000)

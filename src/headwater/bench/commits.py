@@ -1,0 +1,141 @@
+"""Iceberg: what a commit costs as commits pile up, and finding one day's files among ten thousand."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+from pyiceberg.conversions import to_bytes
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.table import Table
+from pyiceberg.typedef import Record
+from pyiceberg.types import TimestamptzType
+
+from headwater.bench.events import Source, now_ms
+from headwater.bench.local import DATABASE, LocalLake
+from headwater.bench.measure import Scale, cpu_s, in_turns
+from headwater.bench.processes import BenchError
+from headwater.bench.report import Row, at_most, shown
+from headwater.lake.iceberg import describe, live_files
+from headwater.ledger import LedgerBatch, Rows
+from headwater.stream import FIRST_SHARD
+
+TABLE = "practice_events"
+AROUND = 10  # a commit's cost is the mean of these and as many more around it: some of them expire snapshots or merge manifests
+DAY_US = 86_400_000_000
+FILES, DAYS, FILES_A_COMMIT = 10_000, 100, 500
+
+
+def commit_rows(scale: Scale) -> list[Row]:
+    """Measure small folds, with the upkeep that the worker does between them."""
+    last = scale.of(1_000, 200)
+    with tempfile.TemporaryDirectory(prefix="headwater-bench-") as name, LocalLake(Path(name)) as local:
+        decoded = local.models.decode(Source(31).records(100), FIRST_SHARD, range(1, 101))
+        table = decoded.tables()[TABLE]
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        rows = Rows(len(table), sink.getvalue().to_pybytes(), now_ms())
+        costs: list[float] = []
+        for number in range(last + 1):
+            batch = LedgerBatch("bench", FIRST_SHARD, number, number + 1, {TABLE: rows}, [], {}, now_ms())
+            local.ledger.commit(batch)
+            costs.append(cpu_s(lambda: (local.lake.fold(TABLE), local.lake.maintain()), collect=False))
+        plan = local.index.plan(TABLE)
+        if len(plan.files) != last + 1:
+            raise BenchError(f"{last + 1} folds left {len(plan.files)} files")
+
+    def around(number: int) -> float:
+        near = costs[number - AROUND + 1 : number + AROUND + 1]
+        return sum(near) / len(near)
+
+    at = {number: around(number) for number in (10, 100, last - AROUND)}
+    note = ", ".join(f"after {number + AROUND if number > 100 else number}: {cost * 1000:.1f} ms" for number, cost in at.items())
+    newest = at[last - AROUND]
+    return [
+        at_most(
+            f"a commit after {last:,} commits / after 10",
+            newest / at[10],
+            1.5,
+            1.1,
+            f"{newest * 1000:.1f} ms",
+            f"{at[10] * 1000:.1f} ms",
+            note=f"{note}; with 100 rows, one file each, expiry and manifest merges included",
+        )
+    ]
+
+
+def plan_rows(scale: Scale) -> list[Row]:
+    """Measure which files hold one day's rows: our index beside PyIceberg's `plan_files`, the same 100 of 10,000 files."""
+    with tempfile.TemporaryDirectory(prefix="headwater-bench-") as name, LocalLake(Path(name)) as local:
+        table_schema = local.models.tables[TABLE].schema
+        local.lake.ensure(TABLE, table_schema)
+        iceberg = local.catalog.load_table((DATABASE, TABLE))
+        day = _append_files(iceberg)
+        iceberg = local.catalog.load_table((DATABASE, TABLE))
+        local.index.replace(TABLE, describe(iceberg), live_files(iceberg))
+        start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
+        condition = f"datetime >= '{start.isoformat()}' AND datetime < '{(start + timedelta(days=1)).isoformat()}'"
+        scan = iceberg.scan(row_filter=condition)
+        ours = {file.path for file in local.index.plan(TABLE, day, day).files}
+        theirs = {task.file.file_path for task in scan.plan_files()}
+        if ours != theirs or len(ours) != FILES // DAYS:
+            raise BenchError(f"our plan has {len(ours)} files and PyIceberg's {len(theirs)}")
+        repeats = scale.of(200, 100)
+
+        def plan_ours() -> float:
+            return cpu_s(lambda: [local.index.plan(TABLE, day, day) for _ in range(repeats)]) / repeats
+
+        paired = in_turns(scale.of(7, 3), plan_ours, lambda: cpu_s(lambda: list(scan.plan_files())))
+        everything = cpu_s(lambda: local.index.plan(TABLE))
+    return [
+        at_most(
+            "plan of one day among 10,000 files / PyIceberg's",
+            paired.ratio,
+            0.1,
+            0.01,
+            f"{paired.ours * 1000:.2f} ms",
+            f"{paired.limit * 1000:,.0f} ms",
+            note=f"{FILES // DAYS} files planned; PyIceberg's table was loaded before, our plan looks for a newer one each time",
+        ),
+        shown("plan of all 10,000 files", f"{everything * 1000:.1f} ms"),
+    ]
+
+
+def _append_files(table: Table) -> int:
+    """Commit 10,000 files of 100 days, many a commit as if compacted or adopted; planning never opens them. Return a day in the middle."""
+    last_day = now_ms() // 86_400_000
+    field = table.schema().find_field("datetime").field_id
+    folder = table.properties["write.data.path"]
+    files = []
+    for number in range(FILES):
+        day = last_day - number % DAYS
+        lower, upper = (to_bytes(TimestamptzType(), day * DAY_US + number * 1_000 + add) for add in (0, 900_000_000))
+        files.append(
+            DataFile.from_args(
+                content=DataFileContent.DATA,
+                file_path=f"{folder}/day={day}/{number}.parquet",
+                file_format=FileFormat.PARQUET,
+                partition=Record(day),
+                record_count=1_000,
+                file_size_in_bytes=20_000,
+                column_sizes={},
+                value_counts={field: 1_000},
+                null_value_counts={field: 0},
+                nan_value_counts={},
+                lower_bounds={field: lower},
+                upper_bounds={field: upper},
+                sort_order_id=None,
+                spec_id=table.metadata.default_spec_id,
+                equality_ids=None,
+                key_metadata=None,
+                split_offsets=[4],
+            )
+        )
+    for start in range(0, FILES, FILES_A_COMMIT):
+        with table.transaction() as transaction, transaction.update_snapshot().merge_append() as append:
+            for file in files[start : start + FILES_A_COMMIT]:
+                append.append_data_file(file)
+    return int(last_day - DAYS // 2)

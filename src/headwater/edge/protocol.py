@@ -1,0 +1,300 @@
+"""The one place that knows HTTP, JSON and error envelopes: raw ASGI in, verified requests to operations, answers out.
+
+Order of answers: size, signature, authorization, body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import os
+import traceback
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from email.utils import formatdate
+from typing import Any
+
+import msgspec
+
+from headwater.clock import Clock
+from headwater.edge.request import Answer, Header, Request, joined_headers
+from headwater.edge.routing import Route, Router
+from headwater.edge.sigv4 import Verifier
+from headwater.errors import (
+    AccessDenied,
+    BadRequest,
+    Conflict,
+    HeadwaterError,
+    NotFound,
+    PayloadTooLarge,
+    StreamFull,
+    Unauthenticated,
+    Unavailable,
+)
+
+_log = logging.getLogger(__name__)
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+Health = Callable[[], tuple[bool, dict[str, Any]]]
+
+LOGGED_TEXT_LIMIT = 256
+_SLOW_AFTER_S = 10.0
+_SLOWEST_BYTES_PER_S = 1024
+_PREFLIGHT_MAX_AGE = b"172800"
+_EXPOSED = (b"access-control-expose-headers", b"x-amzn-RequestId,x-amzn-ErrorType,Date")
+_METHODS = b"GET, POST, PUT, DELETE"
+_encode = msgspec.json.encode
+
+
+class MethodNotAllowed(BadRequest):
+    """The path exists, with other methods."""
+
+    code = "MethodNotAllowedException"
+
+
+class UnsupportedMedia(BadRequest):
+    """The body comes in an encoding that is not taken."""
+
+    code = "UnsupportedMediaTypeException"
+
+
+# The first class in an error's own order of resolution decides.
+_STATUS: dict[type, int] = {
+    PayloadTooLarge: 413,
+    MethodNotAllowed: 405,
+    UnsupportedMedia: 415,
+    BadRequest: 400,
+    AccessDenied: 403,
+    Unauthenticated: 403,
+    NotFound: 404,
+    Conflict: 409,
+    Unavailable: 500,
+    HeadwaterError: 500,
+}
+
+
+class Listener:
+    """An ASGI application: routes, checks and answers. It holds at most *in_flight_limit* bytes of bodies at a time."""
+
+    def __init__(
+        self,
+        routes: Iterable[Route],
+        *,
+        verifier: Verifier | None,
+        clock: Clock,
+        allowed_origins: Sequence[str] | None,
+        trusted_proxies: Sequence[str] = (),
+        in_flight_limit: int = 64 * 1024 * 1024,
+    ) -> None:
+        """*allowed_origins*: None = no CORS, `["*"]` = any. *trusted_proxies*: addresses or networks whose X-Forwarded-Host we believe."""
+        self._router = Router(routes)
+        if verifier is None and any(route.action for route in self._router.routes):
+            raise ValueError("a route asks for an action and there is no verifier to find out who asks")
+        self._verifier, self._clock = verifier, clock
+        self._origins = None if allowed_origins is None else frozenset(origin.encode("latin-1") for origin in allowed_origins)
+        self._any_origin = self._origins is not None and b"*" in self._origins
+        self._proxies = [ipaddress.ip_network(proxy) for proxy in trusted_proxies]
+        self._in_flight, self._in_flight_limit = 0, in_flight_limit
+        self._date: tuple[int, bytes] = (-1, b"")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; nothing is raised for whatever it contains."""
+        if scope["type"] != "http":
+            await _refuse_scope(scope, receive, send)
+            return
+        request_id = _request_id()
+        if scope["method"] == "OPTIONS":
+            answer = Answer(204, b"")
+        else:
+            try:
+                answer = await self._answer(scope, receive, request_id)
+            except HeadwaterError as error:
+                answer = _error(error, request_id)
+            except ConnectionResetError:
+                return  # nobody is left to answer
+            except Exception as error:  # noqa: BLE001  (the last line of defence: logged, answered, never a stack trace on the wire)
+                _log.error("request %s failed: %s", request_id, _trace(error))
+                answer = _error(HeadwaterError("an error of ours; it is in the log"), request_id)
+        headers = self._headers(scope, answer, request_id)
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> Answer:
+        headers, repeated = joined_headers(scope["headers"])
+        raw_path, method = scope["raw_path"], scope["method"]
+        match = self._router.find(method, raw_path)
+        if isinstance(match, list):
+            if match:
+                raise MethodNotAllowed(f"{method} is not allowed here; allowed: {', '.join(match)}")
+            raise NotFound("operation", f"{method} {printable(raw_path.decode('latin-1'))}")
+        route, segments = match
+        reserved = 0
+        try:
+            declared = _declared_length(headers, route.body_limit)
+            if self._in_flight + declared > self._in_flight_limit:
+                raise Unavailable("too many requests are being worked on; try again in a moment")
+            reserved = declared
+            self._in_flight += reserved
+            body = await _read_body(receive, route.body_limit)
+            self._in_flight += len(body) - reserved
+            reserved = len(body)
+            request = Request(method, raw_path, scope["query_string"], headers, body, request_id, segments, repeated)
+            if route.action is not None:
+                self._authorize(request, route, scope)
+            return await route.operation(request)
+        finally:
+            self._in_flight -= reserved
+
+    def _authorize(self, request: Request, route: Route, scope: Scope) -> None:
+        assert self._verifier is not None and route.action is not None
+        forwarded = None
+        if self._proxies and (client := scope.get("client")) and _within(client[0], self._proxies):
+            forwarded = request.headers.get(b"x-forwarded-host")
+        principal = self._verifier.verify(request, route.service, forwarded)
+        app_id = request.segment(0) if request.segments else None
+        if not principal.may(route.action, app_id):
+            resource = printable(route.resource.replace("{app}", app_id or "*"))
+            raise AccessDenied(f"User: {principal.name} is not authorized to perform: {route.action} on resource: {resource}")
+        request.principal = principal
+
+    def _headers(self, scope: Scope, answer: Answer, request_id: str) -> list[Header]:
+        headers = [
+            (b"content-type", answer.content_type),
+            (b"content-length", b"%d" % len(answer.body)),
+            (b"x-amzn-requestid", request_id.encode()),
+            (b"date", self._date_now()),
+            *answer.headers,
+        ]
+        if scope["method"] == "OPTIONS":
+            headers = headers[2:]  # a 204 has no body to describe
+        if self._any_origin:
+            headers += ((b"access-control-allow-origin", b"*"), _EXPOSED)
+        elif self._origins is not None:
+            headers.append((b"vary", b"origin"))
+            origin = next((value for name, value in scope["headers"] if name == b"origin"), None)
+            if origin in self._origins:
+                headers += ((b"access-control-allow-origin", origin), _EXPOSED)
+        if self._origins is not None and scope["method"] == "OPTIONS":
+            headers += ((b"access-control-allow-methods", _METHODS), (b"access-control-max-age", _PREFLIGHT_MAX_AGE))
+            asked = next((value for name, value in scope["headers"] if name == b"access-control-request-headers"), None)
+            if asked is not None and len(asked) <= 4_096:
+                headers.append((b"access-control-allow-headers", asked))
+        return headers
+
+    def _date_now(self) -> bytes:
+        now_s = self._clock.now_ms() // 1000
+        if now_s != self._date[0]:
+            self._date = (now_s, _http_date(now_s))
+        return self._date[1]
+
+
+def health_route(health: Health) -> Route:
+    """Return `GET /healthz`: 200 and the state when ready, else 503; nobody needs to sign it."""
+
+    async def healthz(request: Request) -> Answer:
+        ready, state = health()
+        return Answer(200 if ready else 503, _encode(state))
+
+    return Route("GET", "/healthz", healthz)
+
+
+def printable(text: str) -> str:
+    """Return client text as a message or a log line may hold it: capped, control characters escaped."""
+    cut = text[:LOGGED_TEXT_LIMIT]
+    return cut if cut.isprintable() else cut.encode("unicode_escape").decode()[:LOGGED_TEXT_LIMIT]
+
+
+def error_body(message: str, request_id: str) -> bytes:
+    """Return the body of a rest-json error."""
+    return _encode({"Message": message, "RequestID": request_id})
+
+
+def _error(error: HeadwaterError, request_id: str) -> Answer:
+    status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+    headers: tuple[Header, ...] = ((b"x-amzn-errortype", error.code.encode()),)
+    if isinstance(error, Unavailable):
+        headers += ((b"retry-after", b"60" if isinstance(error, StreamFull) else b"1"),)
+    if status == 500:
+        _log.warning("request %s answered 500: %s", request_id, printable(str(error)))
+    if isinstance(error, PayloadTooLarge):
+        headers += ((b"connection", b"close"),)  # the rest of the body is not read
+    return Answer(status, error_body(str(error), request_id), headers)
+
+
+def _declared_length(headers: dict[bytes, bytes], limit: int) -> int:
+    encoding = headers.get(b"content-encoding")
+    if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
+        raise UnsupportedMedia(f"Content-Encoding {printable(encoding.decode('latin-1'))!r} is not accepted; send the body as it is")
+    value = headers.get(b"content-length")
+    if value is None:
+        return limit if b"transfer-encoding" in headers else 0  # nobody knows how much will come
+    declared = int(value) if value.isdigit() and len(value) < 20 else limit + 1
+    if declared > limit:
+        raise PayloadTooLarge(f"the body may have {limit:,} bytes here, given {printable(value.decode('latin-1'))}")
+    return declared
+
+
+async def _read_body(receive: Receive, limit: int) -> bytes:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ConnectionResetError
+    body: bytes = message.get("body", b"")
+    if len(body) > limit:
+        raise PayloadTooLarge(f"the body may have {limit:,} bytes here")
+    return body if not message.get("more_body") else await _read_slow_body(receive, limit, body)
+
+
+async def _read_slow_body(receive: Receive, limit: int, first: bytes) -> bytes:
+    chunks, size = [first], len(first)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    while True:
+        try:
+            async with asyncio.timeout_at(started + _SLOW_AFTER_S + size / _SLOWEST_BYTES_PER_S):
+                message = await receive()
+        except TimeoutError:
+            raise BadRequest("the body comes too slowly") from None
+        if message["type"] == "http.disconnect":
+            raise ConnectionResetError
+        chunk = message.get("body", b"")
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > limit:
+            raise PayloadTooLarge(f"the body may have {limit:,} bytes here")
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+async def _refuse_scope(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":  # there is nothing to start or stop here: whoever made the rooms does
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+    else:
+        await send({"type": "websocket.close", "code": 1003})
+
+
+def _within(address: str, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:  # a Unix socket has no address
+        return False
+    return any(parsed in network for network in networks)
+
+
+def _request_id() -> str:
+    text = os.urandom(16).hex()
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
+
+
+def _http_date(epoch_s: int) -> bytes:
+    return formatdate(epoch_s, usegmt=True).encode()
+
+
+def _trace(error: BaseException) -> str:
+    """Return the error's type and where it came from, without its text: that may repeat what a client sent."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__} at " + " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames[-8:]))

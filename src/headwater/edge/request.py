@@ -1,0 +1,73 @@
+"""One HTTP request as it was received: raw target, raw header list, whole body."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from headwater.edge.credentials import Principal
+from headwater.errors import BadRequest, Unauthenticated
+
+Header = tuple[bytes, bytes]
+_NONE: frozenset[bytes] = frozenset()
+
+
+class Request(msgspec.Struct):
+    """A request whose signature may still be unchecked.
+
+    `headers`: lower-case name -> value as it came, repeats joined with commas and named in `repeated`.
+    `segments`: the parts of the raw path that the route names with braces.
+    """
+
+    method: str
+    raw_path: bytes
+    query: bytes
+    headers: dict[bytes, bytes]
+    body: bytes
+    request_id: str
+    segments: tuple[bytes, ...] = ()
+    repeated: frozenset[bytes] = frozenset()
+    principal: Principal | None = None
+
+    def text(self, name: bytes, limit: int = 256) -> str:
+        """Return the header as text of at most *limit* characters, empty if it is missing."""
+        return self.headers.get(name, b"").strip()[:limit].decode("latin-1")
+
+    def segment(self, index: int) -> str:
+        """Return a path segment, percent-decoded; `BadRequest` if that is not UTF-8."""
+        segment = self.segments[index]
+        try:
+            return (unquote_to_bytes(segment) if b"%" in segment else segment).decode()
+        except UnicodeDecodeError:
+            raise BadRequest("a path segment is not UTF-8 once it is percent-decoded") from None
+
+    def caller(self) -> Principal:
+        """Return who was verified; only routes without a signature have nobody."""
+        if self.principal is None:
+            raise Unauthenticated("MissingAuthenticationTokenException", "Missing Authentication Token")
+        return self.principal
+
+
+def joined_headers(headers: list[Header]) -> tuple[dict[bytes, bytes], frozenset[bytes]]:
+    """Return the headers by name, repeats joined with commas in the order they came, and the names that were repeated."""
+    values = dict(headers)
+    if len(values) == len(headers):
+        return values, _NONE
+    values, repeated = {}, set()
+    for name, value in headers:
+        if name in values:
+            repeated.add(name)
+            values[name] += b"," + value.strip()
+        else:
+            values[name] = value.strip()
+    return values, frozenset(repeated)
+
+
+class Answer(msgspec.Struct):
+    """Status and JSON body; `headers` come in addition to those every answer has."""
+
+    status: int
+    body: bytes
+    headers: tuple[Header, ...] = ()
+    content_type: bytes = b"application/json"

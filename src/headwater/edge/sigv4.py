@@ -1,0 +1,297 @@
+"""AWS Signature Version 4: does a request prove that its sender holds the secret?"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from calendar import timegm
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NoReturn, TypeVar
+from urllib.parse import quote, unquote_to_bytes
+
+from headwater.clock import Clock
+from headwater.edge.credentials import Credentials, Principal, invalid_token
+from headwater.edge.request import Request
+from headwater.errors import Unauthenticated
+
+_Name = TypeVar("_Name")
+_Known = TypeVar("_Known")
+
+ALGORITHM = b"AWS4-HMAC-SHA256"
+HOST_PREFIXES = {"mobiletargeting": "pinpoint"}
+_SINGLE = frozenset({b"host", b"date", b"x-amz-date", b"x-amz-security-token", b"x-amz-content-sha256"})
+_DUMMY_SECRET = "0" * 40  # for callers nobody knows: the same work, so that time tells nothing
+_REMEMBERED = 4_096
+
+_MISMATCH = (
+    "The request signature we calculated does not match the signature you provided."
+    " Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
+)
+_SPACES = re.compile(rb"  +")
+_SIGNATURE = re.compile(rb"[0-9a-f]{64}")
+_HEADER_NAME = re.compile(rb"[a-z0-9!#$&'*+.^_`|~-]+")
+_STAMP = re.compile(rb"\d{8}T\d{6}Z")
+_PLAIN_PATH = re.compile(rb"[A-Za-z0-9_.~/-]*")
+_AMPLIFY_SAFE = "-_.~!'()*"
+
+
+class Claim:
+    """What an Authorization header says but for the signature itself, and what of the string to sign follows from that alone."""
+
+    __slots__ = ("access_key_id", "complete", "date", "header_lines", "region", "scope", "service", "signed", "signed_headers")
+
+    def __init__(self, access_key_id: str, date: str, region: str, service: str, signed: tuple[bytes, ...]) -> None:
+        self.access_key_id, self.date, self.region, self.service, self.signed = access_key_id, date, region, service, signed
+        self.scope = f"{date}/{region}/{service}/aws4_request".encode()
+        self.signed_headers = b";".join(signed)
+        self.header_lines = b"".join(name + b":%s\n" for name in signed)
+        # sets of header names that were found to have all that is signed, and to leave no x-amz header unsigned
+        self.complete: set[tuple[bytes, ...]] = set()
+
+
+class Verifier:
+    """Checks requests against one region. Nothing here logs or raises anything that was signed, or any secret."""
+
+    def __init__(self, credentials: Credentials, *, region: str, clock: Clock, max_skew_s: int = 300) -> None:
+        self._credentials, self._region, self._clock = credentials, region, clock
+        self._max_skew_s = max_skew_s
+        self._claims: dict[bytes, Claim] = {}
+        self._signing_keys: dict[tuple[str, bytes], bytes] = {}
+        self._last_stamp: tuple[bytes, int] = (b"", 0)
+
+    def verify(self, request: Request, service: str, forwarded_host: bytes | None = None) -> Principal:
+        """Return who sent the request; `Unauthenticated` carries the AWS type and text otherwise.
+
+        *forwarded_host* is X-Forwarded-Host, given only when it comes from a trusted proxy.
+        """
+        headers = request.headers
+        claim, signature = self._claim(request)
+        if request.repeated and not request.repeated.isdisjoint(_SINGLE):
+            raise _invalid_signature("Each of the headers that make up a signature must be there once.")
+        token = headers.get(b"x-amz-security-token")
+        stamp = headers.get(b"x-amz-date") or _date_header(headers.get(b"date"))
+        stamp = stamp.strip() if stamp is not None else b""
+        principal = self._credentials.find(claim.access_key_id, token.strip().decode("latin-1") if token is not None else None)
+        try:
+            matches = self._matches(request, claim, stamp, signature, principal, forwarded_host)
+        except Unauthenticated:
+            if principal is None:
+                raise invalid_token() from None
+            raise
+        if principal is None:
+            raise invalid_token()
+        if claim.region != self._region or claim.service != service:
+            self._refuse_scope(claim, service)
+        self._check_stamp(claim, stamp)
+        if not matches:
+            raise _invalid_signature(_MISMATCH)
+        return principal
+
+    def _claim(self, request: Request) -> tuple[Claim, bytes]:
+        given = request.headers.get(b"authorization")
+        if given is None:
+            raise Unauthenticated("MissingAuthenticationTokenException", "Missing Authentication Token")
+        if b"X-Amz-Algorithm" in request.query:
+            raise _invalid_signature("Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.")
+        if b"authorization" in request.repeated:
+            raise Unauthenticated("IncompleteSignatureException", "There must be one Authorization header.")
+        given = given.strip()
+        # All requests of one client on one day differ in the signature only, which every SDK puts last.
+        front, mark, signature = given.rpartition(b"Signature=")
+        claim = self._claims.get(front)
+        if claim is None:
+            claim, signature = _parse_authorization(given)
+            if mark and given.endswith(signature) and len(front) < 2_048:
+                _remember(self._claims, front, claim)
+        return claim, signature
+
+    def _matches(
+        self, request: Request, claim: Claim, stamp: bytes, signature: bytes, principal: Principal | None, forwarded_host: bytes | None
+    ) -> bool:
+        headers = request.headers
+        names = tuple(headers)
+        if names not in claim.complete:
+            _check_names(headers, claim)
+            if len(claim.complete) < 64:
+                claim.complete.add(names)
+        # What counts is the body that came; a declared hash that differs (UNSIGNED-PAYLOAD is one) is refused.
+        payload_hash = hashlib.sha256(request.body).hexdigest().encode()
+        declared = headers.get(b"x-amz-content-sha256")
+        if declared is not None and declared.strip() != payload_hash:
+            return False
+        key = self._signing_key(claim, principal)
+        query = canonical_query(request.query) if request.query else b""
+        paths = canonical_paths(request.raw_path)
+        method = request.method.encode()
+        for host in (None, *_other_hosts(claim, forwarded_host)):
+            if host is None:
+                lines = claim.header_lines % tuple([headers[name].strip() for name in claim.signed])
+            else:
+                lines = claim.header_lines % tuple([host if name == b"host" else headers[name].strip() for name in claim.signed])
+            if b"  " in lines:
+                lines = _SPACES.sub(b" ", lines)
+            for path in paths:
+                canonical = b"%s\n%s\n%s\n%s\n%s\n%s" % (method, path, query, lines, claim.signed_headers, payload_hash)
+                digest = hashlib.sha256(canonical).hexdigest().encode()
+                to_sign = b"%s\n%s\n%s\n%s" % (ALGORITHM, stamp, claim.scope, digest)
+                if hmac.compare_digest(hmac.digest(key, to_sign, "sha256").hex().encode(), signature):
+                    return True
+        return False
+
+    def _signing_key(self, claim: Claim, principal: Principal | None) -> bytes:
+        secret = principal.secret_access_key if principal is not None else _DUMMY_SECRET
+        # The secret stands in the place of the key id: a key id whose secret changes must not find the old signing key.
+        name = (secret, claim.scope)
+        key = self._signing_keys.get(name)
+        if key is None:
+            key = f"AWS4{secret}".encode()
+            for part in (claim.date, claim.region, claim.service, "aws4_request"):
+                key = hmac.digest(key, part.encode(), "sha256")
+            if principal is not None:
+                _remember(self._signing_keys, name, key)
+        return key
+
+    def _refuse_scope(self, claim: Claim, service: str) -> NoReturn:
+        message = "Credential should be scoped to a valid region. " if claim.region != self._region else ""
+        if claim.service != service:
+            message += f"Credential should be scoped to correct service: '{service}'. "
+        raise _invalid_signature(message)
+
+    def _check_stamp(self, claim: Claim, stamp: bytes) -> None:
+        if self._last_stamp[0] != stamp:
+            if not _STAMP.fullmatch(stamp):
+                raise Unauthenticated(
+                    "IncompleteSignatureException",
+                    "Date must be in ISO-8601 'basic format', YYYYMMDDTHHMMSSZ, in header X-Amz-Date (or Date).",
+                )
+            self._last_stamp = (stamp, _epoch_s(stamp))
+        if stamp[:8] != claim.date.encode("latin-1"):
+            raise _invalid_signature("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP.")
+        now_s, limit = self._clock.now_ms() // 1000, self._max_skew_s
+        ahead_s = self._last_stamp[1] - now_s
+        if not -limit <= ahead_s <= limit:
+            text, now, minutes = stamp.decode(), _stamp(now_s), limit // 60
+            if ahead_s < 0:
+                raise _invalid_signature(f"Signature expired: {text} is now earlier than {_stamp(now_s - limit)} ({now} - {minutes} min.)")
+            raise _invalid_signature(
+                f"Signature not yet current: {text} is still later than {_stamp(now_s + limit)} ({now} + {minutes} min.)"
+            )
+
+
+def canonical_query(query: bytes) -> bytes:
+    """Return the canonical form of a raw query string."""
+    if not query:
+        return b""
+    pairs = []
+    for part in query.split(b"&"):
+        if part:
+            name, _, value = part.partition(b"=")
+            pairs.append((_encoded(name), _encoded(value)))
+    return "&".join(f"{name}={value}" for name, value in sorted(pairs)).encode()
+
+
+def canonical_paths(raw_path: bytes) -> Sequence[bytes]:
+    """Return the forms a client may have signed: `!'()*` escaped, as botocore does, and as they are, as Amplify does."""
+    if b"/." not in raw_path and b"//" not in raw_path:
+        if _PLAIN_PATH.fullmatch(raw_path):
+            return (raw_path,)
+        path = raw_path
+    else:
+        path = _without_dots(raw_path)
+    text = path.decode("latin-1")
+    strict = quote(text.encode("latin-1"), safe="/-_.~").encode()
+    loose = quote(text.encode("latin-1"), safe="/" + _AMPLIFY_SAFE).encode()
+    return (strict,) if strict == loose else (strict, loose)
+
+
+def _without_dots(path: bytes) -> bytes:
+    kept: list[bytes] = []
+    for segment in path.split(b"/"):
+        if segment == b"..":
+            if kept:
+                kept.pop()
+        elif segment not in (b"", b"."):
+            kept.append(segment)
+    tail = b"/" if kept and path.endswith((b"/", b"/.", b"/..")) else b""
+    return b"/" + b"/".join(kept) + tail
+
+
+def _encoded(part: bytes) -> str:
+    return quote(unquote_to_bytes(part), safe="-_.~")
+
+
+def _parse_authorization(value: bytes) -> tuple[Claim, bytes]:
+    algorithm, _, rest = value.partition(b" ")
+    if algorithm != ALGORITHM:
+        raise Unauthenticated("IncompleteSignatureException", "Unsupported AWS 'algorithm', expected 'AWS4-HMAC-SHA256'.")
+    parts: dict[bytes, bytes] = {}
+    for part in rest.split(b","):
+        name, equals, text = part.strip().partition(b"=")
+        if not equals or name in parts:
+            raise Unauthenticated("IncompleteSignatureException", "Authorization header parts are 'Name=value', each once.")
+        parts[name] = text
+    names = (b"Credential", b"Signature", b"SignedHeaders")
+    if missing := [name.decode() for name in names if name not in parts]:
+        sentences = " ".join(f"Authorization header requires '{name}' parameter." for name in missing)
+        raise Unauthenticated("IncompleteSignatureException", f"{sentences} Authorization={ALGORITHM.decode()}")
+    scope = parts[b"Credential"].decode("latin-1").split("/")
+    if len(scope) != 5 or scope[4] != "aws4_request" or not all(scope):
+        raise Unauthenticated(
+            "IncompleteSignatureException", "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term."
+        )
+    signed = tuple(parts[b"SignedHeaders"].split(b";"))
+    if not all(map(_HEADER_NAME.fullmatch, signed)) or list(signed) != sorted(set(signed)) or b"host" not in signed:
+        raise _invalid_signature("SignedHeaders must be sorted, lower-case, without repeats, and contain 'host'.")
+    if not _SIGNATURE.fullmatch(parts[b"Signature"]):
+        raise _invalid_signature(_MISMATCH)
+    return Claim(scope[0], scope[1], scope[2], scope[3], signed), parts[b"Signature"]
+
+
+def _check_names(headers: Mapping[bytes, bytes], claim: Claim) -> None:
+    for name in headers:
+        if name[:6] == b"x-amz-" and name not in claim.signed:
+            raise _invalid_signature(f"There were headers present in the request which were not signed: {name[:64].decode('latin-1')}")
+    if any(name not in headers for name in claim.signed):
+        raise _invalid_signature("SignedHeaders names a header that the request does not have.")
+
+
+def _other_hosts(claim: Claim, forwarded: bytes | None) -> Iterator[bytes]:
+    """Yield the hosts a client may have signed besides the one received: a redirected app signs the one it believes to call."""
+    if forwarded is not None:
+        yield forwarded.strip()
+    prefix = HOST_PREFIXES.get(claim.service, claim.service)
+    suffix = "amazonaws.com.cn" if claim.region.startswith("cn-") else "amazonaws.com"
+    yield f"{prefix}.{claim.region}.{suffix}".encode()
+
+
+def _date_header(value: bytes | None) -> bytes | None:
+    """Return a Date header, which may also be in HTTP's own form, as an x-amz-date."""
+    if value is None or _STAMP.fullmatch(value):
+        return value
+    try:
+        return datetime.strptime(value.decode("latin-1"), "%a, %d %b %Y %H:%M:%S GMT").strftime("%Y%m%dT%H%M%SZ").encode()  # noqa: DTZ007
+    except ValueError:
+        return None
+
+
+def _epoch_s(stamp: bytes) -> int:
+    try:
+        return timegm(datetime.strptime(stamp.decode(), "%Y%m%dT%H%M%SZ").timetuple())  # noqa: DTZ007
+    except ValueError:
+        raise Unauthenticated("IncompleteSignatureException", "The date of the request is not a date.") from None
+
+
+def _stamp(epoch_s: int) -> str:
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _invalid_signature(message: str) -> Unauthenticated:
+    return Unauthenticated("InvalidSignatureException", message)
+
+
+def _remember(known: dict[_Name, _Known], name: _Name, value: _Known) -> None:
+    if len(known) >= _REMEMBERED:
+        known.clear()
+    known[name] = value

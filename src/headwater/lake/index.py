@@ -1,0 +1,315 @@
+"""Our own list of live data files beside Iceberg's, in the catalog's database: a plan is one indexed SQLite read."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from headwater.catalog import CATALOG_NAME
+from headwater.errors import HeadwaterError, NotFound, ProjectError, Unavailable
+
+FORMAT = 1
+DAY_MS = 86_400_000
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS headwater_format (format INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS headwater_heads (
+  id INTEGER PRIMARY KEY, database TEXT NOT NULL, name TEXT NOT NULL, metadata_location TEXT NOT NULL, snapshot_id INTEGER,
+  sequence INTEGER NOT NULL, folded INTEGER NOT NULL, fields TEXT NOT NULL, UNIQUE (database, name)
+);
+CREATE TABLE IF NOT EXISTS headwater_files (
+  head INTEGER, path TEXT, day INTEGER, rows INTEGER NOT NULL, size INTEGER NOT NULL, lower_ms INTEGER, upper_ms INTEGER,
+  added INTEGER NOT NULL, PRIMARY KEY (head, path)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS headwater_files_by_day ON headwater_files (head, day);
+CREATE TABLE IF NOT EXISTS headwater_superseded (
+  head INTEGER, path TEXT, added INTEGER NOT NULL, removed INTEGER NOT NULL, PRIMARY KEY (head, path)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS headwater_garbage (path TEXT PRIMARY KEY, head INTEGER, since_ms INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+class Field(NamedTuple):
+    """A column: its Iceberg field id, name, Iceberg type (`long`, `list<string>`) and DuckDB type (`BIGINT`, `VARCHAR[]`)."""
+
+    id: int
+    name: str
+    type: str
+    duckdb: str
+
+
+class DataFile(NamedTuple):
+    """A live Parquet file: absolute path, day (days since 1970-01-01 UTC; None = rows without `datetime`), rows, bytes, bounds.
+
+    `lower_ms` and `upper_ms` are whole milliseconds that enclose every `datetime` in it, None where that is not known.
+    """
+
+    path: str
+    day: int | None
+    rows: int
+    size: int
+    lower_ms: int | None
+    upper_ms: int | None
+
+
+class TablePlan(NamedTuple):
+    """What to read of a table: every file by field id; then only the tail batches above `folded`."""
+
+    table: str
+    fields: tuple[Field, ...]
+    files: list[DataFile]
+    folded: int
+    snapshot_id: int | None
+    metadata_location: str
+
+
+class Head(NamedTuple):
+    """The table state an index reflects: *sequence* is Iceberg's sequence number of its last snapshot."""
+
+    metadata_location: str
+    snapshot_id: int | None
+    sequence: int
+    folded: int
+    fields: tuple[Field, ...]
+
+
+class Superseded(NamedTuple):
+    """A file no longer live: snapshots whose sequence number is in [added, removed) may still name it."""
+
+    path: str
+    added: int
+    removed: int
+
+
+class LakeIndex:
+    """The index in the file at *path*; the worker writes it, any process may read. Safe to share between threads.
+
+    Answers for the tables of one *database* of the catalog. Raises `Unavailable` when another process holds the file.
+    """
+
+    def __init__(self, path: Path, database: str, *, read_only: bool = False, busy_s: float = 10.0) -> None:
+        self._path, self._database = path.absolute(), database
+        self._lock = threading.Lock()
+        if read_only and not self._path.exists():
+            raise ProjectError(f"no catalog at {self._path}; it is written by the worker: start `headwater serve` first")
+        with self._failures():
+            self._sql = sqlite3.connect(
+                f"{self._path.as_uri()}?mode={'ro' if read_only else 'rwc'}",
+                uri=True,
+                timeout=busy_s,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            if not read_only:
+                self._sql.execute("PRAGMA journal_mode = WAL").fetchall()
+                self._sql.execute("PRAGMA synchronous = FULL")
+                for statement in SCHEMA.split(";\n"):
+                    self._sql.execute(statement)
+                self._sql.execute("INSERT INTO headwater_format SELECT ? WHERE NOT EXISTS (SELECT 1 FROM headwater_format)", (FORMAT,))
+            self._check_format()
+
+    def tables(self) -> list[str]:
+        """Return the names of the tables, sorted."""
+        with self._transaction("BEGIN") as sql:
+            query = "SELECT table_name FROM iceberg_tables WHERE catalog_name = ? AND table_namespace = ? ORDER BY 1"
+            return [name for (name,) in sql.execute(query, (CATALOG_NAME, self._database))]
+
+    def plan(self, table: str, first_day: int | None = None, last_day: int | None = None) -> TablePlan:
+        """Return the live files of *table* with rows of *first_day*..*last_day* (days since 1970-01-01 UTC, both included).
+
+        Files come in day order. With a bound, files of rows without `datetime` are left out. Raises `NotFound`.
+        Where the index lags behind the catalog, because the worker died in between or another engine committed, the
+        plan comes from Iceberg's own metadata: slower, never older.
+        """
+        with self._transaction("BEGIN") as sql:
+            location = self._location(sql, table)
+            head = self._head(sql, table)
+            if head is not None and head[1].metadata_location == location:
+                number, state = head
+                files = _files(sql, number, first_day, last_day)
+                return TablePlan(table, state.fields, files, state.folded, state.snapshot_id, location)
+        from headwater.lake.iceberg import read_state  # PyIceberg is slow to import and not needed otherwise
+
+        state, files = read_state(location)
+        wanted = [file for file in files if _within(file.day, first_day, last_day)]
+        return TablePlan(table, state.fields, wanted, state.folded, state.snapshot_id, location)
+
+    def location(self, table: str) -> str:
+        """Return where the catalog says the metadata of *table* lies. Raises `NotFound`."""
+        with self._transaction("BEGIN") as sql:
+            return self._location(sql, table)
+
+    def head(self, table: str) -> Head | None:
+        """Return the state the index reflects, None if it knows nothing of *table*."""
+        with self._transaction("BEGIN") as sql:
+            found = self._head(sql, table)
+            return found[1] if found else None
+
+    def apply(self, table: str, head: Head, added: Sequence[DataFile] = (), removed: Iterable[str] = ()) -> None:
+        """Follow one commit: *added* and *removed* are all that changed since the state the index reflected."""
+        with self._transaction("BEGIN IMMEDIATE") as sql:
+            number = self._set_head(sql, table, head)
+            _add(sql, number, added, head.sequence)
+            _remove(sql, number, removed, head.sequence)
+
+    def replace(self, table: str, head: Head, files: Mapping[DataFile, int]) -> None:
+        """Make the index reflect *head* whatever it said before; *files*: live file -> sequence number that added it."""
+        with self._transaction("BEGIN IMMEDIATE") as sql:
+            number = self._set_head(sql, table, head)
+            live = {file.path for file in files}
+            _remove(sql, number, [f.path for f in _files(sql, number) if f.path not in live], head.sequence)
+            for file, sequence in files.items():
+                _add(sql, number, [file], sequence)
+
+    def superseded(self, table: str) -> list[Superseded]:
+        """Return the files that were live once and are not any more, and are not deleted yet."""
+        with self._transaction("BEGIN") as sql:
+            found = self._head(sql, table)
+            query = "SELECT path, added, removed FROM headwater_superseded WHERE head = ?"
+            return [Superseded(*row) for row in sql.execute(query, (found[0],))] if found else []
+
+    def mark(self, table: str, paths: Iterable[str], now_ms: int) -> dict[str, int]:
+        """Remember that exactly *paths* are not needed any more; return since when (epoch ms) each has been marked without a break."""
+        with self._transaction("BEGIN IMMEDIATE") as sql:
+            found = self._head(sql, table)
+            number = found[0] if found else 0
+            wanted = set(paths)
+            marked = _marked(sql, number)
+            gone, new = marked.keys() - wanted, wanted - marked.keys()
+            if gone:
+                sql.executemany("DELETE FROM headwater_garbage WHERE path = ?", [(path,) for path in gone])
+            if new:
+                sql.executemany("REPLACE INTO headwater_garbage VALUES (?, ?, ?)", [(path, number, now_ms) for path in new])
+        return {path: marked.get(path, now_ms) for path in wanted}
+
+    def marked(self, table: str) -> dict[str, int]:
+        """Return path -> since when it is marked, as `mark` left it."""
+        with self._transaction("BEGIN") as sql:
+            found = self._head(sql, table)
+            return _marked(sql, found[0]) if found else {}
+
+    def garbage(self, until_ms: int) -> list[str]:
+        """Return the tables that have files marked at or before *until_ms*."""
+        with self._transaction("BEGIN") as sql:
+            query = (
+                "SELECT DISTINCT name FROM headwater_garbage g JOIN headwater_heads h ON h.id = g.head WHERE database = ? AND since_ms <= ?"
+            )
+            return [name for (name,) in sql.execute(query, (self._database, until_ms))]
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Drop every trace of files that have been deleted."""
+        gone = [(path,) for path in paths]
+        with self._transaction("BEGIN IMMEDIATE") as sql:
+            sql.executemany("DELETE FROM headwater_garbage WHERE path = ?", gone)
+            sql.executemany("DELETE FROM headwater_superseded WHERE path = ?", gone)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._sql.close()
+
+    def _check_format(self) -> None:
+        try:
+            found = self._sql.execute("SELECT MAX(format) FROM headwater_format").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):
+                raise
+            return  # a reader of a catalog no worker has opened yet: no tables, no plans
+        if found > FORMAT:
+            self._sql.close()
+            raise ProjectError(
+                f"{self._path} has lake index format {found} and this Headwater reads {FORMAT}; use the version that wrote it"
+            )
+
+    def _location(self, sql: sqlite3.Connection, table: str) -> str:
+        query = "SELECT metadata_location FROM iceberg_tables WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?"
+        if (found := sql.execute(query, (CATALOG_NAME, self._database, table)).fetchone()) is None:
+            raise NotFound("table", table)
+        return str(found[0])
+
+    def _head(self, sql: sqlite3.Connection, table: str) -> tuple[int, Head] | None:
+        query = "SELECT id, metadata_location, snapshot_id, sequence, folded, fields FROM headwater_heads WHERE database = ? AND name = ?"
+        if (found := sql.execute(query, (self._database, table)).fetchone()) is None:
+            return None
+        number, location, snapshot_id, sequence, folded, fields = found
+        return number, Head(location, snapshot_id, sequence, folded, tuple(Field(*field) for field in json.loads(fields)))
+
+    def _set_head(self, sql: sqlite3.Connection, table: str, head: Head) -> int:
+        number = sql.execute(
+            "INSERT INTO headwater_heads (database, name, metadata_location, snapshot_id, sequence, folded, fields)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (database, name) DO UPDATE SET metadata_location = excluded.metadata_location,"
+            " snapshot_id = excluded.snapshot_id, sequence = excluded.sequence, folded = excluded.folded, fields = excluded.fields"
+            " RETURNING id",
+            (self._database, table, *head[:4], json.dumps(head.fields)),
+        ).fetchone()[0]
+        return int(number)
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._failures():
+            self._sql.execute(begin)
+            try:
+                yield self._sql
+                self._sql.execute("COMMIT")
+            finally:
+                if self._sql.in_transaction:
+                    self._sql.execute("ROLLBACK")
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _refusal(self._path, error) from error
+
+
+def open_index(path: Path, database: str, *, read_only: bool = True) -> LakeIndex:
+    """Open the file index of *database* in the catalog file at *path*."""
+    return LakeIndex(path, database, read_only=read_only)
+
+
+def _files(sql: sqlite3.Connection, number: int, first_day: int | None = None, last_day: int | None = None) -> list[DataFile]:
+    where, values = "head = ?", [number]
+    for bound, comparison in ((first_day, ">="), (last_day, "<=")):
+        if bound is not None:
+            where += f" AND day {comparison} ?"
+            values.append(bound)
+    query = f"SELECT path, day, rows, size, lower_ms, upper_ms FROM headwater_files WHERE {where} ORDER BY day, lower_ms, path"
+    return [DataFile(*row) for row in sql.execute(query, values)]
+
+
+def _marked(sql: sqlite3.Connection, number: int) -> dict[str, int]:
+    return dict(sql.execute("SELECT path, since_ms FROM headwater_garbage WHERE head = ?", (number,)).fetchall())
+
+
+def _within(day: int | None, first_day: int | None, last_day: int | None) -> bool:
+    if day is None:
+        return first_day is None and last_day is None
+    return (first_day is None or day >= first_day) and (last_day is None or day <= last_day)
+
+
+def _add(sql: sqlite3.Connection, number: int, files: Sequence[DataFile], sequence: int) -> None:
+    sql.executemany(
+        "INSERT INTO headwater_files VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", [(number, *file, sequence) for file in files]
+    )
+    sql.executemany("DELETE FROM headwater_superseded WHERE head = ? AND path = ?", [(number, file.path) for file in files])
+
+
+def _remove(sql: sqlite3.Connection, number: int, paths: Iterable[str], sequence: int) -> None:
+    gone = [(number, path) for path in paths]
+    sql.executemany(
+        f"REPLACE INTO headwater_superseded SELECT head, path, added, {int(sequence)} FROM headwater_files WHERE head = ? AND path = ?",
+        gone,
+    )
+    sql.executemany("DELETE FROM headwater_files WHERE head = ? AND path = ?", gone)
+
+
+def _refusal(path: Path, error: sqlite3.Error) -> HeadwaterError:
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    if name in ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CANTOPEN", "SQLITE_ERROR"):
+        return ProjectError(f"the catalog at {path} cannot be read: {error} ({name})")
+    return Unavailable(f"the catalog at {path} cannot be used now: {error} ({name})")

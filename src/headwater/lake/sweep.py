@@ -1,0 +1,56 @@
+"""Deletes files that no kept snapshot names, some time after that became so."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pyiceberg.table import Table
+
+from headwater.lake.iceberg import metadata_files, named_files
+from headwater.lake.index import LakeIndex
+
+
+class Sweeper:
+    """Cleans the folders of one table: *data* holds its data files and *metadata* Iceberg's, and nothing else lies there.
+
+    Mark and sweep: what is unneeded is worked out anew each time from the table itself, and only how long it has been so
+    is remembered (durably, in *index*). So a crash at any point neither leaks a file nor deletes one that came into use.
+    """
+
+    def __init__(self, index: LakeIndex, data: Path, metadata: Path, grace_ms: int) -> None:
+        self._index, self._data, self._metadata, self._grace_ms = index, data, metadata, grace_ms
+        self._manifest_lists: dict[str, frozenset[str]] = {}
+
+    def sweep(self, table: Table, now_ms: int, *, search: bool) -> list[str]:
+        """Delete what has been unneeded for the grace time and return the paths; *search* the data folder for orphans, too.
+
+        The index must reflect *table*, and nobody may write to the table meanwhile.
+        """
+        name = table.name()[-1]
+        marked = self._index.marked(name)
+        there = _files(self._metadata) | (_files(self._data) if search else {path for path in marked if Path(path).exists()})
+        superseded = self._index.superseded(name)
+        kept = [snapshot.sequence_number or 0 for snapshot in table.metadata.snapshots]
+        old = {file.path for file in superseded if not any(file.added <= sequence < file.removed for sequence in kept)}
+        unknown = there - metadata_files(table, self._manifest_lists) - {file.path for file in superseded}
+        if _data_files(unknown):
+            unknown -= {file.path for file in self._index.plan(name).files}
+        if _data_files(unknown):
+            # Left by a fold that died, or by somebody else. Only here is it worth reading every manifest to be sure.
+            unknown -= named_files(table)
+        since = self._index.mark(name, unknown | old, now_ms)
+        deleted = [path for path, marked_ms in since.items() if marked_ms + self._grace_ms <= now_ms]
+        for path in deleted:
+            Path(path).unlink(missing_ok=True)
+        if deleted:
+            self._index.forget(deleted)
+        return deleted
+
+
+def _files(folder: Path) -> set[str]:
+    return {os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names}  # noqa: PTH118  # 10,000 of them
+
+
+def _data_files(paths: set[str]) -> bool:
+    return any(path.endswith(".parquet") for path in paths)

@@ -1,0 +1,221 @@
+"""From the annotation of a field to its Arrow column."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import types
+import typing
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any, Literal, NamedTuple, NewType, TypeAlias, Union, get_args, get_origin
+from uuid import UUID
+
+import pyarrow as pa
+import pydantic
+from pydantic import AnyUrl, BaseModel, EmailStr, NameEmail, SecretBytes, SecretStr
+from pydantic.fields import FieldInfo
+
+from headwater.errors import ModelError
+
+Array: TypeAlias = "pa.Array[Any]"
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+# What pa.array and `plain` raise for a value that does not fit; UnicodeEncodeError and ArrowInvalid are ValueErrors.
+MISFIT = (pa.ArrowException, ValueError, TypeError, OverflowError, RecursionError)
+
+
+class Column(NamedTuple):
+    """How values of a field become an Arrow array.
+
+    plain: turns a validated value (never None) into what Arrow takes; None where it is that already.
+    structured: the value is a list, a map or a struct, so text in an attribute is parsed as JSON.
+    """
+
+    type: pa.DataType
+    plain: Callable[[Any], Any] | None = None
+    nullable: bool = False
+    structured: bool = False
+
+
+_SCALARS: dict[Any, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    dt.datetime: TIMESTAMP,
+    dt.date: pa.date32(),
+    pydantic.AwareDatetime: TIMESTAMP,
+    pydantic.NaiveDatetime: TIMESTAMP,
+    pydantic.PastDatetime: TIMESTAMP,
+    pydantic.FutureDatetime: TIMESTAMP,
+    pydantic.PastDate: pa.date32(),
+    pydantic.FutureDate: pa.date32(),
+    EmailStr: pa.string(),
+}
+_TEXT_LIKE = (str, NameEmail, UUID, AnyUrl, ipaddress.IPv4Address, ipaddress.IPv6Address)
+_INSTEAD: dict[Any, str] = {
+    bytes: "str",
+    complex: "two float fields",
+    object: "str",
+    Any: "str, or dict[str, str] for an object of any shape",
+    dict: "dict[str, str]",
+    list: "list[str]",
+    tuple: "list[str]",
+    set: "list[str]",
+    frozenset: "list[str]",
+    dt.time: "str",
+    dt.timedelta: "float, in seconds, with the unit in the name",
+    SecretStr: "str (a table keeps no secrets)",
+    SecretBytes: "str (a table keeps no secrets)",
+}
+
+
+def column_of(annotation: Any, metadata: Iterable[Any], where: str) -> Column:
+    """Return the column for a field of this annotation, or raise `ModelError` that begins with *where* and says what to write instead."""
+    return _column(annotation, list(metadata), where, ())
+
+
+def to_array(values: Sequence[Any], column: Column) -> tuple[Array, dict[int, str]]:
+    """Return the values as one array, and position -> reason for those that do not fit (null in the array)."""
+    plain = column.plain
+    try:
+        if plain is None:
+            return pa.array(values, column.type), {}
+        return pa.array([None if value is None else plain(value) for value in values], column.type), {}
+    except MISFIT:
+        return _one_by_one(values, column)
+
+
+def _one_by_one(values: Sequence[Any], column: Column) -> tuple[Array, dict[int, str]]:
+    fitting: list[Any] = []
+    misfits: dict[int, str] = {}
+    for position, value in enumerate(values):
+        try:
+            kept = value if value is None or column.plain is None else column.plain(value)
+            pa.array([kept], column.type)
+        except MISFIT as misfit:
+            misfits[position] = str(misfit)
+            kept = None
+        fitting.append(kept)
+    return pa.array(fitting, column.type), misfits
+
+
+def _column(annotation: Any, metadata: list[Any], where: str, inside: tuple[type, ...]) -> Column:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _column(annotation.__origin__, [*annotation.__metadata__, *metadata], where, inside)
+    if isinstance(annotation, NewType):
+        return _column(annotation.__supertype__, metadata, where, inside)
+    if type(annotation).__name__ == "TypeAliasType":  # `type X = ...`, which this Python may be too old to have a name for
+        return _column(annotation.__value__, metadata, where, inside)
+    if origin in (Union, types.UnionType):
+        return _union(annotation, metadata, where, inside)
+    if origin is Literal:
+        return _choices(get_args(annotation), where)
+    if origin is list or (origin is tuple and get_args(annotation)[1:] == (...,)):
+        item = _column(get_args(annotation)[0], [], f"{where}, in its list", inside)
+        return Column(pa.list_(item.type), _list_plain(item.plain), structured=True)
+    if origin is dict:
+        key, value = get_args(annotation)
+        return _map(key, value, where, inside)
+    if annotation in _SCALARS:
+        return Column(_SCALARS[annotation])
+    if annotation is Decimal:
+        return Column(_decimal(metadata, where))
+    if isinstance(annotation, type):
+        if issubclass(annotation, Enum):
+            values = _choices(tuple(member.value for member in annotation), where)
+            return Column(values.type, lambda member: member.value if isinstance(member, Enum) else member)
+        if issubclass(annotation, BaseModel):
+            return _struct(annotation, where, inside)
+        if issubclass(annotation, _TEXT_LIKE):
+            return Column(pa.string(), str)
+    raise _unsupported(annotation, origin, where)
+
+
+def _union(annotation: Any, metadata: list[Any], where: str, inside: tuple[type, ...]) -> Column:
+    members = [member for member in get_args(annotation) if member is not type(None)]
+    if len(members) != 1:
+        spelled = " | ".join(_spell(member) for member in members)
+        raise ModelError(f"{where}: a column has one type, not {spelled}; choose one, and add '| None' if it may be missing")
+    return _column(members[0], metadata, where, inside)._replace(nullable=True)
+
+
+def _choices(values: tuple[Any, ...], where: str) -> Column:
+    for kind, arrow in ((str, pa.string()), (bool, pa.bool_()), (int, pa.int64()), (float, pa.float64())):
+        if values and all(
+            type(value) is kind or (kind is not bool and isinstance(value, kind) and not isinstance(value, bool)) for value in values
+        ):
+            return Column(arrow, lambda value: value.value if isinstance(value, Enum) else value)
+    raise ModelError(f"{where}: the choices {', '.join(map(repr, values)) or '(none)'} are not all of one type; write them as text")
+
+
+def _map(key: Any, value: Any, where: str, inside: tuple[type, ...]) -> Column:
+    keys = _column(key, [], f"{where}, in its keys", inside)
+    if keys.type != pa.string() or keys.nullable:
+        raise ModelError(f"{where}: the keys of a map are text; write dict[str, {_spell(value)}]")
+    items = _column(value, [], f"{where}, in its values", inside)
+    key_plain, plain = keys.plain or _same, items.plain or _same
+
+    def pairs(given: dict[Any, Any]) -> list[tuple[str, Any]]:
+        return [(key_plain(name), None if item is None else plain(item)) for name, item in given.items()]
+
+    return Column(pa.map_(pa.string(), items.type), pairs, structured=True)
+
+
+def _struct(model: type[BaseModel], where: str, inside: tuple[type, ...]) -> Column:
+    if model in inside:
+        raise ModelError(f"{where}: {model.__name__} contains itself, a column cannot; write dict[str, str] or str holding JSON")
+    columns = {
+        name: _column(info.annotation, info.metadata, f"{where}.{name}", (*inside, model)) for name, info in model.model_fields.items()
+    }
+    if not columns:
+        raise ModelError(f"{where}: {model.__name__} has no fields; write dict[str, str]")
+
+    def members(value: BaseModel) -> dict[str, Any]:
+        held = value.__dict__
+        return {
+            name: held[name] if column.plain is None or held[name] is None else column.plain(held[name]) for name, column in columns.items()
+        }
+
+    return Column(pa.struct([(name, column.type) for name, column in columns.items()]), members, structured=True)
+
+
+def _list_plain(plain: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+    return list if plain is None else lambda items: [None if item is None else plain(item) for item in items]
+
+
+def _decimal(metadata: list[Any], where: str) -> pa.DataType:
+    digits = places = None
+    for note in metadata:
+        notes = note.metadata if isinstance(note, FieldInfo) else [note]
+        for constraint in notes:
+            digits = getattr(constraint, "max_digits", None) or digits
+            given = getattr(constraint, "decimal_places", None)
+            places = given if given is not None else places
+    if digits is None or places is None:
+        digits = 38
+    places = 9 if places is None else places
+    if not (0 <= places <= digits <= 38):
+        raise ModelError(f"{where}: a decimal column has at most 38 digits, not max_digits={digits}, decimal_places={places}")
+    return pa.decimal128(digits, places)
+
+
+def _unsupported(annotation: Any, origin: Any, where: str) -> ModelError:
+    instead = _INSTEAD.get(annotation) or _INSTEAD.get(origin)
+    if instead is None and isinstance(annotation, type):
+        instead = "a pydantic.BaseModel with the same fields" if typing.get_type_hints(annotation) else "str"
+    return ModelError(f"{where}: there is no column for {_spell(annotation)}; write {instead or 'str'}")
+
+
+def _spell(annotation: Any) -> str:
+    return (
+        annotation.__name__ if isinstance(annotation, type) and get_origin(annotation) is None else str(annotation).removeprefix("typing.")
+    )
+
+
+def _same(value: Any) -> Any:
+    return value

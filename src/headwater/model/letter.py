@@ -1,0 +1,172 @@
+"""Why a record became a dead letter, in words a person can act on."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import functools
+import re
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+from pydantic_core import ErrorDetails, ValidationError
+
+from headwater.model.eventtype import EventType
+from headwater.model.wire import FIRST_MS, LAST_MS
+
+Reason = Literal["not-json", "envelope", "unknown-format", "clock", "field", "validator"]
+
+GIVEN_LIMIT = 256
+_NAMED_AT_MOST = 5
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
+
+
+class Letter(NamedTuple):
+    """Why a record was rejected.
+
+    reason: `not-json` (the body cannot be read), `envelope` (it is no event), `unknown-format` (a newer Headwater wrote it), `clock` (its
+    timestamp is outside the window), `field` (an attribute or metric is wrong), `validator` (the class's own code failed).
+    field, given, expected: of the first thing wrong; `given` is its text, at most 256 characters, None where nothing was given.
+    message: one sentence for each thing wrong, at most five.
+    """
+
+    reason: Reason
+    field: str | None
+    given: str | None
+    expected: str | None
+    message: str
+
+
+class Fault(NamedTuple):
+    """One thing wrong with one field."""
+
+    field: str
+    given: str | None
+    expected: str
+
+
+def not_json(error: Exception) -> Letter:
+    """Return the letter for a body that is no JSON text."""
+    if isinstance(error, RecursionError):
+        what = "it is nested too deeply"
+    elif isinstance(error, UnicodeDecodeError):
+        what = f"it is not UTF-8 (byte {error.start})"
+    else:
+        what = str(error)
+    return Letter("not-json", None, None, "one JSON object in UTF-8", f"the body cannot be read as JSON: {what}")
+
+
+def envelope(error: Exception, body: bytes, inside: str = "") -> Letter:
+    """Return the letter for JSON that is not an event-stream record; *error* is what the decoder said of the part *inside*."""
+    if not isinstance(error, msgspec.ValidationError):
+        return not_json(error)
+    match = _AT.match(str(error))
+    what, path = (match["what"], match["path"] or "") if match else (str(error), "")
+    path = ".".join(part for part in (inside, path) if part)
+    missing = re.match(r"Object missing required field `(.*)`", what)
+    if missing:
+        path = f"{path}.{missing[1]}" if path else missing[1]
+        expected = "a value (the field is required)"
+        return Letter("envelope", path, None, expected, f"{path} is missing; every record of the event stream has it")
+    if path == "headwater.v":
+        message = "the record was written in a format this Headwater does not know; upgrade, then send the letter again"
+        return Letter("unknown-format", path, None, "1", message)
+    given = _look_up(body, path)
+    return Letter(
+        "envelope", path or None, given, what, f"{path or 'the record'}: {what}" + (f", given {given!r}" if given is not None else "")
+    )
+
+
+def unknown_kind(event_type: str) -> Letter:
+    """Return the letter for a record of our own of a kind that this version does not know."""
+    message = f"{event_type!r} is a kind of record this Headwater does not know; upgrade, then send the letter again"
+    return Letter("unknown-format", "event_type", shorten(event_type), "a kind of record this version knows", message)
+
+
+def clock(timestamp_ms: int, arrival_ms: int, past_ms: int, ahead_ms: int) -> Letter:
+    """Return the letter for a client's timestamp outside [arrival - past, arrival + ahead]."""
+    earliest, latest, given = (_moment(ms) for ms in (arrival_ms - past_ms, arrival_ms + ahead_ms, timestamp_ms))
+    expected = f"between {earliest} and {latest}"
+    message = f"event_timestamp {given} is not {expected}; the client's clock is wrong, or the event was kept too long"
+    return Letter("clock", "event_timestamp", given, expected, message)
+
+
+def broken_validator(event: EventType, error: Exception) -> Letter:
+    """Return the letter for an exception, other than a refusal, that a class's own code raised."""
+    what = shorten(f"{type(error).__name__}: {error}")
+    message = f"{event.cls.__name__}: its validators raised {what}; a validator refuses by ValueError, anything else is a mistake in it"
+    return Letter("validator", None, None, None, message)
+
+
+def faults_of(event: EventType, error: ValidationError) -> list[Fault]:
+    """Return what Pydantic found wrong, in its order."""
+    return [_fault(event, detail) for detail in error.errors(include_url=False, include_context=False)]
+
+
+def field_letter(name: str, faults: Sequence[Fault]) -> Letter:
+    """Return the one letter for all the faults of a record of class *name*."""
+    first = faults[0]
+    told = [
+        f"{fault.field}: expected {fault.expected}" + (f", given {fault.given!r}" if fault.given is not None else "")
+        for fault in faults[:_NAMED_AT_MOST]
+    ]
+    more = len(faults) - len(told)
+    if more > 0:
+        told.append(f"and {more} more")
+    return Letter("field", first.field, first.given, first.expected, f"{shorten(name)}: {'; '.join(told)}")
+
+
+def extra_fault(event: EventType, name: str, given: Any) -> Fault:
+    """Return the fault of an attribute or metric the class does not know."""
+    near = _nearest(name[:GIVEN_LIMIT], tuple(key for field in event.fields for key in field.keys))
+    hint = f"add it to class {event.cls.__name__}, or stop sending it" if near is None else f"did you mean {near!r}?"
+    return Fault(shorten(name), text_of(given), f"no attribute of this name ({hint})")
+
+
+def shorten(text: str) -> str:
+    """Return at most 256 characters of *text*."""
+    return text if len(text) <= GIVEN_LIMIT else text[: GIVEN_LIMIT - 1] + "…"
+
+
+def text_of(value: Any) -> str:
+    """Return a value as people would write it: text as it is, anything else as JSON, at most 256 characters."""
+    if isinstance(value, str):
+        return shorten(value)
+    try:
+        return shorten(msgspec.json.encode(value).decode())
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
+        return f"({type(value).__name__})"
+
+
+def _fault(event: EventType, detail: ErrorDetails) -> Fault:
+    where = [str(part) for part in detail["loc"]]
+    name = shorten(".".join(where)) or event.cls.__name__
+    kind, said = detail["type"], detail["msg"]
+    if kind == "missing":
+        return Fault(name, None, "a value (the field is required)")
+    if kind == "extra_forbidden" and len(where) == 1:
+        return extra_fault(event, where[0], detail["input"])
+    expected = shorten(said.removeprefix("Input should be ").removeprefix("Value error, "))
+    return Fault(name, text_of(detail["input"]) if where else None, expected)
+
+
+@functools.lru_cache(maxsize=1000)  # an app that sends a name once sends it a million times
+def _nearest(name: str, known: tuple[str, ...]) -> str | None:
+    return next(iter(difflib.get_close_matches(name, known, 1)), None)
+
+
+def _look_up(body: bytes, path: str) -> str | None:
+    value: Any = msgspec.json.decode(body)
+    for name in path.split(".") if path else []:
+        if not isinstance(value, dict) or name not in value:
+            return None
+        value = value[name]
+    return text_of(value)
+
+
+def _moment(ms: int) -> str:
+    if not FIRST_MS <= ms <= LAST_MS:
+        return str(ms)
+    moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=ms)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,246 @@
+"""The map: opens the places where data rests, and joins the rooms in the order in which data goes through them.
+
+Each role imports only its own rooms, inside its function: the collector has no business loading PyArrow, DuckDB or PyIceberg.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from headwater.clock import SystemClock
+from headwater.control import App, Control, open_control
+from headwater.endpoint import open_endpoints
+from headwater.errors import ProjectError
+from headwater.ledger import FateLog, KeyLog, Ledger, open_ledger
+from headwater.settings import Settings, load_settings
+from headwater.stream import Stream, open_stream
+
+if TYPE_CHECKING:  # for the reader of types; at run time each role loads its own
+    from headwater.collect import Collector
+    from headwater.edge import ASGIApp, Health
+    from headwater.lake.fold import Lake
+    from headwater.model import Models, Window
+    from headwater.pipe import Pipe, SeenKeys
+    from headwater.query import Engine
+
+PIPE = "lake"
+DAY_MS = 86_400_000
+
+
+class Paths:
+    """Where things lie in a project that settings do not move."""
+
+    def __init__(self, project: Path) -> None:
+        self.run = project / "data" / "run"
+        self.project_lock = self.run / "project.lock"
+        self.status = self.run / "status.json"
+        self.worker_socket = self.run / "worker.sock"
+        self.spill = self.run / "spill"
+
+
+class CollectorParts(NamedTuple):
+    """What the collector role runs: `app` answers, `stream` holds, `settled` says what may be trimmed."""
+
+    app: ASGIApp
+    collector: Collector
+    stream: Stream
+    endpoints: Any
+    control: Control
+    settled: Callable[[], dict[tuple[str, str], int]]
+
+
+class WorkerParts(NamedTuple):
+    """What the worker role runs: `pipe` moves records into the ledger, `lake` moves rows from there into files."""
+
+    pipe: Pipe
+    lake: Lake
+    stream: Stream
+    ledger: Ledger
+    keys: KeyLog
+    fates: FateLog
+    seen: SeenKeys
+    models: Models
+    window: Window
+
+
+async def build_collector(settings: Settings, project: Path, health: Health) -> CollectorParts:
+    """apps -> edge -> collect -> [stream]."""
+    from headwater.collect import Collector
+    from headwater.edge import public_app
+
+    where, knobs = settings.stream, settings.app
+    taken: dict[str, int] = {}
+    for (_, shard_id), upto in ledger_positions(settings, project).items():
+        taken[shard_id] = max(upto, taken.get(shard_id, 0))
+    stream = open_stream(
+        resolve(where.url, project),
+        mode="write",
+        max_bytes=where.max_bytes,
+        segment_bytes=where.segment_bytes,
+        after=taken,
+    )
+    endpoints = open_endpoints(resolve(settings.stores.endpoints, project))
+    collector = Collector(stream, endpoints, account_id=knobs.account_id, identity_pool_id=knobs.identity_pool_id)
+    control = open_project_control(project, settings)
+    await collector.start()
+    app = public_app(
+        collector=collector,
+        control=control,
+        health=health,
+        region=knobs.region,
+        account_id=knobs.account_id,
+        allowed_origins=settings.public.cors_origins,
+        max_skew_s=settings.public.max_clock_skew_s,
+    )
+    return CollectorParts(app, collector, stream, endpoints, control, lambda: ledger_settled(settings, project))
+
+
+def build_worker(settings: Settings, project: Path, between: Callable[[str], None] = lambda step: None) -> WorkerParts:
+    """[stream] -> pipe -> [ledger] -> lake -> [files, catalog]."""
+    from headwater.catalog import open_catalog
+    from headwater.lake import open_index
+    from headwater.lake.fold import Lake
+    from headwater.lake.rebuild import rebuild
+    from headwater.model import Window
+    from headwater.pipe import Pipe, SeenKeys
+    from headwater.pipe.relearn import mark_lost
+
+    models, clock = load_project_models(project, settings), SystemClock()
+    stream = open_stream(resolve(settings.stream.url, project))
+    ledger: Any = open_ledger(resolve(settings.stores.ledger, project))
+    root = project.absolute() / settings.lake.folder
+    catalog = open_catalog(resolve(settings.stores.catalog, project), str(root))
+    index = open_index(path_of(settings.stores.catalog, project), settings.app.database, read_only=False)
+    lake = Lake(
+        ledger,
+        catalog,
+        index,
+        root,
+        settings.app.database,
+        clock,
+        fold_rows=settings.lake.fold_rows,
+        orphan_grace_s=settings.lake.orphan_grace_seconds,
+        step=between,
+    )
+    for table in models.tables.values():
+        lake.ensure(table.name, table.schema)
+    stored = rebuild(ledger, catalog, settings.app.database, seeding=mark_lost)
+    seen = SeenKeys(ledger, settings.pipe.duplicates_in_memory)
+    window = Window(round(settings.pipe.past_days * DAY_MS), round(settings.pipe.ahead_days * DAY_MS))
+    pipe = Pipe(PIPE, stream, ledger, models, seen, window, clock, settings.pipe.batch_size, stored, between)
+    return WorkerParts(pipe, lake, stream, ledger, ledger, ledger, seen, models, window)
+
+
+def build_query(settings: Settings, project: Path, health: Health) -> tuple[ASGIApp, Engine]:
+    """[ledger], [files, catalog] -> query -> people."""
+    from headwater.edge import private_app
+
+    return private_app(health=health), build_engine(settings, project)
+
+
+def build_engine(settings: Settings, project: Path) -> Engine:
+    """Return an engine that answers about the project, whether it is served or not. Raises `ProjectError` if it never was."""
+    from headwater.lake import open_index
+    from headwater.query import DEAD_LETTERS, Engine, endpoint_rows
+    from headwater.query.fates import fate_rows
+
+    ledger: Any = open_ledger_reader(settings, project)
+    if ledger is None:
+        raise ProjectError(f"{project.resolve()} has no tables yet: `headwater serve` makes them when it first starts")
+    profiles = path_of(settings.stores.endpoints, project)
+
+    def endpoints() -> Any:
+        if not profiles.exists():
+            return endpoint_rows([])
+        store = open_endpoints(resolve(settings.stores.endpoints, project), read_only=True)
+        try:
+            return endpoint_rows(json.loads(profile.body) for profile in store.profiles())
+        finally:
+            store.close()
+
+    spill = Paths(project).spill
+    return Engine(
+        open_index(path_of(settings.stores.catalog, project), settings.app.database),
+        ledger,
+        settings.app.database,
+        tables={"endpoints": endpoints, "fate_counts": lambda: fate_rows(ledger.fate_counts())},
+        views={"dead_letters": DEAD_LETTERS},
+        memory_limit=settings.query.memory,
+        threads=settings.query.threads,
+        temp_directory=spill.absolute(),
+    )
+
+
+def open_lake(project: str | Path = ".") -> Engine:
+    """Open a project's lake to ask it questions: `headwater.open(".").sql("SELECT …").df()`. Use it in a `with`, or close it.
+
+    It works beside `headwater serve` and without it. Raises `ProjectError` for a folder that is no project or was never served.
+    """
+    folder = Path(project)
+    return build_engine(load_settings(folder), folder)
+
+
+def open_project_control(project: Path, settings: Settings | None = None) -> Control:
+    """Open the project's keys and apps; the app of headwater.toml is among them and cannot be changed elsewhere."""
+    settings = settings or load_settings(project)
+    path_of(settings.stores.control, project).parent.mkdir(parents=True, exist_ok=True)
+    return open_control(
+        resolve(settings.stores.control, project),
+        apps=[App(settings.app.id, settings.app.name, declared=True)],
+        master_key_file=project.absolute() / settings.stores.master_keys,
+    )
+
+
+def load_project_models(project: Path, settings: Settings | None = None) -> Models:
+    """Compile the project's event types. Raises `ModelError` that names file, class and field."""
+    from headwater.model import load_models
+
+    return load_models(project / (settings or load_settings(project)).app.events)
+
+
+def open_stream_reader(settings: Settings, project: Path) -> Stream:
+    """Open the stream to read, beside the collector that writes it."""
+    return open_stream(resolve(settings.stream.url, project))
+
+
+def open_ledger_reader(settings: Settings, project: Path) -> Ledger | None:
+    """Open the ledger to read, beside the worker that writes it; None if there is none yet."""
+    if not path_of(settings.stores.ledger, project).exists():
+        return None
+    return open_ledger(resolve(settings.stores.ledger, project), read_only=True)
+
+
+def ledger_positions(settings: Settings, project: Path) -> dict[tuple[str, str], int]:
+    """Return how far each pipe came in each shard; nothing if there is no ledger yet."""
+    return _ask_ledger(settings, project, lambda ledger: ledger.positions())
+
+
+def ledger_settled(settings: Settings, project: Path) -> dict[tuple[str, str], int]:
+    """Return up to where all rows of each shard are in files; nothing if there is no ledger yet."""
+    return _ask_ledger(settings, project, lambda ledger: ledger.settled())
+
+
+def _ask_ledger(settings: Settings, project: Path, ask: Callable[[Ledger], dict[tuple[str, str], int]]) -> dict[tuple[str, str], int]:
+    ledger = open_ledger_reader(settings, project)
+    if ledger is None:
+        return {}
+    try:
+        return ask(ledger)
+    finally:
+        ledger.close()
+
+
+def resolve(url: str, project: Path) -> str:
+    """Return a URL of settings with its path made absolute: `sqlite:data/a.db` in /p is `sqlite:////p/data/a.db`."""
+    scheme = url.partition(":")[0]
+    slashes = ":///" if scheme == "sqlite" else "://"
+    return f"{scheme}{slashes}{path_of(url, project)}"
+
+
+def path_of(url: str, project: Path) -> Path:
+    """Return the absolute path that a URL of settings names."""
+    _, _, path = url.partition(":")
+    return project.absolute() / path.removeprefix("//")

@@ -1,0 +1,84 @@
+"""A project folder: making one, finding it, and the format numbers of what rests in it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import uuid
+from pathlib import Path
+from typing import NamedTuple
+
+from headwater import __version__
+from headwater.control import Key
+from headwater.errors import ProjectError
+from headwater.pipeline import open_project_control
+from headwater.settings import FILE, load_settings, settings_file
+
+FORMATS = {"stream": 1, "ledger": 1, "endpoints": 1, "control": 1, "catalog": 1}
+FORMAT_FILE = "project.json"
+OWNER = "owner"
+
+
+class NewProject(NamedTuple):
+    """What `make_project` made: where, its ids, and the key that may do everything (its secret is shown once)."""
+
+    folder: Path
+    app_id: str
+    identity_pool_id: str
+    region: str
+    owner: Key
+
+
+def make_project(folder: Path, name: str, app_id: str | None, identity_pool_id: str | None, region: str, account_id: str) -> NewProject:
+    """Write headwater.toml, events.py and project.json into *folder*; ids that are not given are made up.
+
+    Raises `ProjectError`, and writes nothing, if one of the files is there already; `SettingsError` if an id is malformed.
+    """
+    files = [folder / FILE, folder / "events.py", folder / FORMAT_FILE]
+    if present := [path.name for path in files if path.exists()]:
+        raise ProjectError(f"{folder} already has {', '.join(present)}; nothing was written. Choose an empty folder, or use what is there")
+    app_id = app_id or secrets.token_hex(16)
+    identity_pool_id = identity_pool_id or f"{region}:{uuid.uuid4()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = folder / FILE
+    settings.write_text(
+        settings_file(id=app_id, name=name, identity_pool_id=identity_pool_id, region=region, account_id=account_id), encoding="utf-8"
+    )
+    try:
+        load_settings(folder)
+    except Exception:
+        settings.unlink()
+        raise
+    from headwater.model import example_events  # brings PyArrow, which a role that only checks formats must not load
+
+    (folder / "events.py").write_text(example_events(), encoding="utf-8")
+    (folder / FORMAT_FILE).write_text(json.dumps({"headwater": __version__, "formats": FORMATS}, indent=2) + "\n", encoding="utf-8")
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("/data/\n__pycache__/\n", encoding="utf-8")
+    owner = open_project_control(folder).create_key(OWNER, frozenset({"send", "query", "admin"}))
+    return NewProject(folder, app_id, identity_pool_id, region, owner)
+
+
+def check_formats(folder: Path) -> None:
+    """Refuse a project whose files this code cannot read: raises `ProjectError` that says which and what to do."""
+    path = folder / FORMAT_FILE
+    try:
+        formats = json.loads(path.read_text(encoding="utf-8"))["formats"]
+    except FileNotFoundError:
+        raise ProjectError(
+            f"no {FORMAT_FILE} in {folder.resolve()}; it says which formats the data has: restore it from a backup"
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ProjectError(f"{path} is damaged ({error}); restore it from a backup") from error
+    for place, number in formats.items():
+        known = FORMATS.get(place)
+        if known is None or number > known:
+            raise ProjectError(
+                f"the {place} of this project has format {number}, this Headwater ({__version__}) reads up to {known or 'none'}; "
+                "install the newer Headwater that wrote it"
+            )
+        if number < known:
+            raise ProjectError(
+                f"the {place} of this project has format {number}, this Headwater writes {known}; it was made by an older one"
+            )

@@ -1,0 +1,110 @@
+"""Running one role: its lock, its signals, its life line to the supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from headwater.errors import HeadwaterError
+from headwater.process.lock import FileLock
+
+# A role that cannot start because of what the user wrote says so by this exit code (EX_CONFIG of sysexits.h): starting it again is no use.
+CONFIG_EXIT = 78
+
+
+class Service(Protocol):
+    """What a role runs."""
+
+    async def start(self) -> dict[str, Any]:
+        """Begin; return once it is ready, with facts for the status (such as its URL)."""
+
+    async def stop(self, within_s: float) -> None:
+        """Finish what was begun, within that time as far as possible, and let go of everything."""
+
+
+class LifeLine:
+    """The role's end of a socket pair: what it says goes to the supervisor, and its end of file means that the supervisor is gone.
+
+    Unlike a signal on the parent's death it works on every Unix, and it cannot be missed.
+    """
+
+    def __init__(self, fd: int | None) -> None:
+        self._socket = None if fd is None else socket.socket(fileno=fd)
+
+    def say(self, **facts: Any) -> None:
+        """Tell the supervisor; a supervisor that is gone is noticed by `watch`."""
+        if self._socket is not None:
+            try:
+                self._socket.sendall(json.dumps(facts).encode() + b"\n")
+            except OSError as error:
+                structlog.get_logger("role").warning("the supervisor cannot be told", reason=str(error))
+
+    def watch(self, loop: asyncio.AbstractEventLoop, gone: Callable[[], None]) -> None:
+        """Call *gone* once when the supervisor has ended, however it ended."""
+        if self._socket is None:
+            return
+        life_line = self._socket
+        life_line.setblocking(False)
+
+        def readable() -> None:
+            try:
+                data = life_line.recv(64)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                loop.remove_reader(life_line)
+                gone()
+
+        loop.add_reader(life_line, readable)
+
+
+def run_role(name: str, run_folder: Path, build: Callable[[], Service], life_line_fd: int | None = None, within_s: float = 8.0) -> None:
+    """Run one role until SIGTERM, SIGINT or the end of its supervisor; exits the process with the outcome.
+
+    Waits up to 15 s for the role's lock: after the supervisor was killed, the former role may still be finishing.
+    """
+    log = structlog.get_logger(name)
+    life_line = LifeLine(life_line_fd)
+    try:
+        with FileLock(run_folder / f"{name}.lock", f"the {name}").acquire(wait_s=15):
+            asyncio.run(_live(build, life_line, within_s, log))
+    except HeadwaterError as error:
+        life_line.say(state="failed", reason=str(error))
+        log.error("cannot start", reason=str(error))
+        sys.exit(CONFIG_EXIT)
+    # What is still running now is a thread nobody waits for; all that must be durable is.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+async def _live(build: Callable[[], Service], life_line: LifeLine, within_s: float, log: Any) -> None:
+    loop = asyncio.get_running_loop()
+    asked_to_end = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked_to_end.set)
+    life_line.watch(loop, asked_to_end.set)
+    service = build()
+    facts = await service.start()
+    life_line.say(state="ready", **facts)
+    log.info("ready", **facts)
+    await asked_to_end.wait()
+    life_line.say(state="draining")
+    log.info("draining")
+    try:
+        async with asyncio.timeout(within_s + 0.5):
+            await service.stop(within_s)
+    except TimeoutError:
+        log.warning("did not finish in time; what is left is done at the next start", within_s=within_s)
+    log.info("ended")

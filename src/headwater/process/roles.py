@@ -1,0 +1,68 @@
+"""Running a role by its command, and running a job with or without the worker."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+from typing import Any
+
+from headwater.pipeline import Paths
+from headwater.process import listen
+from headwater.process.job import send_job
+from headwater.process.lock import FileLock, is_held
+from headwater.process.project import check_formats
+from headwater.process.role import Service, run_role
+from headwater.settings import load_settings
+from headwater.telemetry import configure_logs
+
+NAMES = {"collect": "collector", "work": "worker", "query": "query"}
+
+
+def run_named_role(command: str, project: Path, listen_fd: int | None, life_line_fd: int | None) -> None:
+    """Run the role behind `headwater collect`, `work` or `query`; without a supervisor's socket it binds its own."""
+    settings = load_settings(project)
+    check_formats(project)
+    name = NAMES[command]
+    configure_logs(settings.log.level, settings.log.format, role=name)
+
+    def build() -> Service:
+        # Imported here: a role loads only what it needs, and the collector needs no PyArrow.
+        if name == "worker":
+            from headwater.process.worker import WorkerRole
+
+            return WorkerRole(settings, project)
+        public = name == "collector"
+        where = settings.public if public else settings.private
+        bound = listen.bind(where.host, where.port, "public" if public else "private") if listen_fd is None else None
+        sock = bound or socket.socket(fileno=listen_fd)
+        if public:
+            from headwater.process.collector import CollectorRole
+
+            return CollectorRole(settings, project, sock)
+        from headwater.process.query import QueryRole
+
+        return QueryRole(settings, project, sock)
+
+    run_role(name, Paths(project).run, build, life_line_fd)
+
+
+def run_job(project: Path, job: str) -> Any:
+    """Run a job on the lake: by the worker if it runs, else here, with the worker's lock."""
+    settings, paths = load_settings(project), Paths(project)
+    lock_path = paths.run / "worker.lock"
+    if is_held(lock_path):
+        return send_job(paths.worker_socket, job)
+    check_formats(project)
+    from headwater.process.worker import WorkerRole
+
+    async def run() -> Any:
+        worker = WorkerRole(settings, project)
+        await worker.open()
+        try:
+            return await {"fold": worker.fold}[job]()
+        finally:
+            worker.close()
+
+    with FileLock(lock_path, "the worker").acquire():
+        return asyncio.run(run())

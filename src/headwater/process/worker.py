@@ -1,0 +1,109 @@
+"""The worker role: moves events from the stream into the ledger and from there into files, and does the jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from headwater.clock import SystemClock
+from headwater.errors import HeadwaterError
+from headwater.pipe.relearn import relearn_keys
+from headwater.pipeline import DAY_MS, Paths, WorkerParts, build_worker
+from headwater.process.job import serve_jobs
+from headwater.process.repeat import repeat
+from headwater.settings import Settings
+
+FATES_KEPT_DAYS = 30
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+
+
+class WorkerRole:
+    """One pipe and the lake behind it; the only process that writes ledger, lake and catalog."""
+
+    def __init__(self, settings: Settings, project: Path) -> None:
+        self._settings, self._project = settings, project
+        self._ending = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
+        self._log = structlog.get_logger("worker")
+
+    async def start(self) -> dict[str, Any]:
+        """Open everything, find out where the last run ended, and begin."""
+        await self.open()
+        self._jobs = await serve_jobs(Paths(self._project).worker_socket, {"fold": self.fold})
+        self._moving = asyncio.create_task(self._move())
+        self._keeping = [
+            asyncio.create_task(repeat(1.0, self._maintain, "lake maintenance")),
+            asyncio.create_task(repeat(600.0, self._forget, "forgetting old keys and fates")),
+        ]
+        return {}
+
+    async def stop(self, within_s: float) -> None:
+        """Take what the stream still holds, fold, and close; what there is no time for is done at the next start."""
+        deadline = time.monotonic() + within_s
+        self._jobs.close()
+        self._ending.set()
+        await self._moving
+        for task in self._keeping:
+            task.cancel()
+        await self.drain(deadline - within_s / 2)
+        await asyncio.to_thread(self._parts.lake.fold_all)
+        self.close()
+
+    async def open(self) -> WorkerParts:
+        """Open the places where data rests, and learn again what a lost ledger knew."""
+        self._parts = parts = await asyncio.to_thread(build_worker, self._settings, self._project)
+        await relearn_keys(
+            parts.stream, parts.ledger, parts.models, parts.seen, parts.window, SystemClock(), self._settings.pipe.batch_size
+        )
+        return parts
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._parts.ledger.close()
+
+    async def fold(self) -> list[dict[str, Any]]:
+        """Take what the stream holds and put all rows that wait into files; the job behind `headwater fold`."""
+        await self.drain(time.monotonic() + 60)
+        return [fold._asdict() for fold in await asyncio.to_thread(self._parts.lake.fold_all)]
+
+    async def drain(self, deadline: float) -> None:
+        """Take batches until the stream has no more or the *deadline* (monotonic seconds) is there."""
+        async with self._one_at_a_time:
+            while time.monotonic() < deadline and await self._parts.pipe.step(wait_s=0):
+                pass
+
+    async def _move(self) -> None:
+        linger_s, enough = self._settings.pipe.linger_ms / 1000, self._settings.pipe.batch_size // 2
+        pause_s = FIRST_PAUSE_S
+        while not self._ending.is_set():
+            try:
+                async with self._one_at_a_time:
+                    moved = await self._parts.pipe.step(wait_s=0.25)
+                pause_s = FIRST_PAUSE_S
+            except Exception as error:  # noqa: BLE001
+                # The batch stays in the stream; a full disk or a locked file passes. A mistake of ours shows its trace.
+                show = self._log.error if isinstance(error, HeadwaterError) else self._log.exception
+                show("a batch could not be stored and is tried again", reason=str(error), pause_s=pause_s)
+                moved, pause_s = 0, min(pause_s * 2, LONGEST_PAUSE_S)
+                await self._pause(pause_s)
+            if 0 < moved < enough:
+                await self._pause(linger_s)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), seconds)
+
+    async def _maintain(self) -> None:
+        upkeep = await asyncio.to_thread(self._parts.lake.maintain)
+        for table, failure in upkeep.failures.items():
+            self._log.error("a table could not be folded and is tried again", table=table, reason=str(failure))
+
+    async def _forget(self) -> None:
+        now_ms = SystemClock().now_ms()
+        await asyncio.to_thread(self._parts.keys.forget_keys, now_ms - round(self._settings.pipe.duplicates_days * DAY_MS))
+        await asyncio.to_thread(self._parts.fates.forget, now_ms - FATES_KEPT_DAYS * DAY_MS)

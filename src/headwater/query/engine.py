@@ -1,0 +1,314 @@
+"""SQL over the lake: DuckDB on the files of the newest snapshot and the rows that are in no file yet."""
+
+from __future__ import annotations
+
+import difflib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import duckdb
+import pyarrow as pa
+
+from headwater.errors import HeadwaterError, NotFound, QueryError
+from headwater.lake.index import DataFile, Field
+from headwater.query.columns import quote
+from headwater.query.days import BY_DAY
+from headwater.query.predicate import NOW_WORDS, TIME_COLUMNS
+from headwater.query.relation import table_sql
+from headwater.query.result import Result, Running, refused
+from headwater.query.session import Session, SessionPool
+from headwater.query.source import Planner, TableStats, TailSource
+from headwater.query.statement import Statement, parse
+from headwater.query.tail import EMPTY, Tail, TailCache
+from headwater.query.window import EVERYTHING, Window, any_of, window_of
+
+Parameters = Sequence[Any] | Mapping[str, Any] | None
+
+_CONFIG: dict[str, Any] = {
+    "python_enable_replacements": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+    "allow_persistent_secrets": False,
+}
+_PARSED = 512
+
+
+class _Table(NamedTuple):
+    """A lake table as one query sees it: the files that can matter to it, and all rows that are in no file."""
+
+    files: list[DataFile]
+    tail: Tail
+    fields: tuple[Field, ...]
+
+
+class Engine:
+    """Answers SQL about one database; safe to share between threads, each query has a connection of its own.
+
+    tables: name -> a callable giving an Arrow table, called when a query names it. views: name -> a SELECT over any of the tables.
+    memory_limit (like '2GB') and threads are DuckDB's; what does not fit in memory goes to temp_directory, None = nowhere.
+    """
+
+    def __init__(
+        self,
+        planner: Planner,
+        ledger: TailSource,
+        database: str = "analytics",
+        *,
+        tables: Mapping[str, Callable[[], pa.Table]] | None = None,
+        views: Mapping[str, str] | None = None,
+        memory_limit: str | None = None,
+        threads: int | None = None,
+        temp_directory: Path | None = None,
+    ) -> None:
+        self._planner = planner
+        self._ledger = ledger
+        self._database = database
+        self._tables = {name.lower(): table for name, table in (tables or {}).items()}
+        self._views = {name.lower(): text for name, text in (views or {}).items()}
+        self._fixed = frozenset(self._tables.keys() | self._views.keys())
+        self._tails = TailCache(ledger)
+        config = dict(_CONFIG, temp_directory="" if temp_directory is None else str(temp_directory))
+        if memory_limit is not None:
+            config["memory_limit"] = memory_limit
+        if threads is not None:
+            config["threads"] = threads
+        self._root = duckdb.connect(":memory:", config=config)
+        self._root.execute("SET GLOBAL TimeZone = 'UTC'")
+        self._root.execute("SET GLOBAL parquet_metadata_cache = true")
+        self._lock = threading.Lock()
+        self._sessions = SessionPool(self._open_session)
+        self._parsed: OrderedDict[str, Statement] = OrderedDict()
+
+    def sql(self, query: str, parameters: Parameters = None) -> Result:
+        """Return the answer to one read-only statement, seeing every row committed to the ledger before this call, each once.
+
+        The text is DuckDB's SQL; times are UTC. *parameters*: a sequence for `?` and `$1`, a mapping for `$name`.
+        Raises `QueryError` for anything that is not one such statement, and for a table there is none of.
+        """
+        session = self._sessions.take()
+        try:
+            statement = self._parse(query, session)
+        finally:
+            self._sessions.give_back(session)
+        return Result(lambda: self._start(statement, parameters))
+
+    def tables(self) -> list[TableStats]:
+        """Return what is known of every table of the lake, by name; tables and views from elsewhere are not listed."""
+        tails = self._tails.copy(None)
+        found = []
+        for name in sorted({*self._planner.tables(), *(name for name, tail in tails.items() if tail.rows)}):
+            table = self._table(name, tails.get(name, EMPTY), EVERYTHING)
+            if table is None:
+                continue
+            newest = [file.upper_ms for file in table.files if file.upper_ms is not None]
+            newest += [segment.last_ms for segment in table.tail.segments]
+            rows, size = sum(file.rows for file in table.files), sum(file.size for file in table.files)
+            found.append(TableStats(name, rows, len(table.files), size, table.tail.rows, max(newest, default=None)))
+        return found
+
+    def close(self) -> None:
+        """Let go of the engine, the planner and the ledger; a result already open can still be read to its end."""
+        self._sessions.close()
+        self._planner.close()
+        self._ledger.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _open_session(self, number: int) -> Session:
+        with self._lock:
+            return Session(self._root, f"headwater_{number}", self._database)
+
+    def _parse(self, query: str, session: Session) -> Statement:
+        with self._lock:
+            if (found := self._parsed.get(query)) is not None:
+                self._parsed.move_to_end(query)
+                return found
+        try:
+            statement = parse(query, self._database, session.ask, self._fixed)
+        except (duckdb.Error, UnicodeEncodeError) as error:
+            raise QueryError(str(error).strip()) from error
+        with self._lock:
+            self._parsed[query] = statement
+            while len(self._parsed) > _PARSED:
+                self._parsed.popitem(last=False)
+        return statement
+
+    def _start(self, statement: Statement, parameters: Parameters) -> Running:
+        started = time.perf_counter()
+        session = self._sessions.take()
+        tables: dict[str, _Table] = {}
+
+        def lost_files() -> bool:
+            return any(not Path(file.path).exists() for table in tables.values() for file in table.files)
+
+        def release(broken: bool) -> None:
+            if not broken:
+                session.drop_arrow(self._tables)
+            self._sessions.give_back(session, broken=broken)
+
+        try:
+            if statement.kind == "show tables":
+                names = pa.table({"name": pa.array(self._all_names(), pa.string())})
+                text, parameters = f"SELECT name FROM {session.put_arrow('names', names)} ORDER BY name", None
+            else:
+                text = self._bind(session, statement, parameters, tables)
+            planned = time.perf_counter()
+            relation = session.connection.sql(text, params=parameters)
+            reader = relation.to_arrow_reader(65_536)
+        except duckdb.Error as error:
+            self._sessions.give_back(session)
+            raise refused(error, lost_files) from error
+        except HeadwaterError:
+            self._sessions.give_back(session)
+            raise
+        except (TypeError, ValueError) as error:
+            self._sessions.give_back(session)
+            raise QueryError(f"a parameter cannot be given to the engine: {error}") from error
+        except BaseException:
+            self._sessions.give_back(session, broken=True)
+            raise
+        return Running(
+            reader,
+            files=sum(len(table.files) for table in tables.values()),
+            bytes=sum(file.size for table in tables.values() for file in table.files),
+            tail_rows=sum(table.tail.rows for table in tables.values()),
+            planning_ms=(planned - started) * 1000,
+            engine_ms=(time.perf_counter() - planned) * 1000,
+            release=release,
+            lost_files=lost_files,
+        )
+
+    def _bind(self, session: Session, statement: Statement, parameters: Parameters, tables: dict[str, _Table]) -> str:
+        """Put what the statement reads in place under its name and return the text to run; *tables* is filled on the way."""
+        named = {self._name_of(reference.path) for reference in statement.references}
+        views = self._views_below(named, session)
+        below = {self._name_of(ref.path) for _, view in views for ref in view.references}
+        lake = sorted((named | below) - self._fixed)
+        # The order is the contract: a batch folded after the tail was copied is in the files, too, and is then left out of the tail.
+        tails = self._tails.copy(lake)
+        windows = self._windows(session, statement, parameters, below)
+        for name in lake:
+            table = self._table(name, tails[name], windows.get(name, EVERYTHING), clock_words=statement.clock_words)
+            if table is None:
+                raise self._unknown(name)
+            tables[name] = table
+        by_day = statement.by_day is not None and all(_has_days(tables[name]) for name in statement.by_day_tables)
+        for name, table in tables.items():
+            tail = session.put_tail(name, table.tail, table.fields) if table.tail.segments else None
+            fields = _named(table.fields, None if views else statement.columns)
+            if not by_day or name in statement.plain_tables or name in below:
+                session.put_view(name, table_sql(fields, table.files, tail))
+            if by_day and name in statement.by_day_tables:
+                session.put_view(name + BY_DAY, table_sql(fields, table.files, tail, by_day=True))
+        shapes = "".join(f"{name} {[(field.name, field.duckdb) for field in table.fields]}" for name, table in tables.items() if views)
+        for name in sorted((named | below) & self._tables.keys()):
+            rows = self._tables[name]()
+            shapes += f"{name} {rows.schema}"
+            session.put_view(name, f"SELECT * FROM {session.put_arrow(name, rows)}", str(rows.schema))
+        for name, view in views:
+            session.put_view(name, view.text, shapes)
+        return statement.by_day if by_day and statement.by_day is not None else statement.text
+
+    def _table(self, name: str, tail: Tail, window: Window, *, clock_words: bool = False) -> _Table | None:
+        """Return a table with the part of its tail that no file holds, and the files that can have rows in *window*."""
+        first, last = window.day_bounds()
+        try:
+            plan = self._planner.plan(name, first, last)
+            if window is not EVERYTHING and not _prunable(plan.fields, clock_words=clock_words):
+                window = EVERYTHING
+                plan = self._planner.plan(name)
+        except NotFound:
+            # Rows may come before the table does; until then they are all there is of it.
+            return _Table([], tail, ()) if tail.segments else None
+        if plan.folded < tail.floor:
+            self._tails.reset(name)
+            raise QueryError(f"the plan of {name} is older than one seen before; ask the query again")
+        self._tails.forget(name, plan.folded)
+        files = [file for file in plan.files if file.day is None or window.admits(file.day, file.lower_ms, file.upper_ms)]
+        return _Table(files, tail.after(plan.folded), tuple(plan.fields))
+
+    def _windows(self, session: Session, statement: Statement, parameters: Parameters, below: set[str]) -> dict[str, Window]:
+        if statement.constants is None:
+            return {}
+        constants = self._constants(session, statement, parameters)
+        if constants is None:
+            return {}
+        conditions: dict[str, list[Any]] = {}
+        for reference in statement.references:
+            conditions.setdefault(reference.path[-1].lower(), []).append(reference.condition)
+        return {name: window_of(any_of(found), constants) for name, found in conditions.items() if name not in below}
+
+    def _constants(self, session: Session, statement: Statement, parameters: Parameters) -> list[int | None] | None:
+        query = statement.constants
+        if query is None:
+            return None
+        try:
+            if isinstance(parameters, Mapping):
+                given = {"p_" + name: parameters[name] for name in query.parameters}
+            else:
+                given = {"p_" + name: (parameters or ())[int(name) - 1] for name in query.parameters}
+            found: list[int | None] = session.ask(query.text, given or None)
+        except (duckdb.Error, LookupError, ValueError):
+            # The statement itself will meet the same constant and say what is wrong with it; nothing is left out till then.
+            return None
+        return found
+
+    def _views_below(self, names: set[str], session: Session) -> list[tuple[str, Statement]]:
+        """Return the views among *names* and those they use, each after all it uses."""
+        ordered: dict[str, Statement] = {}
+
+        def visit(name: str, path: tuple[str, ...]) -> None:
+            if name in path:
+                raise QueryError(f"the view {name} is made of itself")
+            if name in self._views and name not in ordered:
+                view = self._parse(self._views[name], session)
+                for reference in view.references:
+                    visit(self._name_of(reference.path), (*path, name))
+                ordered[name] = view
+
+        for name in sorted(names):
+            visit(name, ())
+        return list(ordered.items())
+
+    def _name_of(self, path: tuple[str, ...]) -> str:
+        if len(path) == 1 or (len(path) == 2 and path[0].lower() == self._database.lower()):
+            return path[-1].lower()
+        raise QueryError(f"there is no {'.'.join(quote(part) for part in path)}; tables are named {self._database}.<table>")
+
+    def _unknown(self, name: str) -> QueryError:
+        names = self._all_names()
+        close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"did you mean {', '.join(close)}?" if close else f"there are: {', '.join(names)}" if names else "the lake has no tables yet"
+        return QueryError(f"there is no table {quote(name)}; {hint}")
+
+    def _all_names(self) -> list[str]:
+        tailed = [name for name, tail in self._tails.copy(None).items() if tail.rows]
+        return sorted({*self._planner.tables(), *tailed, *self._fixed})
+
+
+def _named(fields: tuple[Field, ...], names: frozenset[str] | None) -> tuple[Field, ...]:
+    """Return the columns a statement can mean: what is not there need not be bound, which takes longer than many a query."""
+    if names is None:
+        return fields
+    return tuple(field for field in fields if field.name.lower() in names) or fields[:1]
+
+
+def _prunable(fields: Sequence[Field], *, clock_words: bool) -> bool:
+    """Return whether the columns are those the conditions were read for."""
+    types = {field.name.lower(): field.type for field in fields}
+    if clock_words and types.keys() & NOW_WORDS:
+        return False
+    return types.get("datetime") == "timestamptz" and all(types.get(name) == "string" for name in TIME_COLUMNS - {"datetime"})
+
+
+def _has_days(table: _Table) -> bool:
+    return _prunable(table.fields, clock_words=False) and all(file.day is not None for file in table.files)

@@ -1,0 +1,43 @@
+"""What a question needs of the lake and of the ledger: the files of a table, and the rows that are in no file yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from headwater.lake.index import TablePlan
+from headwater.ledger import TailRows
+
+
+class Planner(Protocol):
+    """Which files a table is made of now. Calls come from several threads; a later plan is never older than an earlier one."""
+
+    def tables(self) -> list[str]:
+        """Return the names of the tables, sorted."""
+
+    def plan(self, table: str, first_day: int | None = None, last_day: int | None = None) -> TablePlan:
+        """Return the newest snapshot, with only files whose day lies within the bounds; raise `NotFound` for no such table."""
+
+    def close(self) -> None:
+        """Let go of the files."""
+
+
+class TailSource(Protocol):
+    """The part of a ledger that a reader needs."""
+
+    def tail(self, after: Mapping[str, int] | None = None, tables: Sequence[str] | None = None) -> list[TailRows]:
+        """Return unfolded rows in batch order from ONE read transaction."""
+
+    def close(self) -> None:
+        """Let go of the files."""
+
+
+class TableStats(NamedTuple):
+    """A table as it stands: rows and bytes in files, rows still in the tail, and its newest `datetime` in epoch ms."""
+
+    name: str
+    rows: int
+    files: int
+    bytes: int
+    tail_rows: int
+    last_event_ms: int | None

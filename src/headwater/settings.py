@@ -1,0 +1,275 @@
+"""Every knob: its default, its bounds, and one sentence; one TOML file, and `HEADWATER_…` variables over it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from headwater.errors import ProjectError, SettingsError
+
+FILE = "headwater.toml"
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Bytes = Annotated[int, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A table of headwater.toml; a key nobody knows is refused, for it is a typing error."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True)
+
+
+class AppSettings(Section):
+    """Who sends: the ids that are baked into the apps."""
+
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    """Pinpoint application id, 32 lower-case hex digits. Keep the one your shipped apps use."""
+    name: Annotated[str, Field(min_length=1, max_length=64)] = "app"
+    """Name shown for the app."""
+    identity_pool_id: Annotated[str, Field(pattern=r"^[\w-]+:[0-9a-f-]+$", max_length=55)]
+    """Cognito identity pool id, `region:uuid`. Keep the one your shipped apps use."""
+    region: Annotated[str, Field(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d+$")] = "us-east-1"
+    """Region that clients sign for."""
+    account_id: Annotated[str, Field(pattern=r"^\d{12}$")] = "000000000000"
+    """Twelve-digit account id written into records and ARNs."""
+    database: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,99}$")] = "analytics"
+    """Name of the SQL database that holds the tables."""
+    events: str = "events.py"
+    """File with the event types, relative to the project."""
+
+
+class ListenerSettings(Section):
+    """Where a listener binds."""
+
+    host: str
+    """Address to bind. 127.0.0.1 serves this machine only; 0.0.0.0 serves the network."""
+    port: Port
+    """Port to bind; 0 picks a free one, which `headwater status` prints."""
+
+
+class PublicSettings(ListenerSettings):
+    """The public listener: Pinpoint's API for apps. Every request must be signed."""
+
+    host: str = "127.0.0.1"
+    """Address to bind. 127.0.0.1 serves this machine only; 0.0.0.0 serves the network."""
+    port: Port = 8700
+    """Port to bind; 0 picks a free one, which `headwater status` prints."""
+    cors_origins: tuple[str, ...] = ("*",)
+    """Web origins whose pages may send; `*` is any (safe: no cookies are used, every request is signed)."""
+    max_clock_skew_s: Annotated[int, Field(ge=1, le=900)] = 300
+    """Seconds a signature's time may differ from ours; clients correct their clock from our Date header."""
+
+
+class PrivateSettings(ListenerSettings):
+    """The private listener: health, and what people and tools ask."""
+
+    host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
+    """Loopback address to bind; this listener has no accounts yet, so it does not go beyond this machine."""
+    port: Port = 8701
+    """Port to bind; 0 picks a free one, which `headwater status` prints."""
+
+
+class StreamSettings(Section):
+    """The stream: accepted events, on disk before they are acknowledged."""
+
+    url: str = "file:data/stream/app"
+    """Where the stream lies: `file:FOLDER`."""
+    retention_hours: Annotated[float, Field(ge=0)] = 48
+    """Hours a segment is kept after it was read and its rows reached the lake."""
+    max_bytes: Annotated[int, Field(ge=1_000_000)] = 20_000_000_000
+    """Size at which new events are refused (HTTP 500, clients retry). Unread events are never dropped."""
+    segment_bytes: Annotated[int, Field(ge=65_536)] = 67_108_864
+    """Size at which a new segment file is begun."""
+
+
+class PipeSettings(Section):
+    """The pipe from the stream into the lake."""
+
+    batch_size: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    """Most records validated and committed together."""
+    linger_ms: Annotated[int, Field(ge=0, le=1_000)] = 50
+    """Milliseconds between two small batches; more saves work, less shows events sooner."""
+    past_days: Annotated[float, Field(gt=0)] = 30
+    """Days back that a client's timestamp is believed; older events become dead letters."""
+    ahead_days: Annotated[float, Field(gt=0)] = 1
+    """Days ahead that a client's timestamp is believed; later events become dead letters."""
+    duplicates_days: Annotated[float, Field(gt=0)] = 3
+    """Days after its last arrival that an event's id is remembered, so that a re-sent event is not stored twice."""
+    duplicates_in_memory: Annotated[int, Field(ge=10_000)] = 2_000_000
+    """Most de-duplication keys held in memory (16 bytes each); the others are read from disk when needed."""
+
+
+class LakeSettings(Section):
+    """The lake: Parquet files and Iceberg tables."""
+
+    folder: str = "data/lake"
+    """Folder of the data files and table metadata."""
+    fold_rows: Annotated[int, Field(ge=1)] = 131_072
+    """Rows of one table that are moved into Parquet at once, however young they are."""
+    fold_seconds: Annotated[float, Field(gt=0)] = 60
+    """Seconds after which a table with `fold_min_rows` waiting rows is moved into Parquet."""
+    fold_min_rows: Annotated[int, Field(ge=1)] = 5_000
+    """Rows that make a file worth writing after `fold_seconds`."""
+    fold_max_seconds: Annotated[float, Field(gt=0)] = 600
+    """Seconds after which waiting rows are moved into Parquet, however few they are."""
+    orphan_grace_seconds: Annotated[float, Field(ge=0)] = 900
+    """Seconds a file that nothing names any more is kept, for readers that still hold it open."""
+
+
+class StoreSettings(Section):
+    """The small databases beside the lake."""
+
+    ledger: str = "sqlite:data/ledger.db"
+    """Positions, rows not yet in the lake, fates, de-duplication keys."""
+    catalog: str = "sqlite:data/catalog.db"
+    """Tables, schemas and snapshots (Iceberg), and our file index."""
+    endpoints: str = "sqlite:data/endpoints.db"
+    """Current endpoint profiles."""
+    control: str = "sqlite:data/control.db"
+    """Apps and keys."""
+    master_keys: str = "data/master-keys.json"
+    """Master keys that access keys derive from; readable by the owner only."""
+
+
+class QuerySettings(Section):
+    """How questions are answered."""
+
+    memory: Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s?[KMGT]i?B$")] = "1GB"
+    """Most memory a question may use before it spills to disk."""
+    threads: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=lambda: os.cpu_count() or 1)
+    """Threads a question may use; the machine's processors unless said."""
+
+
+class LogSettings(Section):
+    """What the processes say about themselves."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least important line that is written."""
+    format: Literal["auto", "text", "json"] = "auto"
+    """`auto` writes text to a terminal and JSON lines elsewhere."""
+
+
+class Settings(BaseSettings):
+    """All settings of one project. Paths are relative to the project folder."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", env_prefix="HEADWATER_", env_nested_delimiter="__", frozen=True, use_attribute_docstrings=True
+    )
+
+    app: AppSettings
+    """Who sends: the ids that are baked into the apps."""
+    public: PublicSettings = PublicSettings()
+    """The public listener: Pinpoint's API for apps. Every request must be signed."""
+    private: PrivateSettings = PrivateSettings()
+    """The private listener: health, and what people and tools ask."""
+    stream: StreamSettings = StreamSettings()
+    """The stream: accepted events, on disk before they are acknowledged."""
+    pipe: PipeSettings = PipeSettings()
+    """The pipe from the stream into the lake."""
+    lake: LakeSettings = LakeSettings()
+    """The lake: Parquet files and Iceberg tables."""
+    stores: StoreSettings = StoreSettings()
+    """The small databases beside the lake."""
+    query: QuerySettings = QuerySettings()
+    """How questions are answered."""
+    log: LogSettings = LogSettings()
+    """What the processes say about themselves."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put variables over the file."""
+        return env_settings, init_settings
+
+
+def load_settings(project: Path) -> Settings:
+    """Read headwater.toml in *project*, with `HEADWATER_SECTION__KEY` variables over it.
+
+    Raises `ProjectError` if there is no such file and `SettingsError`, which names every wrong key, if it is wrong.
+    """
+    path = project / FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ProjectError(f"no {FILE} in {project.resolve()}; `headwater init DIR` makes a project, `-C DIR` names one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read {path}: {error}") from error
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from error
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(f"{path} is wrong:\n" + "\n".join(f"  {_explain(e)}" for e in error.errors())) from None
+
+
+def _explain(error: Any) -> str:
+    """Say one validation error as a person would: where, what was given, what would have worked."""
+    *sections, key = [str(part) for part in error["loc"]]
+    where = ".".join([*sections, key])
+    if error["type"] == "extra_forbidden":
+        known = list(_fields(sections))
+        close = difflib.get_close_matches(key, known, 1)
+        return f"{where}: no such setting" + (f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(known)}")
+    if error["type"] == "missing":
+        return f"{where}: missing; {_fields(sections).get(key, '')}"
+    return f"{where}: {error['msg']} (given: {error['input']!r})"
+
+
+def _fields(sections: list[str]) -> dict[str, str]:
+    model: Any = Settings
+    for name in sections:
+        model = model.model_fields[name].annotation
+    return {name: field.description or "" for name, field in model.model_fields.items()}
+
+
+def settings_file(**app: str) -> str:
+    """Return a headwater.toml that says every setting and what it is for; *app* fills the `[app]` table.
+
+    Only `[app]` is set; the others stand as comments with their defaults, so that a newer Headwater's defaults apply.
+    """
+    lines = [
+        "# Headwater's settings. A line that begins with # shows a default: take the # away to change it.",
+        "# A variable wins over this file: HEADWATER_PUBLIC__PORT=9000 sets port in [public].",
+    ]
+    for section, field in Settings.model_fields.items():
+        lines += ["", f"# {field.description}", f"[{section}]"]
+        model: Any = field.annotation
+        for key, knob in model.model_fields.items():
+            given = section == "app" and key in app
+            default = app[key] if given else knob.get_default(call_default_factory=True)
+            lines += [f"# {knob.description}", f"{'' if given else '# '}{key} = {_toml(default)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return str(value)
+
+
+def settings_table() -> str:
+    """Return all settings as a Markdown table, for the docs."""
+    lines = ["| setting | default | what it is |", "|---|---|---|"]
+    for section, field in Settings.model_fields.items():
+        model: Any = field.annotation
+        for key, knob in model.model_fields.items():
+            default = "required" if knob.is_required() else "processors" if knob.default_factory else f"`{_toml(knob.default)}`"
+            lines.append(f"| `{section}.{key}` | {default} | {re.sub(r'[|]', '/', knob.description or '')} |")
+    return "\n".join(lines) + "\n"

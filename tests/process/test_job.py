@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from headwater.errors import HeadwaterError, NotFound, Unavailable
+from headwater.process.job import send_job, serve_jobs
+
+
+async def add(a: int, b: int) -> int:
+    return a + b
+
+
+async def refuse() -> None:
+    raise NotFound("table", "nowhere")
+
+
+async def break_down() -> None:
+    raise ZeroDivisionError("a bug")
+
+
+@pytest.fixture(params=["run", "d" * 80 + "/" + "e" * 80])
+async def socket_path(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Path]:
+    path = tmp_path / request.param / "worker.sock"
+    server = await serve_jobs(path, {"add": add, "refuse": refuse, "break": break_down})
+    yield path
+    server.close()
+
+
+async def test_a_job_returns_its_result_however_deep_the_project_lies(socket_path: Path) -> None:
+    assert await asyncio.to_thread(send_job, socket_path, "add", a=2, b=3) == 5
+
+
+async def test_a_jobs_own_refusal_reaches_who_asked(socket_path: Path) -> None:
+    with pytest.raises(HeadwaterError, match="no table named 'nowhere'"):
+        await asyncio.to_thread(send_job, socket_path, "refuse")
+
+
+async def test_a_bug_in_a_job_is_answered_too_and_the_next_job_runs(socket_path: Path) -> None:
+    with pytest.raises(HeadwaterError, match="a bug"):
+        await asyncio.to_thread(send_job, socket_path, "break")
+
+    assert await asyncio.to_thread(send_job, socket_path, "add", a=1, b=1) == 2
+
+
+async def test_an_unknown_job_is_named(socket_path: Path) -> None:
+    with pytest.raises(HeadwaterError, match="no job named 'dance'"):
+        await asyncio.to_thread(send_job, socket_path, "dance")
+
+
+async def test_nobody_listening_is_said(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="does not answer"):
+        send_job(tmp_path / "worker.sock", "add")
+
+
+async def test_only_the_owner_may_send_jobs(socket_path: Path) -> None:
+    assert socket_path.stat().st_mode & 0o077 == 0

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headwater.errors import ProjectError, SettingsError
+from headwater.settings import Settings, load_settings, settings_file
+
+APP = {
+    "id": "9f2c4b7a1e6d4c0f8a53b1d2e7c6f504",
+    "name": "piano",
+    "identity_pool_id": "us-west-2:6a1f0c52-8d3e-4b7a-9c41-2f5e8b7d9a10",
+    "region": "us-west-2",
+    "account_id": "123456789012",
+}
+
+
+def write(folder: Path, text: str) -> Path:
+    (folder / "headwater.toml").write_text(text)
+    return folder
+
+
+def test_the_written_file_reads_back_as_the_defaults_and_the_given_ids(tmp_path: Path) -> None:
+    settings = load_settings(write(tmp_path, settings_file(**APP)))
+
+    assert settings == Settings(app=APP)  # type: ignore[arg-type]
+    assert settings.app.region == "us-west-2"
+
+
+def test_every_setting_has_a_sentence() -> None:
+    for section, field in Settings.model_fields.items():
+        for name, knob in field.annotation.model_fields.items():  # type: ignore[union-attr]
+            assert knob.description, f"{section}.{name}"
+            assert knob.description.endswith("."), f"{section}.{name}"
+
+
+def test_a_default_may_be_uncommented(tmp_path: Path) -> None:
+    text = settings_file(**APP).replace("# port = 8700", "port = 9000")
+
+    assert load_settings(write(tmp_path, text)).public.port == 9000
+
+
+def test_a_variable_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWATER_PUBLIC__PORT", "9001")
+
+    settings = load_settings(write(tmp_path, settings_file(**APP).replace('# host = "127.0.0.1"', 'host = "0.0.0.0"', 1)))
+
+    assert (settings.public.host, settings.public.port) == ("0.0.0.0", 9001)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("# port = 8700", "prt = 8700", "public.prt: no such setting; did you mean port?"),
+        ("# port = 8700", "port = 70000", r"public.port: .*less than or equal to 65535 \(given: 70000\)"),
+        (APP["id"], "my app", r"app.id: String should match pattern .* \(given: 'my app'\)"),
+        ("[pipe]", "[pipe", "is not TOML"),
+        ('id = "' + APP["id"] + '"', "", "app.id: missing; Pinpoint application id"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_what_would_have_worked(tmp_path: Path, old: str, new: str, message: str) -> None:
+    write(tmp_path, settings_file(**APP).replace(old, new, 1))
+
+    with pytest.raises(SettingsError, match=message):
+        load_settings(tmp_path)
+
+
+def test_no_project_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="headwater init"):
+        load_settings(tmp_path)
