@@ -122,6 +122,9 @@ def build_worker(settings: Settings, project: Path, between: Callable[[str], Non
         settings.app.database,
         clock,
         fold_rows=settings.lake.fold_rows,
+        fold_soon_rows=settings.lake.fold_min_rows,
+        fold_soon_s=settings.lake.fold_seconds,
+        fold_late_s=settings.lake.fold_max_seconds,
         orphan_grace_s=settings.lake.orphan_grace_seconds,
         step=between,
     )

@@ -17,7 +17,9 @@ def test_a_file_is_synced_before_it_is_named_and_its_folders_after(tmp_path: Pat
     fsync, rename, mkdir = os.fsync, Path.rename, Path.mkdir
 
     def traced_sync(descriptor: int) -> None:
-        calls.append(f"sync {Path(f'/proc/self/fd/{descriptor}').readlink().relative_to(tmp_path)}")
+        synced = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if synced.is_relative_to(tmp_path):  # folders above are synced once for each process
+            calls.append(f"sync {synced.relative_to(tmp_path)}")
         fsync(descriptor)
 
     def traced_rename(path: Path, target: Path) -> Path:
@@ -49,7 +51,28 @@ def test_a_file_is_synced_before_it_is_named_and_its_folders_after(tmp_path: Pat
     assert (tmp_path / "a" / "b" / "x.parquet").stat().st_mode & 0o777 == 0o444
 
 
+def test_a_folder_that_was_there_is_synced_once_by_each_process_that_writes_into_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "made" / "by").mkdir(parents=True)  # as by a process that was killed before it synced
+    fsync = os.fsync
+    synced: list[Path] = []
+
+    def traced_sync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", traced_sync)
+
+    for name in ("x", "y"):
+        write_file(str(tmp_path / "made" / "by" / name), b"content")
+
+    assert [synced.count(folder) for folder in (tmp_path, tmp_path / "made")] == [1, 1]
+
+
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_file(str(tmp_path / "before"), b"content")
+
     def fail(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -58,7 +81,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(OSError, match="No space"):
         write_file(str(tmp_path / "x"), b"content")
 
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [tmp_path / "before"]
 
 
 def test_metadata_appears_when_its_stream_closes_and_not_when_it_breaks(tmp_path: Path) -> None:
@@ -84,7 +107,7 @@ def test_a_stream_that_is_dropped_unclosed_writes_nothing(tmp_path: Path) -> Non
 
     del stream
 
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [tmp_path / "before"]
 
 
 def test_locations_of_others_are_understood() -> None:

@@ -28,7 +28,14 @@ FULL_EVENT = {
     "ClientSdkVersion": "2.1",
 }
 FULL_ENDPOINT = {
-    "Demographic": {"AppVersion": "1.0", "Locale": "fr_FR", "Make": "Gecko", "Model": "Chrome", "Platform": "Linux x86_64", "PlatformVersion": "6"},
+    "Demographic": {
+        "AppVersion": "1.0",
+        "Locale": "fr_FR",
+        "Make": "Gecko",
+        "Model": "Chrome",
+        "Platform": "Linux x86_64",
+        "PlatformVersion": "6",
+    },
     "User": {"UserId": "u1"},
 }  # fmt: skip
 SEND: dict[str, Any] = {"door": "pinpoint", "trace_id": "trace"}

@@ -191,18 +191,22 @@ def test_an_empty_batch_item_is_fine() -> None:
 
 def test_both_ways_of_reading_agree_on_ordinary_requests() -> None:
     chance = random.Random(7)
+
+    def maybe(share: float, **members: Any) -> dict[str, Any]:
+        return members if chance.random() < share else {}
+
     for _ in range(200):
         events = {
             f"v{i}": {
                 "EventType": chance.choice(["SignUp", "app/load page", "_session.stop", "é"]),
                 "Timestamp": f"2026-11-{chance.randrange(1, 28):02d}T03:06:22.{chance.randrange(1000):03d}Z",
-                **({"Attributes": {f"a{k}": chance.choice(["x", "é\\\"", "", None]) for k in range(chance.randrange(4))}} if chance.random() < 0.8 else {}),
-                **({"Metrics": {"m": chance.choice([1, 1.5, -3, 2**53 + 1])}} if chance.random() < 0.5 else {}),
-                **({"Session": {"Id": "s", "StartTimestamp": AT, "StopTimestamp": AT, "Duration": 5}} if chance.random() < 0.5 else {}),
-                **({"SdkName": "amplify-flutter", "ClientSdkVersion": "2"} if chance.random() < 0.3 else {}),
+                **maybe(0.8, Attributes={f"a{k}": chance.choice(["x", 'é\\"', "", None]) for k in range(chance.randrange(4))}),
+                **maybe(0.5, Metrics={"m": chance.choice([1, 1.5, -3, 2**53 + 1])}),
+                **maybe(0.5, Session={"Id": "s", "StartTimestamp": AT, "StopTimestamp": AT, "Duration": 5}),
+                **maybe(0.3, SdkName="amplify-flutter", ClientSdkVersion="2"),
             }
             for i in range(chance.randrange(5))
-        }  # fmt: skip
+        }
         body = json.dumps({"BatchItem": {"e": {"Endpoint": {"Address": "x"} if chance.random() < 0.5 else {}, "Events": events}}}).encode()
 
         typed, read = decode_put_events(body), lenient.put_events(body)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -150,8 +151,6 @@ def test_a_new_master_key_leaves_the_secrets_of_older_keys_alone(control: Contro
 
 
 def test_a_newer_format_is_refused(control: Control, tmp_path: Path) -> None:
-    import sqlite3
-
     connection = sqlite3.connect(tmp_path / "control.sqlite")
     connection.execute("PRAGMA user_version = 99")
     connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from typing import Any
 
@@ -195,8 +196,8 @@ def test_a_refusal_names_principal_action_and_resource_and_comes_before_not_foun
     answer = served.signed("DELETE", "/v1/apps/nope")
 
     assert (answer.status, answer.error_type) == (403, "ForbiddenException")
-    expected = "User: send is not authorized to perform: mobiletargeting:DeleteApp on resource: arn:aws:mobiletargeting:us-east-1:000000000000:apps/nope"
-    assert answer.json["Message"] == expected
+    resource = "arn:aws:mobiletargeting:us-east-1:000000000000:apps/nope"
+    assert answer.json["Message"] == f"User: send is not authorized to perform: mobiletargeting:DeleteApp on resource: {resource}"
 
 
 @pytest.mark.parametrize(
@@ -212,8 +213,7 @@ def test_a_garbage_body_is_a_bad_request(served: Served, body: bytes) -> None:
 def test_a_path_that_is_not_utf_8_is_a_bad_request(served: Served) -> None:
     answer = served.signed("GET", f"/v1/apps/{served.app_id}/endpoints/%FF")
 
-    assert answer.status in (400, 403)
-    assert answer.error_type in ("BadRequestException", "InvalidSignatureException")
+    assert (answer.status, answer.error_type) == (400, "BadRequestException")
 
 
 @pytest.mark.parametrize(("error", "retry_after"), [(Unavailable("disk"), "1"), (StreamFull("full"), "60")])
@@ -255,8 +255,6 @@ def test_a_revoked_key_stops_working_within_a_second(served: Served) -> None:
     before = raw_put(served, {"BatchItem": {}}, key="short-lived")
 
     served.control.revoke_key("short-lived")
-    import time
-
     time.sleep(1)
     after = raw_put(served, {"BatchItem": {}}, key="short-lived")
 

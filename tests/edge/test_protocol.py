@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
@@ -11,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from headwater.clock import SystemClock
 from headwater.edge.protocol import Listener, printable
 from headwater.edge.request import Answer, Request
 from headwater.edge.routing import Route, Router
+from headwater.edge.sigv4 import Verifier
 from tests.edge.conftest import Served
 
 EMPTY = b'{"BatchItem":{}}'
@@ -149,9 +154,6 @@ def test_a_chunked_body_that_fits_is_accepted(served: Served) -> None:
 
 def test_too_many_bytes_in_flight_are_refused_before_they_are_read() -> None:
     async def check() -> list[int]:
-        from headwater.clock import SystemClock
-        from headwater.edge.sigv4 import Verifier
-
         class Nobody:
             def find(self, access_key_id: str, session_token: str | None) -> None:
                 return None
@@ -180,8 +182,6 @@ def test_too_many_bytes_in_flight_are_refused_before_they_are_read() -> None:
         await ask(b"60", body_while_another_comes)
         await ask(b"60", body)
         return statuses
-
-    import asyncio
 
     assert asyncio.run(check()) == [500, 403, 403]
 
@@ -226,9 +226,6 @@ def test_client_text_in_messages_is_short_and_printable(text: str) -> None:
 
 
 def test_the_edge_imports_none_of_the_heavy_libraries() -> None:
-    import subprocess
-    import sys
-
     program = (
         "import sys, headwater.edge, headwater.collect, headwater.endpoint.sqlite, headwater.control.sqlite;"
         "print([m for m in ('pyarrow', 'duckdb', 'pyiceberg', 'pandas', 'pydantic', 'boto3') if m in sys.modules])"

@@ -158,7 +158,7 @@ def test_a_forwarded_host_nobody_vouched_for_does_not_count() -> None:
 def test_no_authorization_is_a_missing_token() -> None:
     verifier = Verifier(Lent(), region="us-east-1", clock=ManualClock())
 
-    with pytest.raises(Unauthenticated, match="^Missing Authentication Token$") as caught:
+    with pytest.raises(Unauthenticated, match=r"^Missing Authentication Token$") as caught:
         verifier.verify(Request("POST", b"/", b"", dict(base()), b"", "r"), "mobiletargeting")
 
     assert caught.value.code == "MissingAuthenticationTokenException"

@@ -325,3 +325,28 @@ def test_importing_the_event_class_does_not_import_arrow() -> None:
     code = "import sys, headwater.event; sys.exit('pyarrow' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_fields_that_share_a_type_keep_the_fast_path() -> None:
+    class Mixed(Event):
+        first: Color
+        second: Color | None
+        third: Color = Color.RED
+
+    models = compile_models([Mixed])
+
+    [row] = rows(decode(models, event("Mixed", {"first": "red", "second": "null"})), "mixeds")
+    assert (row["first"], row["second"], row["third"]) == ("red", None, "red")
+    assert len(models._decoder.fast) == 1
+
+
+def test_a_reserved_domain_that_the_events_file_adds_is_refused_by_the_fast_path_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Contact(Event):
+        email: EmailStr
+
+    monkeypatch.setattr("email_validator.SPECIAL_USE_DOMAIN_NAMES", ["example.com"])
+    monkeypatch.setattr("email_validator.syntax.SPECIAL_USE_DOMAIN_NAMES", ["example.com"], raising=False)
+
+    decoded = decode(compile_models([Contact]), event("Contact", {"email": "a@example.com"}), event("Contact", {"email": "a@b.org"}))
+
+    assert list(decoded.letters) == [0]

@@ -227,10 +227,11 @@ class Trace:
                 raise ValueError("cannot replay a change of the working directory")
         self._steps.sort(key=lambda step: step[0])
 
-    def images(self, seed: int, count: int, into: Path | None = None) -> Iterator[Image]:
+    def images(self, seed: int, count: int, into: Path | None = None, at: Path | None = None) -> Iterator[Image]:
         """Give *count* images, the earliest cut first; each folder is removed when the next image is asked for. Once per trace.
 
-        They lie in *into*, by default in memory where the machine has a file system there.
+        They lie in *into*, by default in memory where the machine has a file system there. A program that writes absolute
+        paths into its files needs each image where it ran: *at* is that folder, and what is in it is removed.
         """
         chance = random.Random(seed)
         files = [at for at, (_, step) in enumerate(self._steps, 1) if isinstance(step, str) or self._touches(step)]
@@ -247,7 +248,9 @@ class Trace:
                     else:
                         self._disk.apply(step)
                 done = cut
-                path = Path(folder) / str(number)
+                path = at or Path(folder) / str(number)
+                if at is not None:
+                    shutil.rmtree(at, ignore_errors=True)
                 how = _build(self._disk, path, chance)
                 yield Image(path, list(acked), f"image {number} of seed {seed}: {how}, cut after step {cut} of {len(self._steps)}")
                 shutil.rmtree(path)
@@ -287,6 +290,8 @@ def _build(disk: Disk, path: Path, chance: random.Random) -> str:
             continue
         if inode not in contents:
             contents[inode] = _survivor(inode, how, chance)
+        # who may read a file is not replayed: its owner, which suits secrets and harms nothing else
+        target.touch(0o600)
         target.write_bytes(contents[inode])
     return how
 

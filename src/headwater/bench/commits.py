@@ -30,7 +30,7 @@ FILES, DAYS, FILES_A_COMMIT = 10_000, 100, 500
 
 def commit_rows(scale: Scale) -> list[Row]:
     """Measure small folds, with the upkeep that the worker does between them."""
-    last = scale.of(1_000, 200)
+    last = scale.of(1_000, 100)
     with tempfile.TemporaryDirectory(prefix="headwater-bench-") as name, LocalLake(Path(name)) as local:
         decoded = local.models.decode(Source(31).records(100), FIRST_SHARD, range(1, 101))
         table = decoded.tables()[TABLE]
@@ -51,8 +51,8 @@ def commit_rows(scale: Scale) -> list[Row]:
         near = costs[number - AROUND + 1 : number + AROUND + 1]
         return sum(near) / len(near)
 
-    at = {number: around(number) for number in (10, 100, last - AROUND)}
-    note = ", ".join(f"after {number + AROUND if number > 100 else number}: {cost * 1000:.1f} ms" for number, cost in at.items())
+    at = {number: around(number) for number in sorted({10, 100 - AROUND, last - AROUND})}
+    note = ", ".join(f"after {number if number == 10 else number + AROUND}: {cost * 1000:.1f} ms" for number, cost in at.items())
     newest = at[last - AROUND]
     return [
         at_most(

@@ -14,6 +14,10 @@ from pyiceberg.io import InputFile, OutputFile, OutputStream
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
 
+# Folders whose names this process knows to be durable, by path and inode: one that was removed and made again is another.
+_synced: set[tuple[str, int]] = set()
+
+
 def write_file(path: str, content: bytes | memoryview) -> int:
     """Write a new file that is durable under its name when this returns; return its size in bytes.
 
@@ -43,11 +47,20 @@ def write_file(path: str, content: bytes | memoryview) -> int:
 
 
 def make_folders(folder: Path) -> None:
-    """Create *folder* and its missing parents so that they survive a power cut."""
+    """Create *folder* and its missing parents so that they survive a power cut.
+
+    A folder that is there already may be one that a process made and was killed before it synced the name: each process makes sure once.
+    """
     if not folder.is_dir():
         make_folders(folder.parent)
         folder.mkdir(exist_ok=True)
-        sync_folder(folder.parent)
+    known = (str(folder), folder.stat().st_ino)
+    if known not in _synced:
+        # Where we may not write we have made no folder, so there and above nothing of ours needs a sync.
+        if folder.parent != folder and os.access(folder.parent, os.R_OK | os.W_OK):
+            make_folders(folder.parent)
+            sync_folder(folder.parent)
+        _synced.add(known)
 
 
 def sync_folder(folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from headwater.clock import Clock, SystemClock
 from headwater.collect.catchup import catch_up
@@ -52,15 +52,14 @@ class Collector:
         self._refuse_before_start()
         if not request:
             return []
-        changing = [
-            endpoint_id
-            for endpoint_id, batch in request.items()
-            if batch.endpoint is not None or self._endpoints.get(app_id, endpoint_id) is None
-        ]
+        get = self._endpoints.get
+        known = {endpoint_id: get(app_id, endpoint_id) for endpoint_id in request}
+        changing = [endpoint_id for endpoint_id, batch in request.items() if batch.endpoint is not None or known[endpoint_id] is None]
         if not changing:
-            return await self._put_events(app_id, request, caller, door, trace_id)
+            return await self._put_events(app_id, request, known, caller, door, trace_id)
         async with self._locks.hold([(app_id, endpoint_id) for endpoint_id in changing]):
-            return await self._put_events(app_id, request, caller, door, trace_id)
+            known = {endpoint_id: get(app_id, endpoint_id) for endpoint_id in request}
+            return await self._put_events(app_id, request, known, caller, door, trace_id)
 
     async def update_endpoints(
         self, app_id: str, updates: Sequence[tuple[str, EndpointUpdate]], caller: Caller, *, door: str, trace_id: str
@@ -119,7 +118,9 @@ class Collector:
             raise NotFound("user", user_id)
         return profiles
 
-    async def _put_events(self, app_id: str, request: PutEvents, caller: Caller, door: str, trace_id: str) -> list[BatchVerdict]:
+    async def _put_events(
+        self, app_id: str, request: PutEvents, known: Mapping[str, Profile | None], caller: Caller, door: str, trace_id: str
+    ) -> list[BatchVerdict]:
         arrival_ms = self._clock.now_ms()
         verdicts: list[BatchVerdict] = []
         changes: list[Change] = []
@@ -134,10 +135,12 @@ class Collector:
                 refused[None] = refusal
                 refused.update(dict.fromkeys(events, refusal))
                 continue
-            profile, changed = self._profile(app_id, endpoint_id, batch, arrival_ms, trace_id, refused)
-            maker = self._maker(profile, caller, door)
+            current, changed = known[endpoint_id], False
+            if current is None or batch.endpoint is not None:
+                current, changed = self._profile(app_id, endpoint_id, batch, current, arrival_ms, trace_id, refused)
+            maker = self._maker(current, caller, door)
             if changed:
-                changes.append(Change(app_id, endpoint_id, profile))
+                changes.append(Change(app_id, endpoint_id, current))
                 endpoint_records.append(maker.change("update", str(uuid.uuid4()), arrival_ms, trace_id))
             needed = maker.shared_bytes * len(events)
             if needed > room:
@@ -150,9 +153,15 @@ class Collector:
         return verdicts
 
     def _profile(
-        self, app_id: str, endpoint_id: str, batch: EventsBatch, arrival_ms: int, trace_id: str, refused: dict[str | None, str]
+        self,
+        app_id: str,
+        endpoint_id: str,
+        batch: EventsBatch,
+        current: Profile | None,
+        arrival_ms: int,
+        trace_id: str,
+        refused: dict[str | None, str],
     ) -> tuple[Profile, bool]:
-        current = self._endpoints.get(app_id, endpoint_id)
         update = batch.endpoint
         if isinstance(update, Refusal):
             refused[None], update = update.message, None

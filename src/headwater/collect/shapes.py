@@ -57,7 +57,7 @@ class Refusal(NamedTuple):
     message: str
 
 
-class EventsBatch(NamedTuple):
+class EventsBatch(msgspec.Struct, gc=False):
     """The events of one endpoint by event id, and what the request says of the endpoint itself (None: nothing)."""
 
     endpoint: EndpointUpdate | Refusal | None
@@ -68,7 +68,7 @@ PutEvents = Mapping[str, EventsBatch]
 """Endpoint id -> its events."""
 
 
-class Caller(NamedTuple):
+class Caller(msgspec.Struct, frozen=True, gc=False):
     """Who sent a request and with what: the identity of a pool where there is one, and the client's `x-amz-user-agent`."""
 
     name: str
@@ -77,7 +77,7 @@ class Caller(NamedTuple):
     user_agent: str = ""
 
 
-class BatchVerdict(NamedTuple):
+class BatchVerdict(msgspec.Struct, gc=False):
     """What came of one endpoint's batch. `refused` says why, for the endpoint (under None) and for events by id; the rest is accepted."""
 
     endpoint_id: str

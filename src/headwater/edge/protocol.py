@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import itertools
 import logging
-import os
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from email.utils import formatdate
 from typing import Any
 
@@ -44,6 +45,7 @@ LOGGED_TEXT_LIMIT = 256
 _SLOW_AFTER_S = 10.0
 _SLOWEST_BYTES_PER_S = 1024
 _PREFLIGHT_MAX_AGE = b"172800"
+_ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 _EXPOSED = (b"access-control-expose-headers", b"x-amzn-RequestId,x-amzn-ErrorType,Date")
 _METHODS = b"GET, POST, PUT, DELETE"
 _encode = msgspec.json.encode
@@ -98,6 +100,7 @@ class Listener:
         self._any_origin = self._origins is not None and b"*" in self._origins
         self._proxies = [ipaddress.ip_network(proxy) for proxy in trusted_proxies]
         self._in_flight, self._in_flight_limit = 0, in_flight_limit
+        self._request_ids = _request_ids()
         self._date: tuple[int, bytes] = (-1, b"")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,7 +108,7 @@ class Listener:
         if scope["type"] != "http":
             await _refuse_scope(scope, receive, send)
             return
-        request_id = _request_id()
+        request_id = next(self._request_ids)
         if scope["method"] == "OPTIONS":
             answer = Answer(204, b"")
         else:
@@ -138,7 +141,10 @@ class Listener:
                 raise Unavailable("too many requests are being worked on; try again in a moment")
             reserved = declared
             self._in_flight += reserved
-            body = await _read_body(receive, route.body_limit)
+            message = await receive()
+            body = message.get("body", b"")
+            if message.get("more_body") or len(body) > route.body_limit or message["type"] == "http.disconnect":
+                body = await _read_on(receive, route.body_limit, message)
             self._in_flight += len(body) - reserved
             reserved = len(body)
             request = Request(method, raw_path, scope["query_string"], headers, body, request_id, segments, repeated)
@@ -168,10 +174,14 @@ class Listener:
             (b"date", self._date_now()),
             *answer.headers,
         ]
+        if scope["method"] != "OPTIONS" and self._any_origin:
+            headers.append(_ANY_ORIGIN)
+            headers.append(_EXPOSED)
+            return headers
         if scope["method"] == "OPTIONS":
             headers = headers[2:]  # a 204 has no body to describe
         if self._any_origin:
-            headers += ((b"access-control-allow-origin", b"*"), _EXPOSED)
+            headers += (_ANY_ORIGIN, _EXPOSED)
         elif self._origins is not None:
             headers.append((b"vary", b"origin"))
             origin = next((value for name, value in scope["headers"] if name == b"origin"), None)
@@ -237,26 +247,13 @@ def _declared_length(headers: dict[bytes, bytes], limit: int) -> int:
     return declared
 
 
-async def _read_body(receive: Receive, limit: int) -> bytes:
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ConnectionResetError
-    body: bytes = message.get("body", b"")
-    if len(body) > limit:
-        raise PayloadTooLarge(f"the body may have {limit:,} bytes here")
-    return body if not message.get("more_body") else await _read_slow_body(receive, limit, body)
-
-
-async def _read_slow_body(receive: Receive, limit: int, first: bytes) -> bytes:
-    chunks, size = [first], len(first)
+async def _read_on(receive: Receive, limit: int, message: dict[str, Any]) -> bytes:
+    """Return a body whose first part did not settle it."""
+    chunks: list[bytes] = []
+    size = 0
     loop = asyncio.get_running_loop()
     started = loop.time()
     while True:
-        try:
-            async with asyncio.timeout_at(started + _SLOW_AFTER_S + size / _SLOWEST_BYTES_PER_S):
-                message = await receive()
-        except TimeoutError:
-            raise BadRequest("the body comes too slowly") from None
         if message["type"] == "http.disconnect":
             raise ConnectionResetError
         chunk = message.get("body", b"")
@@ -266,6 +263,11 @@ async def _read_slow_body(receive: Receive, limit: int, first: bytes) -> bytes:
             raise PayloadTooLarge(f"the body may have {limit:,} bytes here")
         if not message.get("more_body"):
             return b"".join(chunks)
+        try:
+            async with asyncio.timeout_at(started + _SLOW_AFTER_S + size / _SLOWEST_BYTES_PER_S):
+                message = await receive()
+        except TimeoutError:
+            raise BadRequest("the body comes too slowly") from None
 
 
 async def _refuse_scope(scope: Scope, receive: Receive, send: Send) -> None:
@@ -285,9 +287,11 @@ def _within(address: str, networks: Iterable[ipaddress.IPv4Network | ipaddress.I
     return any(parsed in network for network in networks)
 
 
-def _request_id() -> str:
-    text = os.urandom(16).hex()
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
+def _request_ids() -> Iterator[str]:
+    """Yield ids that look like a UUID: random in front, so that no two processes share them, and counted at the end."""
+    front = str(uuid.uuid4())[:24]
+    for number in itertools.count():
+        yield f"{front}{number & 0xFFFF_FFFF_FFFF:012x}"
 
 
 def _http_date(epoch_s: int) -> bytes:

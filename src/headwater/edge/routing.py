@@ -13,6 +13,7 @@ Operation = Callable[[Request], Awaitable[Answer]]
 
 UNSIGNED_PATHS = frozenset({"/healthz"})
 DEFAULT_BODY_LIMIT = 1024 * 1024
+_PATHS_KEPT = 2_048
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -41,6 +42,7 @@ class Router:
         """Raise `ValueError` for a route without an action, except for those that nobody needs to sign, and for a route given twice."""
         self.routes = tuple(routes)
         self._tree: dict[bytes, Any] = {}
+        self._found: dict[tuple[str, bytes], tuple[Route, tuple[bytes, ...]]] = {}
         for route in self.routes:
             if (route.action is None) != (route.path in UNSIGNED_PATHS):
                 raise ValueError(f"{route.method} {route.path} must declare the action it needs")
@@ -54,6 +56,9 @@ class Router:
 
     def find(self, method: str, raw_path: bytes) -> tuple[Route, tuple[bytes, ...]] | list[str]:
         """Return the route and its varying segments; else the methods that the path does have, sorted."""
+        known = self._found.get((method, raw_path))
+        if known is not None:
+            return known
         node, varying = self._tree, []
         for segment in raw_path.split(b"/")[1:]:
             found = node.get(segment) if segment else None
@@ -65,4 +70,9 @@ class Router:
             node = found
         methods = node.get(b"", {})
         route = methods.get(method)
-        return (route, tuple(varying)) if route is not None else sorted(methods)
+        if route is None:
+            return sorted(methods)
+        if len(self._found) >= _PATHS_KEPT:
+            self._found.clear()
+        found = self._found[method, raw_path] = (route, tuple(varying))
+        return found

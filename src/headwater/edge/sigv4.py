@@ -40,13 +40,14 @@ _AMPLIFY_SAFE = "-_.~!'()*"
 class Claim:
     """What an Authorization header says but for the signature itself, and what of the string to sign follows from that alone."""
 
-    __slots__ = ("access_key_id", "complete", "date", "header_lines", "region", "scope", "service", "signed", "signed_headers")
+    __slots__ = ("access_key_id", "complete", "date", "header_lines", "host_at", "region", "scope", "service", "signed", "signed_headers")
 
     def __init__(self, access_key_id: str, date: str, region: str, service: str, signed: tuple[bytes, ...]) -> None:
         self.access_key_id, self.date, self.region, self.service, self.signed = access_key_id, date, region, service, signed
         self.scope = f"{date}/{region}/{service}/aws4_request".encode()
         self.signed_headers = b";".join(signed)
         self.header_lines = b"".join(name + b":%s\n" for name in signed)
+        self.host_at = signed.index(b"host")
         # sets of header names that were found to have all that is signed, and to leave no x-amz header unsigned
         self.complete: set[tuple[bytes, ...]] = set()
 
@@ -59,6 +60,7 @@ class Verifier:
         self._max_skew_s = max_skew_s
         self._claims: dict[bytes, Claim] = {}
         self._signing_keys: dict[tuple[str, bytes], bytes] = {}
+        self._paths: dict[bytes, Sequence[bytes]] = {}
         self._last_stamp: tuple[bytes, int] = (b"", 0)
 
     def verify(self, request: Request, service: str, forwarded_host: bytes | None = None) -> Principal:
@@ -123,22 +125,27 @@ class Verifier:
             return False
         key = self._signing_key(claim, principal)
         query = canonical_query(request.query) if request.query else b""
-        paths = canonical_paths(request.raw_path)
-        method = request.method.encode()
-        for host in (None, *_other_hosts(claim, forwarded_host)):
-            if host is None:
-                lines = claim.header_lines % tuple([headers[name].strip() for name in claim.signed])
-            else:
-                lines = claim.header_lines % tuple([host if name == b"host" else headers[name].strip() for name in claim.signed])
+        paths = self._paths.get(request.raw_path)
+        if paths is None:
+            paths = canonical_paths(request.raw_path)
+            _remember(self._paths, request.raw_path, paths)
+        values = [headers[name].strip() for name in claim.signed]
+        hosts: Iterator[bytes] | None = None
+        while True:
+            lines = claim.header_lines % tuple(values)
             if b"  " in lines:
                 lines = _SPACES.sub(b" ", lines)
             for path in paths:
-                canonical = b"%s\n%s\n%s\n%s\n%s\n%s" % (method, path, query, lines, claim.signed_headers, payload_hash)
+                canonical = b"%s\n%s\n%s\n%s\n%s\n%s" % (request.method.encode(), path, query, lines, claim.signed_headers, payload_hash)
                 digest = hashlib.sha256(canonical).hexdigest().encode()
                 to_sign = b"%s\n%s\n%s\n%s" % (ALGORITHM, stamp, claim.scope, digest)
                 if hmac.compare_digest(hmac.digest(key, to_sign, "sha256").hex().encode(), signature):
                     return True
-        return False
+            hosts = hosts or _other_hosts(claim, forwarded_host)
+            host = next(hosts, None)
+            if host is None:
+                return False
+            values[claim.host_at] = host
 
     def _signing_key(self, claim: Claim, principal: Principal | None) -> bytes:
         secret = principal.secret_access_key if principal is not None else _DUMMY_SECRET

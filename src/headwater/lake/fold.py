@@ -29,7 +29,7 @@ from headwater.lake.transaction import SteadyTransaction
 from headwater.ledger import TailRows
 
 FOLD_ROWS, FOLD_SOON_ROWS = 128_000, 5_000
-FOLD_SOON_MS, FOLD_LATE_MS = 60_000, 600_000
+FOLD_SOON_S, FOLD_LATE_S = 60.0, 600.0
 
 # How many commits' worth of superseded metadata files may pile up before they are looked for.
 TIDY_AFTER_COMMITS = 20
@@ -106,11 +106,15 @@ class Lake:
         clock: Clock,
         *,
         fold_rows: int = FOLD_ROWS,
+        fold_soon_rows: int = FOLD_SOON_ROWS,
+        fold_soon_s: float = FOLD_SOON_S,
+        fold_late_s: float = FOLD_LATE_S,
         orphan_grace_s: float = 900.0,
         step: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._ledger, self._catalog, self._index, self._clock, self._step = ledger, catalog, index, clock, step
         self._root, self._database, self._fold_rows = root.absolute(), database, fold_rows
+        self._soon_rows, self._soon_ms, self._late_ms = fold_soon_rows, round(fold_soon_s * 1_000), round(fold_late_s * 1_000)
         self._grace_ms = round(orphan_grace_s * 1_000)
         self._lock = threading.RLock()
         self._loaded: dict[str, Table] = {}
@@ -162,13 +166,13 @@ class Lake:
             return FoldResult(table, len(rows), len(files), sum(f.size for f in files), upto)
 
     def due(self, now_ms: int) -> list[str]:
-        """Return the tables to fold now: 128,000 rows, or 5,000 after a minute, or any after ten; the largest first."""
+        """Return the tables to fold now: `fold_rows` rows, or `fold_soon_rows` after a while, or any after a long one; the largest first."""
         due = [
             waiting
             for waiting in self._ledger.backlog()
             if waiting.rows >= self._fold_rows
-            or (waiting.rows >= FOLD_SOON_ROWS and now_ms - waiting.oldest_ms >= FOLD_SOON_MS)
-            or now_ms - waiting.oldest_ms >= FOLD_LATE_MS
+            or (waiting.rows >= self._soon_rows and now_ms - waiting.oldest_ms >= self._soon_ms)
+            or now_ms - waiting.oldest_ms >= self._late_ms
         ]
         return [waiting.table for waiting in sorted(due, key=lambda waiting: -waiting.rows)]
 

@@ -17,7 +17,7 @@ from headwater.catalog import FILE_IO
 from headwater.catalog.durable import local_path
 from headwater.catalog.schema import TIME_COLUMN
 from headwater.errors import Unavailable
-from headwater.lake.index import DAY_MS, DataFile, Field, Head
+from headwater.lake.plan import DAY_MS, DataFile, Field, Head
 
 # Table properties, because they outlive snapshots: the last batch in the lake, how far that is in each shard, and how far
 # every table was at that commit.

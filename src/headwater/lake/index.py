@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 from headwater.catalog import CATALOG_NAME
 from headwater.errors import HeadwaterError, NotFound, ProjectError, Unavailable
+from headwater.lake.plan import DataFile, Field, Head, TablePlan
+
+__all__ = ["DataFile", "Field", "Head", "LakeIndex", "Superseded", "TablePlan", "open_index"]
 
 FORMAT = 1
-DAY_MS = 86_400_000
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS headwater_format (format INTEGER NOT NULL);
@@ -32,50 +34,6 @@ CREATE TABLE IF NOT EXISTS headwater_superseded (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS headwater_garbage (path TEXT PRIMARY KEY, head INTEGER, since_ms INTEGER NOT NULL) WITHOUT ROWID;
 """
-
-
-class Field(NamedTuple):
-    """A column: its Iceberg field id, name, Iceberg type (`long`, `list<string>`) and DuckDB type (`BIGINT`, `VARCHAR[]`)."""
-
-    id: int
-    name: str
-    type: str
-    duckdb: str
-
-
-class DataFile(NamedTuple):
-    """A live Parquet file: absolute path, day (days since 1970-01-01 UTC; None = rows without `datetime`), rows, bytes, bounds.
-
-    `lower_ms` and `upper_ms` are whole milliseconds that enclose every `datetime` in it, None where that is not known.
-    """
-
-    path: str
-    day: int | None
-    rows: int
-    size: int
-    lower_ms: int | None
-    upper_ms: int | None
-
-
-class TablePlan(NamedTuple):
-    """What to read of a table: every file by field id; then only the tail batches above `folded`."""
-
-    table: str
-    fields: tuple[Field, ...]
-    files: list[DataFile]
-    folded: int
-    snapshot_id: int | None
-    metadata_location: str
-
-
-class Head(NamedTuple):
-    """The table state an index reflects: *sequence* is Iceberg's sequence number of its last snapshot."""
-
-    metadata_location: str
-    snapshot_id: int | None
-    sequence: int
-    folded: int
-    fields: tuple[Field, ...]
 
 
 class Superseded(NamedTuple):

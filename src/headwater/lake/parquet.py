@@ -19,7 +19,7 @@ from pyiceberg.typedef import Record
 
 from headwater.catalog.durable import write_file
 from headwater.catalog.schema import TIME_COLUMN
-from headwater.lake.index import DataFile
+from headwater.lake.plan import DataFile
 
 _EPOCH = date(1970, 1, 1)
 _DAY_US = 86_400_000_000

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headwater.lake.index import DataFile, LakeIndex
+from headwater.lake.index import LakeIndex
+from headwater.lake.plan import DataFile
 
 
 class Damaged(NamedTuple):

@@ -119,7 +119,8 @@ class _Batch:
         """Note the clients' times; give a letter to each outside the window and return their positions."""
         chosen = self._chosen(indices)
         stamps, arrivals = _int64([source.event_timestamp for source in sources]), self.arrivals[chosen]
-        off = (stamps < arrivals - self.window.past_ms) | (stamps > arrivals + self.window.ahead_ms)
+        earliest, latest = np.maximum(arrivals - self.window.past_ms, FIRST_MS), np.minimum(arrivals + self.window.ahead_ms, LAST_MS)
+        off = (stamps < earliest) | (stamps > latest)
         if not off.any():
             self.stamps[chosen] = stamps
             return set()

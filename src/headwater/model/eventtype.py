@@ -120,7 +120,9 @@ def _field(cls: type[BaseModel], name: str, info: FieldInfo, where: str) -> Fiel
         if isinstance(choice, AliasPath):
             raise ModelError(f'{where}: attributes have no paths; write Field(alias="...") with the name of one attribute')
         keys.append(choice)
-    if cls.model_config.get("validate_by_name") or cls.model_config.get("populate_by_name"):
+    if cls.model_config.get("validate_by_alias") is False:
+        keys = []
+    if not keys or cls.model_config.get("validate_by_name") or cls.model_config.get("populate_by_name"):
         keys.append(name)
     return Field(name, tuple(dict.fromkeys(keys)), column_of(info.annotation, info.metadata, where), info.is_required(), info)
 

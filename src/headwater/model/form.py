@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, Literal, NamedTuple
 
-from email_validator import SPECIAL_USE_DOMAIN_NAMES
+import email_validator
 from msgspec import UNSET, Meta
 from pydantic import EmailStr
 
@@ -17,7 +18,7 @@ from headwater.model.column import Column
 from headwater.model.eventtype import Field
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
-EXACT_FLOAT = 2.0**53  # integers up to here are the same number as a float
+EXACT_FLOAT = 2**53  # integers up to here are the same number as a float
 
 # What missing fields become if only Pydantic can tell.
 ASK = UNSET
@@ -27,7 +28,6 @@ ASK = UNSET
 # the standard, no `--` (which may hide an international name), no domain that is reserved.
 _EMAIL = r"[a-z0-9_]+(?:[.+-][a-z0-9_]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,}"
 _EMAIL_LENGTH = 60
-_RESERVED_DOMAIN = rf"[@.](?:{'|'.join(sorted(SPECIAL_USE_DOMAIN_NAMES))})$".replace("-", r"\-")
 _INT = r"-?(?:0|[1-9][0-9]{0,17})"
 _FLOAT = r"-?(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,17})?"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -78,6 +78,10 @@ class Form(NamedTuple):
 
 def forms_of(schema: Mapping[str, Any], fields: tuple[Field, ...], declared: Mapping[str, Field]) -> list[Form] | None:
     """Return how msgspec may read all fields of a class with this core schema, or None if only Pydantic may read it."""
+    named: Mapping[str, Any] = {}
+    if schema["type"] == "definitions":  # what several fields share is kept aside, by name
+        named = {shared["ref"]: shared for shared in schema["definitions"]}
+        schema = _resolved(schema["schema"], named)
     if schema["type"] != "model" or schema.get("custom_init") or schema.get("root_model") or schema.get("post_init"):
         return None
     if not _neutral(schema, {"cls", "config", "custom_init", "root_model", "schema"}) or schema["config"].keys() - _NEUTRAL_CONFIG:
@@ -91,27 +95,28 @@ def forms_of(schema: Mapping[str, Any], fields: tuple[Field, ...], declared: Map
     for field in fields:
         part = inner["fields"][field.name]
         known = {"schema", "validation_alias", "serialization_alias", "serialization_exclude", "frozen"}
-        form = form_of(part["schema"], field) if len(field.keys) == 1 and _neutral(part, known) else None
+        form = form_of(part["schema"], field, named) if len(field.keys) == 1 and _neutral(part, known) else None
         if form is None:
             return None
         forms.append(form)
     return forms
 
 
-def form_of(schema: Mapping[str, Any], field: Field) -> Form | None:
-    """Return how msgspec may read a field with this core schema, or None."""
+def form_of(schema: Mapping[str, Any], field: Field, named: Mapping[str, Any]) -> Form | None:
+    """Return how msgspec may read a field with this core schema, or None; *named* are the schemas it may refer to."""
     missing: Any = ASK
+    schema = _resolved(schema, named)
     if schema["type"] == "default":
         if not _neutral(schema, {"schema", "default", "default_factory", "copy_default"}):
             return None
         if "default" in schema:
             missing = _column_value(schema["default"], field.column)
-        schema = schema["schema"]
+        schema = _resolved(schema["schema"], named)
     nullable = schema["type"] == "nullable"
     if nullable:
         if not _neutral(schema, {"schema"}):
             return None
-        schema = schema["schema"]
+        schema = _resolved(schema["schema"], named)
     if nullable is not field.column.nullable:
         return None
     if nullable and field.required:
@@ -134,6 +139,10 @@ def _surely_accepts_system_value(name: str, part: Mapping[str, Any], field: Fiel
     if name == "datetime":
         return bool(schema["type"] == "datetime" and _neutral(schema, {"microseconds_precision"}))
     return bool(schema["type"] == "str" and _neutral(schema, set()))
+
+
+def _resolved(schema: Mapping[str, Any], named: Mapping[str, Any]) -> Mapping[str, Any]:
+    return named.get(schema["schema_ref"], schema) if schema["type"] == "definition-ref" else schema
 
 
 def _neutral(schema: Mapping[str, Any], known: set[str]) -> bool:
@@ -166,7 +175,10 @@ def _email(schema: Mapping[str, Any], nullable: bool) -> Reading | None:
         return None
     if schema["schema"]["type"] != "str" or not _neutral(schema["schema"], set()):
         return None
-    return Reading(_or_none(Annotated[str, Meta(max_length=_EMAIL_LENGTH)], nullable), sure=_EMAIL, unsure=_RESERVED_DOMAIN)
+    # Read now, since an events file may add to the list.
+    reserved = "|".join(re.escape(domain) for domain in email_validator.SPECIAL_USE_DOMAIN_NAMES)
+    unsure = rf"[@.](?:{reserved})$" if reserved else None
+    return Reading(_or_none(Annotated[str, Meta(max_length=_EMAIL_LENGTH)], nullable), sure=_EMAIL, unsure=unsure)
 
 
 def _choice(values: list[Any], nullable: bool) -> Reading | None:
@@ -198,10 +210,10 @@ def _int(schema: Mapping[str, Any], nullable: bool) -> Reading | None:
     if least > INT64_MAX or most < INT64_MIN:
         return None
     # Flutter writes every metric as a float, `3.0`; those without a fraction are the integer.
-    low, high = max(-EXACT_FLOAT, float(least)), min(EXACT_FLOAT, float(most))
+    low, high = max(-EXACT_FLOAT, least), min(EXACT_FLOAT, most)
     number: Any = Annotated[int, Meta(ge=least, le=most)]
     if low <= high:
-        number |= Annotated[float, Meta(ge=low, le=high)]
+        number |= Annotated[float, Meta(ge=float(low), le=float(high))]
     return Reading(None if bounds else _or_none(str, nullable), _or_none(number, nullable), sure=_INT, read=int)
 
 

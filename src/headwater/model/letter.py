@@ -13,7 +13,7 @@ import msgspec
 from pydantic_core import ErrorDetails, ValidationError
 
 from headwater.model.eventtype import EventType
-from headwater.model.wire import FIRST_MS, LAST_MS
+from headwater.model.wire import FIRST_MS, LAST_MS, MALFORMED
 
 Reason = Literal["not-json", "envelope", "unknown-format", "clock", "field", "validator"]
 
@@ -94,7 +94,7 @@ def clock(timestamp_ms: int, arrival_ms: int, past_ms: int, ahead_ms: int) -> Le
 
 def broken_validator(event: EventType, error: Exception) -> Letter:
     """Return the letter for an exception, other than a refusal, that a class's own code raised."""
-    what = shorten(f"{type(error).__name__}: {error}")
+    what = _plain(shorten(f"{type(error).__name__}: {error}"))
     message = f"{event.cls.__name__}: its validators raised {what}; a validator refuses by ValueError, anything else is a mistake in it"
     return Letter("validator", None, None, None, message)
 
@@ -108,13 +108,13 @@ def field_letter(name: str, faults: Sequence[Fault]) -> Letter:
     """Return the one letter for all the faults of a record of class *name*."""
     first = faults[0]
     told = [
-        f"{fault.field}: expected {fault.expected}" + (f", given {fault.given!r}" if fault.given is not None else "")
+        f"{_plain(fault.field)}: expected {_plain(fault.expected)}" + (f", given {fault.given!r}" if fault.given is not None else "")
         for fault in faults[:_NAMED_AT_MOST]
     ]
     more = len(faults) - len(told)
     if more > 0:
         told.append(f"and {more} more")
-    return Letter("field", first.field, first.given, first.expected, f"{shorten(name)}: {'; '.join(told)}")
+    return Letter("field", first.field, first.given, first.expected, f"{_plain(shorten(name))}: {'; '.join(told)}")
 
 
 def extra_fault(event: EventType, name: str, given: Any) -> Fault:
@@ -151,13 +151,21 @@ def _fault(event: EventType, detail: ErrorDetails) -> Fault:
     return Fault(name, text_of(detail["input"]) if where else None, expected)
 
 
+def _plain(text: str) -> str:
+    """Return text that cannot break a line or move a cursor; a client may have chosen it."""
+    return text if text.isprintable() else repr(text)
+
+
 @functools.lru_cache(maxsize=1000)  # an app that sends a name once sends it a million times
 def _nearest(name: str, known: tuple[str, ...]) -> str | None:
     return next(iter(difflib.get_close_matches(name, known, 1)), None)
 
 
 def _look_up(body: bytes, path: str) -> str | None:
-    value: Any = msgspec.json.decode(body)
+    try:
+        value: Any = msgspec.json.decode(body)
+    except MALFORMED:
+        return None
     for name in path.split(".") if path else []:
         if not isinstance(value, dict) or name not in value:
             return None

@@ -12,7 +12,8 @@ from msgspec import Meta, Raw, Struct
 # Years 1 to 9999: what a datetime can hold.
 FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 
-Timestamp = Annotated[int, Meta(ge=FIRST_MS, le=LAST_MS)]
+# Whether it is a sensible time is for the window to say.
+Timestamp = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
@@ -58,7 +59,7 @@ NO_APPLICATION, NO_CLIENT, NO_SESSION, NO_PROVENANCE = Application(), Client(), 
 class Untyped(Struct, gc=False, kw_only=True):
     """A record whose attributes and metrics nobody has looked at yet."""
 
-    event_timestamp: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+    event_timestamp: Timestamp
     application: Application | None = NO_APPLICATION
     client: Client | None = NO_CLIENT
     session: Session | None = NO_SESSION
