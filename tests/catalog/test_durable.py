@@ -107,7 +107,7 @@ def test_a_stream_that_is_dropped_unclosed_writes_nothing(tmp_path: Path) -> Non
 
     del stream
 
-    assert list(tmp_path.iterdir()) == [tmp_path / "before"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_locations_of_others_are_understood() -> None:

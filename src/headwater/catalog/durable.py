@@ -13,7 +13,6 @@ from urllib.parse import unquote, urlsplit
 from pyiceberg.io import InputFile, OutputFile, OutputStream
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
-
 # Folders whose names this process knows to be durable, by path and inode: one that was removed and made again is another.
 _synced: set[tuple[str, int]] = set()
 

@@ -166,7 +166,7 @@ class Lake:
             return FoldResult(table, len(rows), len(files), sum(f.size for f in files), upto)
 
     def due(self, now_ms: int) -> list[str]:
-        """Return the tables to fold now: `fold_rows` rows, or `fold_soon_rows` after a while, or any after a long one; the largest first."""
+        """Return the tables to fold now: `fold_rows` rows, or `fold_soon_rows` after a while, any after a long one; the largest first."""
         due = [
             waiting
             for waiting in self._ledger.backlog()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import structlog
 
 from headwater.clock import Clock
