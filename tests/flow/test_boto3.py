@@ -22,7 +22,8 @@ NOW = datetime.now(UTC).replace(microsecond=123000)
 
 
 def event(event_type: str, attributes: dict[str, str] | None = None, metrics: dict[str, float] | None = None, at: datetime = NOW) -> Any:
-    made: dict[str, Any] = {"EventType": event_type, "Timestamp": at.isoformat(), "Session": {"Id": "s-1", "StartTimestamp": at.isoformat()}}
+    session = {"Id": "s-1", "StartTimestamp": at.isoformat()}
+    made: dict[str, Any] = {"EventType": event_type, "Timestamp": at.isoformat(), "Session": session}
     if attributes is not None:
         made["Attributes"] = attributes
     if metrics is not None:
@@ -47,8 +48,9 @@ def eventually(served: Served, query: str, expected: list[dict[str, Any]], withi
 
 def test_an_event_is_a_row_with_typed_columns(served: Served) -> None:
     event_id = str(uuid.uuid4())
+    attributes = {"email": "Zoë@Example.ORG", "id": "u1", "is_test_user": "true", "user_type": "null"}
 
-    answers = put(served, "boto:1/é x", {event_id: event("SignInEvent", {"email": "Zoë@Example.ORG", "id": "u1", "is_test_user": "true", "user_type": "null"})})  # fmt: skip
+    answers = put(served, "boto:1/é x", {event_id: event("SignInEvent", attributes)})
 
     assert answers == {event_id: {"StatusCode": 202, "Message": "Accepted"}}
     columns = "event_type, datetime, session_id, app_id, client_id, year, month, day, email, id, is_test_user, user_type"

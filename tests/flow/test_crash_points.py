@@ -199,7 +199,8 @@ async def test_a_model_changed_between_crash_and_restart_loses_no_row(tmp_path: 
     parts.ledger.close()  # as a crash would: rows of the old model wait in the ledger
 
     events = folder / "events.py"
-    events.write_text(events.read_text().replace("class SignUpEvent(Event):", "class SignUpEvent(Event):\n    invited_by: str | None = None"))
+    head = "class SignUpEvent(Event):"
+    events.write_text(events.read_text().replace(head, f"{head}\n    invited_by: str | None = None"))
     await append(settings, folder, [history.record() for _ in range(150)])
     parts = build_worker(settings, folder)
     await drain(parts, fold=True)

@@ -27,7 +27,9 @@ def rows_of_day(day: int, seed: int) -> pa.Table:
     rows = events(times, n=[day * 10 + i for i in range(6)], level=[chance.randrange(3) for _ in times])
     last = rows["datetime"].to_pylist()
     last[-1] += timedelta(microseconds=999)
-    return rows.set_column(2, "datetime", pa.array(last, pa.timestamp("us", "UTC")))
+    rows = rows.set_column(2, "datetime", pa.array(last, pa.timestamp("us", "UTC")))
+    arrived = pa.array([when + timedelta(days=9) for when in last], pa.timestamp("us", "UTC"))
+    return rows.set_column(rows.column_names.index("arrival_datetime"), "arrival_datetime", arrived)
 
 
 @pytest.fixture(scope="module")
@@ -244,6 +246,37 @@ def test_conditions_reach_through_plain_subqueries_and_joins(lake: tuple[Project
     files = same(lake, f"SELECT n {where} WHERE {qualifier}datetime >= '2027-01-02' ORDER BY n")
 
     assert files <= 3
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT s.n, o.datetime FROM sign_ins s ASOF JOIN sign_ins o ON s.datetime > o.datetime WHERE o.datetime < '2026-12-01' ORDER BY ALL",
+        "SELECT s.n, o.n FROM (SELECT n FROM sign_ins ORDER BY n) s POSITIONAL JOIN (SELECT * FROM sign_ins ORDER BY n, level, datetime) o"
+        " WHERE o.datetime > '2026-12-20' ORDER BY ALL",
+        "SELECT datetime FROM (SELECT arrival_datetime AS datetime FROM sign_ins) WHERE datetime >= '2027-01-08' ORDER BY 1",
+        "SELECT arrival_datetime AS datetime FROM sign_ins WHERE datetime >= '2027-01-02' ORDER BY 1",
+        "SELECT d FROM (SELECT d AS datetime, datetime AS d FROM (SELECT datetime, arrival_datetime AS d FROM sign_ins))"
+        " WHERE datetime >= '2027-01-08' ORDER BY 1",
+        "SELECT count(*) FROM (SELECT *, count(*) OVER () AS c FROM sign_ins) WHERE datetime >= '2027-01-02' AND c > 300",
+        "SELECT max(datetime) FROM (SELECT * FROM sign_ins ORDER BY datetime LIMIT 10) WHERE datetime >= '2026-11-20 12:00'",
+        "SELECT DISTINCT ON (level) level FROM (SELECT DISTINCT ON (level) * FROM sign_ins ORDER BY level, datetime DESC, n)"
+        " WHERE datetime < '2026-12-01' ORDER BY 1",
+        "SELECT count(*) FROM sign_ins s LEFT JOIN sign_ins o ON s.n = o.n + 10 AND o.datetime >= '2027-01-01' WHERE s.level = 1",
+        "SELECT count(*) FROM sign_ins s LEFT JOIN sign_ins o ON s.n = o.n + 10 WHERE o.datetime IS NULL OR o.datetime >= '2027-01-01'",
+        "SELECT count(*) FROM (SELECT count(*) AS c, max(datetime) AS datetime FROM sign_ins) WHERE datetime >= '2027-01-03' AND c > 300",
+        "SELECT count(*) FROM sign_ins WHERE NOT datetime >= '2027-01-01'",
+        "SELECT count(*) FROM sign_ins WHERE day > '9' AND month < '2'",
+        "SELECT a.c, b.c FROM (SELECT count(*) AS c FROM sign_ins WHERE datetime < '2026-11-22') a, (SELECT count(*) AS c FROM sign_ins) b",
+        *(f"SELECT count(*) FROM sign_ins WHERE datetime {op} '2026-12-10'" for op in ("<", "<=", ">", ">=", "=", "<>")),
+        *(f"SELECT count(*) FROM sign_ins WHERE TIMESTAMP '2026-12-10 00:00' {op} datetime" for op in ("<", "<=", ">", ">=")),
+        *(f"SELECT count(*) FROM sign_ins WHERE datetime {op} TIMESTAMPTZ '2026-12-10 00:00:00+05'" for op in ("<", ">=")),
+        "SELECT count(*) FROM sign_ins WHERE datetime BETWEEN '2026-12-10' AND '2026-12-11'",
+        "SELECT count(*) FROM sign_ins WHERE datetime::date = '2026-12-10 20:00:00-10'",
+    ],
+)
+def test_conditions_that_could_mislead_do_not(lake: tuple[Project, Engine, duckdb.DuckDBPyConnection], query: str) -> None:
+    same(lake, query)
 
 
 DAY_EXPRESSIONS = [

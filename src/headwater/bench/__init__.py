@@ -6,11 +6,11 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from importlib import import_module
 from typing import NamedTuple
 
 from rich.console import Console
 
-from headwater.bench import accept, ask, commits, live, transform
 from headwater.bench.measure import Scale, stolen_share
 from headwater.bench.report import Report, Row, failed, machine_facts, misses, print_report
 from headwater.errors import BadRequest
@@ -19,22 +19,29 @@ __all__ = ["PARTS", "Part", "measure", "run_bench"]
 
 
 class Part(NamedTuple):
-    """One part of the measurements: what it does, in a sentence, and the function that gives its rows."""
+    """One part of the measurements: what it does, in a sentence, and `module:function` that gives its rows."""
 
     summary: str
-    rows: Callable[[Scale], list[Row]]
+    function: str
+
+    def rows(self, scale: Scale) -> list[Row]:
+        """Measure."""
+        # Imported only now: the load generator and the bare server live in this package, too, and want none of it.
+        module, _, name = self.function.partition(":")
+        function: Callable[[Scale], list[Row]] = getattr(import_module(module), name)
+        return function(scale)
 
 
 PARTS = {
-    "decode": Part("records -> Arrow, beside bare msgspec", transform.decode_rows),
-    "parquet": Part("stream -> Parquet, beside the article's path and DuckDB's COPY", transform.parquet_rows),
-    "append": Part("durable appends, beside write + fdatasync", accept.append_rows),
-    "http": Part("signed PutEvents -> durable answer, beside bare uvicorn", accept.http_rows),
-    "steady": Part("all roles at 10,000 events/s: how soon SQL sees an event, and their memory", live.steady_rows),
-    "flow": Part("HTTP -> committed Parquet at full speed: CPU of all roles, and their memory", live.flow_rows),
-    "question": Part("small questions, beside bare DuckDB on compacted files", ask.question_rows),
-    "commit": Part("Iceberg commits as they pile up", commits.commit_rows),
-    "plan": Part("one day among 10,000 files, beside PyIceberg's planning", commits.plan_rows),
+    "decode": Part("records -> Arrow, beside bare msgspec", "headwater.bench.transform:decode_rows"),
+    "parquet": Part("stream -> Parquet, beside the article's path and DuckDB's COPY", "headwater.bench.transform:parquet_rows"),
+    "append": Part("durable appends, beside write + fdatasync", "headwater.bench.accept:append_rows"),
+    "http": Part("signed PutEvents -> durable answer, beside bare uvicorn", "headwater.bench.accept:http_rows"),
+    "steady": Part("all roles at 10,000 events/s: how soon SQL sees an event, and their memory", "headwater.bench.live:steady_rows"),
+    "flow": Part("HTTP -> committed Parquet at full speed: CPU of all roles, and their memory", "headwater.bench.live:flow_rows"),
+    "question": Part("small questions, beside bare DuckDB on compacted files", "headwater.bench.ask:question_rows"),
+    "commit": Part("Iceberg commits as they pile up", "headwater.bench.commits:commit_rows"),
+    "plan": Part("one day among 10,000 files, beside PyIceberg's planning", "headwater.bench.commits:plan_rows"),
 }
 
 
@@ -45,7 +52,7 @@ def run_bench(quick: bool, only: tuple[str, ...], as_json: bool) -> None:
     """
     if "list" in only:
         for name, part in PARTS.items():
-            Console().print(f"{name:10} {part.summary}", highlight=False)
+            Console().print(f"{name:10} {part.summary}", highlight=False, soft_wrap=True)
         return
     if unknown := [name for name in only if name not in PARTS]:
         raise BadRequest(f"no part {', '.join(map(repr, unknown))}; there are: {', '.join(PARTS)}")
@@ -65,15 +72,15 @@ def measure(quick: bool, parts: tuple[str, ...]) -> Report:
         if name not in parts:
             continue
         started = time.monotonic()
-        progress.print(f"{name}: {part.summary} …", highlight=False)
+        progress.print(f"{name}: {part.summary} …", highlight=False, soft_wrap=True)
         try:
             found = part.rows(Scale(quick))
         except Exception as error:  # noqa: BLE001  (told in full; the other parts have their turn)
-            progress.print(traceback.format_exc(), markup=False, highlight=False)
+            progress.print(traceback.format_exc(), markup=False, highlight=False, soft_wrap=True)
             found = [failed(name, error)]
         rows += found
         missed = f", {len(misses(found))} missed" if misses(found) else ""
-        progress.print(f"{name}: {time.monotonic() - started:.1f} s{missed}", highlight=False)
+        progress.print(f"{name}: {time.monotonic() - started:.1f} s{missed}", highlight=False, soft_wrap=True)
     stolen, _ = stolen_share(counters)
     facts = machine_facts() | {"run": "quick" if quick else "full", "seconds": round(time.monotonic() - began), "stolen": f"{stolen:.0%}"}
     return Report(rows, facts)

@@ -179,16 +179,16 @@ class BareCopy:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._connection = duckdb.connect(config={"threads": 1})
-        self._connection.execute("SET preserve_insertion_order = true")
+        self.connection = duckdb.connect(config={"threads": 1})
+        self.connection.execute("SET preserve_insertion_order = true")
 
     def copy(self, source: Path, name: str) -> None:
         """Copy one file of records, one JSON object a line, into files whose names begin with *name*."""
-        self._connection.execute(_COPY.format(source=source, target=self._folder, columns=_COPY_COLUMNS, name=name))
+        self.connection.execute(_COPY.format(source=source, target=self._folder, columns=_COPY_COLUMNS, name=name))
 
     def close(self) -> None:
         """Let go of the database."""
-        self._connection.close()
+        self.connection.close()
 
 
 def append_raw(path: Path, blobs: Sequence[bytes]) -> None:

@@ -40,6 +40,8 @@ class LocalLake(AbstractContextManager["LocalLake"]):
         self.index: LakeIndex = open_index(data / "catalog.db", DATABASE, read_only=False)
         clock = SystemClock()
         self.lake = Lake(self.ledger, self.catalog, self.index, data / "lake", DATABASE, clock)
+        for table in self.models.tables.values():
+            self.lake.ensure(table.name, table.schema)
         seen = SeenKeys(cast(KeyLog, self.ledger))
         self._pipe = Pipe(PIPE, self.stream, self.ledger, self.models, seen, Window(), clock, batch_size)
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import duckdb
 import msgspec
-import pyarrow as pa
-import pydantic
 from rich.console import Console
 from rich.table import Table
 
@@ -72,10 +70,7 @@ def machine_facts() -> dict[str, str | int | float]:
         "processors": len(models) or 1,
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "pyarrow": pa.__version__,
-        "duckdb": duckdb.__version__,
-        "msgspec": msgspec.__version__,
-        "pydantic": pydantic.__version__,
+        **{name: version(name) for name in ("pyarrow", "duckdb", "msgspec", "pydantic", "uvicorn")},
     }
 
 

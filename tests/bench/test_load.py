@@ -1,0 +1,51 @@
+from urllib.parse import urlsplit
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from headwater.bench.load import Order
+from headwater.bench.processes import BenchError, LoadGenerator, bare_server
+from headwater.bench.sigv4 import SERVICE, Signer
+
+
+def test_a_signature_is_the_one_that_botocore_makes() -> None:
+    path, body = "/v1/apps/0123456789abcdef0123456789abcdef/events", b'{"BatchItem":{}}'
+
+    headers = Signer("AKIAEXAMPLE", "secret", "eu-west-1", "127.0.0.1:8700").headers(path, body)
+
+    request = AWSRequest("POST", f"http://127.0.0.1:8700{path}", data=body, headers={"Content-Type": "application/json"})
+    request.context["timestamp"] = headers["X-Amz-Date"]
+    auth = SigV4Auth(Credentials("AKIAEXAMPLE", "secret"), SERVICE, "eu-west-1")
+    request.headers["X-Amz-Date"] = headers["X-Amz-Date"]
+    signature = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
+    assert headers["Authorization"].endswith(f"Signature={signature}")
+
+
+def test_every_prepared_request_is_sent_and_answered_once() -> None:
+    with bare_server() as server, LoadGenerator() as load:
+        load.prepare(Order("prepare", server.url, "ab" * 16, "us-east-1", "AK", "SK", 300, 3, 1))
+        outcome = load.run()
+
+    assert outcome.requests == 300
+    assert outcome.failed == 0
+    assert 0 < outcome.p50_ms <= outcome.p99_ms
+
+
+def test_a_paced_load_takes_its_time() -> None:
+    with bare_server() as server, LoadGenerator() as load:
+        load.prepare(Order("prepare", server.url, "ab" * 16, "us-east-1", "AK", "SK", 100, 1, 1, rate=200.0))
+        outcome = load.run()
+
+    assert outcome.wall_s >= 0.45
+
+
+def test_a_server_that_is_not_there_is_an_error_and_not_a_figure() -> None:
+    with bare_server() as server:
+        url = server.url
+    assert urlsplit(url).port
+
+    with LoadGenerator() as load, pytest.raises(BenchError, match="load generator"):
+        load.prepare(Order("prepare", url, "ab" * 16, "us-east-1", "AK", "SK", 1, 1, 1))
+        load.run()

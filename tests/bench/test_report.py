@@ -1,0 +1,60 @@
+import json
+
+import pytest
+
+from headwater import bench
+from headwater.bench.measure import Scale
+from headwater.bench.report import Report, Row, at_least, at_most, print_report, shown
+from headwater.errors import BadRequest
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(0.9, "aim"), (0.91, "holds"), (1.15, "holds"), (1.16, "misses")])
+def test_a_small_figure_is_judged_by_what_must_hold_and_by_the_aim(value: float, verdict: str) -> None:
+    assert at_most("x", value, 1.15, 0.9, "").verdict == verdict
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(150, "aim"), (149, "holds"), (60, "holds"), (59.9, "misses")])
+def test_a_large_figure_is_judged_the_other_way_round(value: float, verdict: str) -> None:
+    assert at_least("x", value, 60, 150, "").verdict == verdict
+
+
+def test_json_has_every_row_with_its_bare_value(capsys: pytest.CaptureFixture[str]) -> None:
+    print_report(Report([at_most("a / b", 1.25, 2, 1, "5 us", "4 us")], {"processors": 2}), as_json=True)
+
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["machine"] == {"processors": 2}
+    assert printed["rows"][0]["name"] == "a / b"
+    assert printed["rows"][0]["value"] == 1.25
+    assert printed["rows"][0]["verdict"] == "holds"
+
+
+def test_the_list_names_every_part(capsys: pytest.CaptureFixture[str]) -> None:
+    bench.run_bench(quick=True, only=("list",), as_json=False)
+
+    printed = capsys.readouterr().out
+    assert [line.split()[0] for line in printed.splitlines()] == list(bench.PARTS)
+
+
+def test_a_part_that_there_is_none_of_is_refused_with_the_names_of_those_there_are() -> None:
+    with pytest.raises(BadRequest, match="decode"):
+        bench.run_bench(quick=True, only=("decoding",), as_json=False)
+
+
+def measure_nothing(scale: Scale) -> list[Row]:
+    return [shown("nothing", "0", note=str(scale.quick))]
+
+
+def test_a_part_that_breaks_is_told_and_does_not_stop_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    works = bench.Part("measures nothing", f"{__name__}:measure_nothing")
+    broken = bench.Part("there is no such function", "headwater.bench.transform:no_rows")
+    monkeypatch.setattr(bench, "PARTS", {"first": broken, "second": works})
+
+    with pytest.raises(SystemExit) as ended:
+        bench.run_bench(quick=True, only=(), as_json=True)
+
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert ended.value.code == 1
+    assert [row["verdict"] for row in rows] == ["failed", "shown"]
+    assert "no_rows" in rows[0]["note"]
