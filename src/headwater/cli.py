@@ -6,7 +6,8 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -249,7 +250,9 @@ def fold(as_json: bool, project: Path) -> None:
     """Move all rows that wait in the ledger into Parquet now, so that Athena, Trino and Spark see them."""
     from headwater.process.roles import run_job
 
-    _print_rows(run_job(project, "fold"), as_json)
+    with _working("putting rows into Parquet files …"):
+        folds = run_job(project, "fold")
+    _print_rows(folds, as_json)
 
 
 @main.command()
@@ -281,6 +284,17 @@ def bench(quick: bool, only: tuple[str, ...], as_json: bool, project: Path) -> N
     from headwater.bench import run_bench
 
     run_bench(quick=quick, only=only, as_json=as_json)
+
+
+@contextmanager
+def _working(what: str) -> Iterator[None]:
+    """Show on a terminal's stderr that something goes on; programs see nothing."""
+    console = Console(stderr=True)
+    if console.is_terminal and sys.stdout.isatty():
+        with console.status(what):
+            yield
+    else:
+        yield
 
 
 def _key(key: Any) -> dict[str, Any]:

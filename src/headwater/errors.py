@@ -3,6 +3,7 @@
     HeadwaterError
     ├── SettingsError           headwater.toml, a variable or an option is wrong
     ├── ProjectError            no project here, a format this code cannot read
+    │   ├── NoLedger            no worker has written one yet
     │   └── ProjectLocked       another process holds the lock that was asked for
     ├── ModelError              an event class that cannot become a table
     ├── BadRequest              the caller's input is wrong
@@ -32,6 +33,10 @@ class SettingsError(HeadwaterError):
 
 class ProjectError(HeadwaterError):
     """There is no usable project in the folder that was named."""
+
+
+class NoLedger(ProjectError):
+    """There is no ledger yet, or only the file of one whose worker ended before it had made the tables."""
 
 
 class ProjectLocked(ProjectError):

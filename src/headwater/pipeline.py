@@ -5,7 +5,9 @@ Each role imports only its own rooms, inside its function: the collector has no 
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from headwater.clock import SystemClock
 from headwater.control import App, Control, open_control
 from headwater.endpoint import open_endpoints
-from headwater.errors import ProjectError
+from headwater.errors import NoLedger, ProjectError, Unavailable
 from headwater.ledger import FateLog, KeyLog, Ledger, open_ledger
 from headwater.settings import Settings, load_settings
 from headwater.stream import Stream, open_stream
@@ -69,6 +71,7 @@ class WorkerParts(NamedTuple):
 async def build_collector(settings: Settings, project: Path, health: Health) -> CollectorParts:
     """apps -> edge -> collect -> [stream]."""
     from headwater.collect import Collector
+    from headwater.collect.restore import restore_profiles
     from headwater.edge import public_app
 
     where, knobs = settings.stream, settings.app
@@ -85,6 +88,7 @@ async def build_collector(settings: Settings, project: Path, health: Health) -> 
     endpoints = open_endpoints(resolve(settings.stores.endpoints, project))
     collector = Collector(stream, endpoints, account_id=knobs.account_id, identity_pool_id=knobs.identity_pool_id)
     control = open_project_control(project, settings)
+    await restore_profiles(stream, endpoints, lambda query: ask_elsewhere(query, project))
     await collector.start()
     app = public_app(
         collector=collector,
@@ -186,6 +190,17 @@ def open_lake(project: str | Path = ".") -> Engine:
     return build_engine(load_settings(folder), folder)
 
 
+async def ask_elsewhere(query: str, project: Path) -> list[dict[str, Any]]:
+    """Return the rows of a question that is asked in a process of its own, for one that must not load what SQL needs."""
+    command = [sys.executable, "-m", "headwater", "sql", query, "--format", "json", "-C", str(project)]
+    asked = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+    out, err = await asked.communicate()
+    if asked.returncode:
+        raise Unavailable(f"a question about the lake failed: {err.decode(errors='replace').strip()} (asked: {query.strip()})")
+    rows: list[dict[str, Any]] = json.loads(out)
+    return rows
+
+
 def open_project_control(project: Path, settings: Settings | None = None) -> Control:
     """Open the project's keys and apps; the app of headwater.toml is among them and cannot be changed elsewhere."""
     settings = settings or load_settings(project)
@@ -211,9 +226,10 @@ def open_stream_reader(settings: Settings, project: Path) -> Stream:
 
 def open_ledger_reader(settings: Settings, project: Path) -> Ledger | None:
     """Open the ledger to read, beside the worker that writes it; None if there is none yet."""
-    if not path_of(settings.stores.ledger, project).exists():
+    try:
+        return open_ledger(resolve(settings.stores.ledger, project), read_only=True)
+    except NoLedger:
         return None
-    return open_ledger(resolve(settings.stores.ledger, project), read_only=True)
 
 
 def ledger_positions(settings: Settings, project: Path) -> dict[tuple[str, str], int]:

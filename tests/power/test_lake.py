@@ -72,7 +72,7 @@ def verdicts(run: Trace, count: int, seed: int, root: Path) -> list[str]:
 def test_no_power_cut_during_a_fold_takes_or_doubles_a_row(root: Path, require_tool: Callable[..., str]) -> None:
     run = traced(root, require_tool("strace"))
 
-    wrong = verdicts(run, 60, 20_261_125, root)
+    wrong = verdicts(run, 50, 20_261_125, root)
 
     assert wrong == []
 
@@ -81,6 +81,6 @@ def test_no_power_cut_during_a_fold_takes_or_doubles_a_row(root: Path, require_t
 def test_a_lake_that_leaves_a_sync_out_is_found_out(root: Path, require_tool: Callable[..., str], flaw: str) -> None:
     run = traced(root, require_tool("strace"), flaw)
 
-    wrong = verdicts(run, 15, 3, root)
+    wrong = verdicts(run, 12, 3, root)
 
     assert len(wrong) >= 2

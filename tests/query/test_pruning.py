@@ -251,17 +251,23 @@ def test_conditions_reach_through_plain_subqueries_and_joins(lake: tuple[Project
 @pytest.mark.parametrize(
     "query",
     [
-        "SELECT s.n, o.datetime FROM sign_ins s ASOF JOIN sign_ins o ON s.datetime > o.datetime WHERE o.datetime < '2026-12-01' ORDER BY ALL",
-        "SELECT s.n, o.n FROM (SELECT n FROM sign_ins ORDER BY n) s POSITIONAL JOIN (SELECT * FROM sign_ins ORDER BY n, level, datetime) o"
-        " WHERE o.datetime > '2026-12-20' ORDER BY ALL",
+        "SELECT s.n, o.day FROM sign_ins s ASOF JOIN sign_ins o ON s.datetime > o.datetime WHERE o.datetime < '2026-12-01' ORDER BY ALL",
+        (
+            "WITH o AS (SELECT * FROM sign_ins ORDER BY n, level, datetime) SELECT s.n, o.n"
+            " FROM (SELECT n FROM sign_ins ORDER BY n) s POSITIONAL JOIN o WHERE o.datetime > '2026-12-20' ORDER BY ALL"
+        ),
         "SELECT datetime FROM (SELECT arrival_datetime AS datetime FROM sign_ins) WHERE datetime >= '2027-01-08' ORDER BY 1",
         "SELECT arrival_datetime AS datetime FROM sign_ins WHERE datetime >= '2027-01-02' ORDER BY 1",
-        "SELECT d FROM (SELECT d AS datetime, datetime AS d FROM (SELECT datetime, arrival_datetime AS d FROM sign_ins))"
-        " WHERE datetime >= '2027-01-08' ORDER BY 1",
+        (
+            "SELECT d FROM (SELECT d AS datetime, datetime AS d FROM (SELECT datetime, arrival_datetime AS d FROM sign_ins))"
+            " WHERE datetime >= '2027-01-08' ORDER BY 1"
+        ),
         "SELECT count(*) FROM (SELECT *, count(*) OVER () AS c FROM sign_ins) WHERE datetime >= '2027-01-02' AND c > 300",
         "SELECT max(datetime) FROM (SELECT * FROM sign_ins ORDER BY datetime LIMIT 10) WHERE datetime >= '2026-11-20 12:00'",
-        "SELECT DISTINCT ON (level) level FROM (SELECT DISTINCT ON (level) * FROM sign_ins ORDER BY level, datetime DESC, n)"
-        " WHERE datetime < '2026-12-01' ORDER BY 1",
+        (
+            "SELECT DISTINCT ON (level) level FROM (SELECT DISTINCT ON (level) * FROM sign_ins ORDER BY level, datetime DESC, n)"
+            " WHERE datetime < '2026-12-01' ORDER BY 1"
+        ),
         "SELECT count(*) FROM sign_ins s LEFT JOIN sign_ins o ON s.n = o.n + 10 AND o.datetime >= '2027-01-01' WHERE s.level = 1",
         "SELECT count(*) FROM sign_ins s LEFT JOIN sign_ins o ON s.n = o.n + 10 WHERE o.datetime IS NULL OR o.datetime >= '2027-01-01'",
         "SELECT count(*) FROM (SELECT count(*) AS c, max(datetime) AS datetime FROM sign_ins) WHERE datetime >= '2027-01-03' AND c > 300",

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from headwater.errors import HeadwaterError, LedgerError, ProjectError, SettingsError, Unavailable
+from headwater.errors import HeadwaterError, LedgerError, NoLedger, ProjectError, SettingsError, Unavailable
 from headwater.ledger import LedgerBatch, Rows, TailRows
 
 FORMAT = 1
@@ -82,7 +82,7 @@ class SqliteLedger:
         self._path = _path(url)
         self._broken: str | None = None
         if read_only and not self._path.exists():
-            raise ProjectError(f"no ledger at {self._path}; it is written by the worker: start `headwater serve` first")
+            raise NoLedger(f"no ledger at {self._path}; it is written by the worker: start `headwater serve` first")
         self._lock, self._read_lock = threading.Lock(), threading.Lock()
         with self._failures("open"):
             self._reader = self._connect(read_only=read_only, busy_s=busy_s)
@@ -281,6 +281,8 @@ class SqliteLedger:
         if not 0 < found <= FORMAT:
             self._writer.close()
             self._reader.close()
+            if not found:
+                raise NoLedger(f"no ledger at {self._path}, only its empty file; the worker makes its tables when it next starts")
             raise ProjectError(
                 f"{self._path} has ledger format {found} and this Headwater reads {FORMAT}; use the version that wrote it, or a newer one"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import uuid
 from pathlib import Path
@@ -13,6 +14,7 @@ from headwater.control import Key
 from headwater.errors import ProjectError
 from headwater.pipeline import open_project_control
 from headwater.settings import FILE, load_settings, settings_file
+from headwater.stream.segment import sync_folder
 
 FORMATS = {"stream": 1, "ledger": 1, "endpoints": 1, "control": 1, "catalog": 1}
 FORMAT_FILE = "project.json"
@@ -39,11 +41,10 @@ def make_project(folder: Path, name: str, app_id: str | None, identity_pool_id: 
         raise ProjectError(f"{folder} already has {', '.join(present)}; nothing was written. Choose an empty folder, or use what is there")
     app_id = app_id or secrets.token_hex(16)
     identity_pool_id = identity_pool_id or f"{region}:{uuid.uuid4()}"
-    folder.mkdir(parents=True, exist_ok=True)
+    # All of it synced, the names too: events are acknowledged into these folders a moment later, and apps have the ids baked in.
+    _make_folder(folder / "data")
     settings = folder / FILE
-    settings.write_text(
-        settings_file(id=app_id, name=name, identity_pool_id=identity_pool_id, region=region, account_id=account_id), encoding="utf-8"
-    )
+    _write(settings, settings_file(id=app_id, name=name, identity_pool_id=identity_pool_id, region=region, account_id=account_id))
     try:
         load_settings(folder)
     except Exception:
@@ -51,13 +52,28 @@ def make_project(folder: Path, name: str, app_id: str | None, identity_pool_id: 
         raise
     from headwater.model import example_events  # brings PyArrow, which a role that only checks formats must not load
 
-    (folder / "events.py").write_text(example_events(), encoding="utf-8")
-    (folder / FORMAT_FILE).write_text(json.dumps({"headwater": __version__, "formats": FORMATS}, indent=2) + "\n", encoding="utf-8")
+    _write(folder / "events.py", example_events())
+    _write(folder / FORMAT_FILE, json.dumps({"headwater": __version__, "formats": FORMATS}, indent=2) + "\n")
     ignore = folder / ".gitignore"
     if not ignore.exists():
-        ignore.write_text("/data/\n__pycache__/\n", encoding="utf-8")
+        _write(ignore, "/data/\n__pycache__/\n")
+    sync_folder(folder)
     owner = open_project_control(folder).create_key(OWNER, frozenset({"send", "query", "admin"}))
     return NewProject(folder, app_id, identity_pool_id, region, owner)
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def check_formats(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import time
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ class WorkerRole:
     async def start(self) -> dict[str, Any]:
         """Open everything, find out where the last run ended, and begin."""
         await self.open()
+        # What is loaded now stays: the collector of garbage need not look at it again and again while batches come and go.
+        gc.collect()
+        gc.freeze()
         self._jobs = await serve_jobs(Paths(self._project).worker_socket, {"fold": self.fold})
         self._moving = asyncio.create_task(self._move())
         self._keeping = [
