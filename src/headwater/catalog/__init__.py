@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from headwater.errors import SettingsError
+from headwater.backend import find_backend
 
 if TYPE_CHECKING:
     # PyIceberg takes half a second to import; who only plans queries from the file index never needs it.
@@ -23,9 +22,4 @@ def open_catalog(url: str, warehouse: str) -> Catalog:
 
     Data files go to `<warehouse>/data/<database>/<table>`, Iceberg metadata to `<warehouse>/metadata/<database>/<table>`.
     """
-    scheme = url.partition(":")[0]
-    try:
-        module, _, name = BACKENDS[scheme].partition(":")
-    except KeyError:
-        raise SettingsError(f"no catalog backend {scheme!r} (in {url!r}); there are: {', '.join(BACKENDS)}") from None
-    return cast("Catalog", getattr(import_module(module), name)(CATALOG_NAME, uri=url, warehouse=warehouse, **{"py-io-impl": FILE_IO}))
+    return cast("Catalog", find_backend("catalog", BACKENDS, url)(CATALOG_NAME, uri=url, warehouse=warehouse, **{"py-io-impl": FILE_IO}))

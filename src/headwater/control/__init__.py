@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import Any, Literal, Protocol, cast
 
 import msgspec
 
-from headwater.errors import SettingsError
+from headwater.backend import find_backend
 
 BACKENDS = {"sqlite": "headwater.control.sqlite:SqliteControl"}
 
@@ -84,9 +83,4 @@ class Control(Keys, Apps, Protocol):
 
 def open_control(url: str, apps: Sequence[App] = (), **options: Any) -> Control:
     """Open the control store at *url* (`sqlite:///file`), made if it is missing; *apps* are those the settings declare."""
-    scheme = url.partition(":")[0]
-    try:
-        module, _, name = BACKENDS[scheme].partition(":")
-    except KeyError:
-        raise SettingsError(f"no control backend {scheme!r} (in {url!r}); there are: {', '.join(BACKENDS)}") from None
-    return cast(Control, getattr(import_module(module), name)(url, apps=apps, **options))
+    return cast(Control, find_backend("control", BACKENDS, url)(url, apps=apps, **options))

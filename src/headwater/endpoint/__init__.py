@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import import_module
 from typing import Any, NamedTuple, Protocol, cast
 
 import msgspec
 
-from headwater.errors import SettingsError
+from headwater.backend import find_backend
 
 BACKENDS = {"sqlite": "headwater.endpoint.sqlite:SqliteEndpoints"}
 
@@ -67,9 +66,4 @@ class Endpoints(Profiles, Protocol):
 
 def open_endpoints(url: str, read_only: bool = False, **options: Any) -> Endpoints:
     """Open the endpoint store at *url* (`sqlite:///file`); *read_only* gives a store whose writing methods raise."""
-    scheme = url.partition(":")[0]
-    try:
-        module, _, name = BACKENDS[scheme].partition(":")
-    except KeyError:
-        raise SettingsError(f"no endpoints backend {scheme!r} (in {url!r}); there are: {', '.join(BACKENDS)}") from None
-    return cast(Endpoints, getattr(import_module(module), name)(url, read_only=read_only, **options))
+    return cast(Endpoints, find_backend("endpoints", BACKENDS, url)(url, read_only=read_only, **options))

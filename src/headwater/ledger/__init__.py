@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Literal, NamedTuple, Protocol, cast
 
-from headwater.errors import SettingsError
+from headwater.backend import find_backend
 
 BACKENDS = {"sqlite": "headwater.ledger.sqlite:SqliteLedger"}
 
@@ -102,8 +101,21 @@ class KeyLog(Protocol):
         """Drop keys that last arrived before *before_ms*; return how many."""
 
 
+class FateTotal(NamedTuple):
+    """How many records of a pipe met a fate at a target."""
+
+    pipe: str
+    target: str
+    fate: str
+    rule: str
+    records: int
+
+
 class FateLog(Protocol):
     """The counts of fates; kept by the same database as the ledger, in the same transactions."""
+
+    def fate_counts(self, last_batches: int | None = None) -> list[FateTotal]:
+        """Return the counts, summed over the last *last_batches* batches, or over all there ever were."""
 
     def forget(self, before_ms: int) -> int:
         """Sum up what is known of single batches committed before *before_ms*; totals stay exact. Return how many batches that were."""
@@ -111,9 +123,4 @@ class FateLog(Protocol):
 
 def open_ledger(url: str, **options: Any) -> Ledger:
     """Open the ledger at *url* (`sqlite:///file`); `read_only=True` for a reader in another process."""
-    scheme = url.partition(":")[0]
-    try:
-        module, _, name = BACKENDS[scheme].partition(":")
-    except KeyError:
-        raise SettingsError(f"no ledger backend {scheme!r} (in {url!r}); there are: {', '.join(BACKENDS)}") from None
-    return cast(Ledger, getattr(import_module(module), name)(url, **options))
+    return cast(Ledger, find_backend("ledger", BACKENDS, url)(url, **options))

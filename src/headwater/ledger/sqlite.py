@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from headwater.errors import HeadwaterError, LedgerError, NoLedger, ProjectError, SettingsError, Unavailable
-from headwater.ledger import LedgerBatch, Rows, TailRows
+from headwater.ledger import FateTotal, LedgerBatch, Rows, TailRows
 
 FORMAT = 1
 
@@ -42,16 +42,6 @@ _FINAL = {"SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC", "SQLITE_CORRUPT", "SQL
 _CHECKPOINT_PAUSE_S = 0.25
 _LONG_LOG_BYTES = 4 << 20
 _log = logging.getLogger(__name__)
-
-
-class FateTotal(NamedTuple):
-    """How many records of a pipe met a fate at a target."""
-
-    pipe: str
-    target: str
-    fate: str
-    rule: str
-    records: int
 
 
 class Account(NamedTuple):

@@ -151,8 +151,9 @@ class Supervisor:
 
     def _note(self, role: Role, state: str) -> None:
         role.state = state
-        if all(each.state == "ready" for each in self._roles):
+        if all(each.state == "ready" for each in self._roles) and not self.ready.is_set():
             self.ready.set()
+            self._log.info("serving; Ctrl-C ends it", public=self.facts["public_url"], private=self.facts["private_url"])
         status = {
             **self.facts,
             "pid": os.getpid(),

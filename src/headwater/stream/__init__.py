@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any, NamedTuple, Protocol, cast
 
-from headwater.errors import SettingsError
+from headwater.backend import find_backend
 from headwater.record import Position, Record
 
 BACKENDS = {
@@ -63,9 +62,4 @@ class Stream(Protocol):
 
 def open_stream(url: str, **options: Any) -> Stream:
     """Open the stream at *url* (`memory:` or `file:///folder`); *options* go to the backend."""
-    scheme = url.partition(":")[0]
-    try:
-        module, _, name = BACKENDS[scheme].partition(":")
-    except KeyError:
-        raise SettingsError(f"no stream backend {scheme!r} (in {url!r}); there are: {', '.join(BACKENDS)}") from None
-    return cast(Stream, getattr(import_module(module), name)(url, **options))
+    return cast(Stream, find_backend("stream", BACKENDS, url)(url, **options))
