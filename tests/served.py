@@ -59,7 +59,7 @@ class Served:
             text = f"{head}{mark}{key} = {value}\n{tail}"
         path.write_text(text)
 
-    def start(self, ready_s: float = 30, **environment: str) -> Served:
+    def start(self, ready_s: float = 60, **environment: str) -> Served:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*HEADWATER, "serve", "-C", str(self.folder), "--public-port", str(self.ports[0]), "--private-port", str(self.ports[1])],
@@ -71,7 +71,7 @@ class Served:
         self.wait_ready(ready_s)
         return self
 
-    def wait_ready(self, within_s: float = 30) -> None:
+    def wait_ready(self, within_s: float = 60) -> None:
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             assert self.process is not None

@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from headwater.client import Client
     from headwater.event import Email, Event
     from headwater.pipeline import open_lake as open
 
-__all__ = ["Email", "Event", "__version__", "open"]
+__all__ = ["Client", "Email", "Event", "__version__", "open"]
 
-_HOMES = {"Email": ("headwater.event", "Email"), "Event": ("headwater.event", "Event"), "open": ("headwater.pipeline", "open_lake")}
+_HOMES = {
+    "Client": ("headwater.client", "Client"),
+    "Email": ("headwater.event", "Email"),
+    "Event": ("headwater.event", "Event"),
+    "open": ("headwater.pipeline", "open_lake"),
+}
 
 
 def __getattr__(name: str) -> Any:

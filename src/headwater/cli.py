@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress, TextColumn
 from rich.table import Table
 
 from headwater import __version__
 from headwater.errors import HeadwaterError
+from headwater.process.lean import keep_pandas_from_arrow
 
 ALLOW = ("send", "query", "admin")
 
@@ -54,6 +57,7 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.version_option(__version__, prog_name="headwater")
 def main() -> None:
     """Custom app events in, SQL tables out."""
+    keep_pandas_from_arrow()
 
 
 @main.command()
@@ -186,6 +190,44 @@ def keys_revoke(name_or_id: str, project: Path) -> None:
     click.echo(f"revoked {key.name} ({key.access_key_id})")
 
 
+@keys.command("rotate-master")
+@project_option
+def keys_rotate_master(project: Path) -> None:
+    """Make a fresh master key for what is lent and made from now on; what older ones made stays good."""
+    from headwater.control.masterkey import rotate_master_keys
+    from headwater.settings import load_settings
+
+    rotated = rotate_master_keys(project.absolute() / load_settings(project).stores.master_keys)
+    click.echo(f"the current master key is {rotated.current}, one of {len(rotated.keys)}")
+
+
+@main.group()
+def identity() -> None:
+    """Identity pools: who may borrow credentials, and who signed in."""
+
+
+@identity.command("pools")
+@json_option
+@project_option
+def identity_pools(as_json: bool, project: Path) -> None:
+    """List the pools with their roles; the declared one is that of headwater.toml."""
+    from headwater.process.identities import list_pools
+
+    _print_rows(list_pools(project), as_json)
+
+
+@identity.command("logins")
+@click.option("--pool", "pool_id", help="Only of this pool (default: the one of headwater.toml).")
+@click.option("-n", "--count", type=click.IntRange(1), default=1_000, show_default=True, help="At most this many.")
+@json_option
+@project_option
+def identity_logins(pool_id: str | None, count: int, as_json: bool, project: Path) -> None:
+    """List the identities that signed in, with their logins, and those that gave way to another."""
+    from headwater.process.identities import list_logins
+
+    _print_rows(list_logins(project, pool_id, count), as_json)
+
+
 @main.command()
 @click.argument("query")
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv", "parquet"]), default="table", show_default=True)
@@ -284,6 +326,132 @@ def bench(quick: bool, only: tuple[str, ...], as_json: bool, project: Path) -> N
     from headwater.bench import run_bench
 
     run_bench(quick=quick, only=only, as_json=as_json)
+
+
+@main.command()
+@click.option("--typescript", is_flag=True, help="Write TypeScript, the one language there is.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead of standard output.")
+@click.option(
+    "--check",
+    "checked",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write nothing; end with 1 if this file is not what would be written.",
+)
+@project_option
+def types(typescript: bool, output: Path | None, checked: Path | None, project: Path) -> None:
+    """Write the event types of events.py for the app's compiler, with functions that make events as Amplify takes them."""
+    from headwater.process.types import check_types, write_types
+
+    if not typescript:
+        raise click.UsageError("say which language: --typescript")
+    if checked is not None:
+        difference = check_types(project, checked)
+        if difference:
+            click.echo(difference, err=True, nl=False)
+            raise click.ClickException(f"{checked} is out of date; headwater types --typescript -o {checked}")
+        return
+    text = write_types(project, output)
+    if output is None:
+        click.echo(text, nl=False)
+
+
+@main.command()
+@click.argument("event_type", required=False)
+@click.argument("fields", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--data", help="Fields as a JSON object, where KEY=VALUE does not do.", metavar="JSON")
+@click.option(
+    "--file",
+    "lines",
+    type=click.File("rb"),
+    help="Send the events of this file, a JSON object a line; `-` is standard input.",
+    metavar="FILE",
+)
+@click.option("--endpoint-id", help="The device, column client_id (default: the user's id, else this machine's name).")
+@click.option("--user-id", help="The user of that device.")
+@click.option("--session", help="The session's id.")
+@click.option("--event-id", help="The event's id (default: a new one); the same id is the same event.")
+@click.option("--url", help="A server elsewhere (default: the project served here).")
+@click.option("--app-id", help="The app there; for --url outside of a project.")
+@click.option("--key-id", help="Access key id (default: with --url AWS_ACCESS_KEY_ID, else a key named cli, made at the first use).")
+@click.option("--secret", help="Its secret (default: with --url AWS_SECRET_ACCESS_KEY).")
+@click.option("--timeout", type=click.FloatRange(0.1), default=30, show_default=True, help="Seconds to go on trying.")
+@json_option
+@project_option
+def send(
+    event_type: str | None,
+    fields: tuple[str, ...],
+    data: str | None,
+    lines: IO[bytes] | None,
+    endpoint_id: str | None,
+    user_id: str | None,
+    session: str | None,
+    event_id: str | None,
+    url: str | None,
+    app_id: str | None,
+    key_id: str | None,
+    secret: str | None,
+    timeout: float,
+    as_json: bool,
+    project: Path,
+) -> None:
+    """Send one event, or a file of them, and say what became of it. Numbers become metrics, other values attributes."""
+    from headwater.process.send import find_door, parse_data, send_event, send_lines
+
+    door = find_door(project, url, app_id, key_id, secret)
+    if lines is not None:
+        if fields or data is not None or endpoint_id or user_id or session or event_id:
+            raise click.UsageError("with --file, each line says its own fields and ids; only EVENT_TYPE may stand for all")
+        with _advancing(lines) as progress:
+            accepted, refusals = send_lines(door, lines, event_type, timeout, progress)
+        if as_json:
+            click.echo(json.dumps({"accepted": accepted, "refused": [refusal._asdict() for refusal in refusals]}))
+        else:
+            click.echo(f"{accepted:,} accepted, {len(refusals):,} refused")
+            for refusal in refusals[:20]:
+                click.echo(f"  line {refusal.line}: {refusal.reason}", err=True)
+        sys.exit(1 if refusals else 0)
+    if event_type is None:
+        raise click.UsageError("say which EVENT_TYPE, or --file FILE")
+    ids = {"endpoint_id": endpoint_id, "user_id": user_id, "session": session, "event_id": event_id}
+    verdict = send_event(door, event_type, fields, parse_data(data), None if url else project, timeout, **ids)
+    if as_json:
+        click.echo(json.dumps(verdict._asdict()))
+    elif verdict.accepted:
+        click.echo(f"accepted: {verdict.event_type} {verdict.event_id}")
+        if verdict.dead_letter is not None:
+            click.echo(f"but events.py refuses it, so it becomes a dead letter: {verdict.dead_letter}", err=True)
+    else:
+        click.echo(f"not accepted: {verdict.message}", err=True)
+    sys.exit(0 if verdict.accepted else 1)
+
+
+@main.command()
+@click.argument("kind", type=click.Choice(["amplify-v6", "amplify-v5", "client", "boto3", "python", "curl"]))
+@click.option("--url", help="What apps call the public listener, such as https://events.example.org (default: as it runs, or is set).")
+@project_option
+def snippet(kind: str, url: str | None, project: Path) -> None:
+    """Print what to write into an app, a script or a shell to send events to this project. It holds no secret."""
+    from headwater.process.snippet import make_snippet
+
+    click.echo(make_snippet(kind, project, url), nl=False)
+
+
+@contextmanager
+def _advancing(lines: IO[bytes]) -> Iterator[Callable[[int, int], None]]:
+    """Show on a terminal's stderr how far a file is; yield what is told lines and bytes done."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda lines_done, bytes_done: None
+        return
+    with Progress(*Progress.get_default_columns(), TextColumn("{task.fields[events]:,} events"), console=console) as progress:
+        size = os.fstat(lines.fileno()).st_size
+        task = progress.add_task("sending", total=size or None, events=0)
+
+        def advance(lines_done: int, bytes_done: int) -> None:
+            progress.update(task, advance=bytes_done, events=progress.tasks[task].fields["events"] + lines_done)
+
+        yield advance
 
 
 @contextmanager

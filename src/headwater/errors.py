@@ -1,21 +1,21 @@
 """The errors Headwater raises, in one tree; `edge/protocol.py` alone turns them into wire answers.
 
-    HeadwaterError
-    ├── SettingsError           headwater.toml, a variable or an option is wrong
-    ├── ProjectError            no project here, a format this code cannot read
-    │   ├── NoLedger            no worker has written one yet
-    │   └── ProjectLocked       another process holds the lock that was asked for
-    ├── ModelError              an event class that cannot become a table
-    ├── BadRequest              the caller's input is wrong
-    │   └── PayloadTooLarge
-    ├── AccessDenied            who asks is known, and may not
-    ├── Unauthenticated         who asks is not known
-    ├── NotFound
-    ├── Conflict
-    ├── Unavailable             try again: nothing was accepted
-    │   └── StreamFull          the stream's size limit is reached
-    ├── LedgerError             a ledger that refuses a batch
-    └── QueryError              SQL that cannot be answered
+HeadwaterError
+├── SettingsError           headwater.toml, a variable or an option is wrong
+├── ProjectError            no project here, a format this code cannot read
+│   ├── NoLedger            no worker has written one yet
+│   └── ProjectLocked       another process holds the lock that was asked for
+├── ModelError              an event class that cannot become a table
+├── BadRequest              the caller's input is wrong
+│   └── PayloadTooLarge
+├── AccessDenied            who asks is known, and may not
+├── Unauthenticated         who asks is not known
+├── NotFound
+├── Conflict
+├── Unavailable             try again: nothing was accepted
+│   └── StreamFull          the stream's size limit is reached
+├── LedgerError             a ledger that refuses a batch
+└── QueryError              SQL that cannot be answered
 """
 
 from __future__ import annotations

@@ -10,10 +10,12 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from headwater.clock import SystemClock
 from headwater.control import App, Control, open_control
+from headwater.control.documents import open_documents
+from headwater.control.identities import IdentityStore, Pool, Provider, open_identity_store
 from headwater.endpoint import open_endpoints
 from headwater.errors import NoLedger, ProjectError, Unavailable
 from headwater.ledger import FateLog, KeyLog, Ledger, open_ledger
@@ -22,11 +24,13 @@ from headwater.stream import Stream, open_stream
 
 if TYPE_CHECKING:  # for the reader of types; at run time each role loads its own
     from headwater.collect import Collector
-    from headwater.edge import ASGIApp, Health
+    from headwater.edge import ASGIApp, Health, StreamRooms
+    from headwater.identity import IdentityRoom
     from headwater.lake.fold import Lake
     from headwater.model import Models, Window
     from headwater.pipe import Pipe, SeenKeys
     from headwater.query import Engine
+    from headwater.stream.named import ShardStream
 
 PIPE = "lake"
 DAY_MS = 86_400_000
@@ -51,6 +55,8 @@ class CollectorParts(NamedTuple):
     stream: Stream
     endpoints: Any
     control: Control
+    identities: IdentityStore
+    rooms: StreamRooms
     settled: Callable[[], dict[tuple[str, str], int]]
 
 
@@ -71,11 +77,14 @@ class WorkerParts(NamedTuple):
 async def build_collector(settings: Settings, project: Path, health: Health) -> CollectorParts:
     """apps -> edge -> collect -> [stream]."""
     from headwater.collect import Collector
+    from headwater.collect.links import IdentityLog
     from headwater.collect.restore import restore_profiles
     from headwater.edge import public_app
 
     where, knobs = settings.stream, settings.app
-    taken: dict[str, int] = {}
+    endpoints = open_endpoints(resolve(settings.stores.endpoints, project))
+    # Whatever anybody has consumed was acknowledged: a stream that lost its files must not give these numbers to other records.
+    taken = dict(endpoints.applied())
     for (_, shard_id), upto in ledger_positions(settings, project).items():
         taken[shard_id] = max(upto, taken.get(shard_id, 0))
     stream = open_stream(
@@ -85,9 +94,13 @@ async def build_collector(settings: Settings, project: Path, health: Health) -> 
         segment_bytes=where.segment_bytes,
         after=taken,
     )
-    endpoints = open_endpoints(resolve(settings.stores.endpoints, project))
-    collector = Collector(stream, endpoints, account_id=knobs.account_id, identity_pool_id=knobs.identity_pool_id)
-    control = open_project_control(project, settings)
+    control, identities = open_project_control(project, settings), open_project_identities(project, settings)
+    rooms = build_streams(settings, project, cast("ShardStream", stream))
+    app_stream = rooms.streams.app
+    collector = Collector(
+        app_stream, endpoints, account_id=knobs.account_id, identity_pool_id=knobs.identity_pool_id, identities=identities
+    )
+    links = IdentityLog(app_stream, endpoints, identities, app_id=knobs.id, account_id=knobs.account_id)
     await restore_profiles(stream, endpoints, lambda query: ask_elsewhere(query, project))
     await collector.start()
     app = public_app(
@@ -96,10 +109,69 @@ async def build_collector(settings: Settings, project: Path, health: Health) -> 
         health=health,
         region=knobs.region,
         account_id=knobs.account_id,
+        streams=rooms,
         allowed_origins=settings.public.cors_origins,
         max_skew_s=settings.public.max_clock_skew_s,
+        identity=build_identity(settings, project, identities, links, control),
+        write_keys={knobs.write_key: knobs.id} if knobs.write_key else None,
     )
-    return CollectorParts(app, collector, stream, endpoints, control, lambda: ledger_settled(settings, project))
+    return CollectorParts(app, collector, stream, endpoints, control, identities, rooms, lambda: ledger_settled(settings, project))
+
+
+def build_streams(settings: Settings, project: Path, app_stream: ShardStream) -> StreamRooms:
+    """Other bytes -> the streams callers make; an app's events -> its event stream."""
+    from headwater.collect.eventstreams import EventStreams
+    from headwater.collect.kinesis import KinesisRecords
+    from headwater.control.masterkey import open_master_keys
+    from headwater.edge import StreamRooms
+    from headwater.stream.streams import Streams
+
+    where, app = settings.stream, settings.app
+    streams = Streams(
+        path_of(where.url, project).parent,
+        app_stream,
+        where.name,
+        app_retention_hours=where.retention_hours,
+        max_bytes=where.max_bytes,
+        segment_bytes=where.segment_bytes,
+    )
+    documents = open_documents(resolve(settings.stores.control, project))
+    masters = open_master_keys(project.absolute() / settings.stores.master_keys)
+    return StreamRooms(
+        streams,
+        KinesisRecords(app_id=app.id, account_id=app.account_id, identity_pool_id=app.identity_pool_id),
+        EventStreams(streams, documents),
+        documents,
+        masters.subkey(masters.current, "shard iterator"),
+    )
+
+
+def build_identity(settings: Settings, project: Path, store: IdentityStore, log: Any, control: Control) -> IdentityRoom:
+    """people -> identities, which borrow credentials; what happens to an identity goes to *log*, and so onto the stream."""
+    from headwater.identity import Grants, Issuer, open_identity_room
+
+    knobs = settings.identity
+    guest, user = frozenset(knobs.guest_streams), frozenset((*knobs.guest_streams, *knobs.user_streams))
+    return open_identity_room(
+        store,
+        log,
+        control,
+        [Issuer(i.issuer, frozenset(i.client_ids), _keys_of(i.jwks, project), i.es256) for i in knobs.issuers],
+        master_key_file=project.absolute() / settings.stores.master_keys,
+        pool_id=settings.app.identity_pool_id,
+        app_id=settings.app.id,
+        adopt=knobs.adopt,
+        grants={"unauthenticated": Grants(streams=guest), "authenticated": Grants(frozenset(knobs.user_actions), user)},
+        lifetime_s=knobs.lifetime_minutes * 60,
+        rate_per_s=knobs.rate_per_second,
+        rate_burst=knobs.rate_burst,
+    )
+
+
+def _keys_of(jwks: str, project: Path) -> str | Path | None:
+    if not jwks:
+        return None
+    return jwks if jwks.startswith(("https://", "http://")) else project.absolute() / jwks
 
 
 def build_worker(settings: Settings, project: Path, between: Callable[[str], None] = lambda step: None) -> WorkerParts:
@@ -151,7 +223,7 @@ def build_query(settings: Settings, project: Path, health: Health) -> tuple[ASGI
 def build_engine(settings: Settings, project: Path) -> Engine:
     """Return an engine that answers about the project, whether it is served or not. Raises `ProjectError` if it never was."""
     from headwater.lake import open_index
-    from headwater.query import DEAD_LETTERS, Engine, endpoint_rows
+    from headwater.query import DEAD_LETTERS, IDENTITIES, Engine, endpoint_rows
     from headwater.query.fates import fate_rows
 
     ledger: Any = open_ledger_reader(settings, project)
@@ -174,7 +246,7 @@ def build_engine(settings: Settings, project: Path) -> Engine:
         ledger,
         settings.app.database,
         tables={"endpoints": endpoints, "fate_counts": lambda: fate_rows(ledger.fate_counts())},
-        views={"dead_letters": DEAD_LETTERS},
+        views={"dead_letters": DEAD_LETTERS, "identities": IDENTITIES},
         memory_limit=settings.query.memory,
         threads=settings.query.threads,
         temp_directory=spill.absolute(),
@@ -209,6 +281,32 @@ def open_project_control(project: Path, settings: Settings | None = None) -> Con
         resolve(settings.stores.control, project),
         apps=[App(settings.app.id, settings.app.name, declared=True)],
         master_key_file=project.absolute() / settings.stores.master_keys,
+    )
+
+
+def open_project_identities(project: Path, settings: Settings | None = None) -> IdentityStore:
+    """Open the project's identity pools, the one of headwater.toml among them, and which login has which identity."""
+    settings = settings or load_settings(project)
+    path_of(settings.stores.control, project).parent.mkdir(parents=True, exist_ok=True)
+    return open_identity_store(resolve(settings.stores.control, project), pools=[declared_pool(settings)])
+
+
+def declared_pool(settings: Settings) -> Pool:
+    """Return the identity pool that headwater.toml describes."""
+    app, identity = settings.app, settings.identity
+    named = [(issuer.issuer.partition("://")[2], issuer.client_ids) for issuer in identity.issuers]
+    role = f"arn:aws:iam::{app.account_id}:role/headwater-"
+    return Pool(
+        app.identity_pool_id,
+        app.name,
+        allow_guests=identity.guests,
+        allow_classic_flow=identity.classic_flow,
+        providers=tuple(Provider(name, client) for name, clients in named if name.startswith("cognito-idp.") for client in clients),
+        open_id_connect_provider_arns=tuple(
+            f"arn:aws:iam::{app.account_id}:oidc-provider/{name}" for name, _ in named if not name.startswith("cognito-idp.")
+        ),
+        roles={"authenticated": f"{role}user", "unauthenticated": f"{role}guest"},
+        declared=True,
     )
 
 

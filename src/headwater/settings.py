@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -43,6 +43,8 @@ class AppSettings(Section):
     """Name of the SQL database that holds the tables."""
     events: str = "events.py"
     """File with the event types, relative to the project."""
+    write_key: Annotated[str, Field(pattern=r"^(hw[0-9a-f]{32})?$")] = ""
+    """Public key that web pages carry: it may put events and update endpoints of this app, nothing else. Empty: no such key."""
 
 
 class ListenerSettings(Section):
@@ -76,11 +78,51 @@ class PrivateSettings(ListenerSettings):
     """Port to bind; 0 picks a free one, which `headwater status` prints."""
 
 
+class IssuerSettings(Section):
+    """One OpenID Connect issuer whose users may sign in."""
+
+    issuer: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")]
+    """The `iss` of its id tokens, exactly; without the scheme it is the provider's name in `Logins`."""
+    client_ids: Annotated[tuple[str, ...], Field(min_length=1)]
+    """The `aud` its id tokens must have, one of these."""
+    jwks: str = ""
+    """Its keys: an https URL, or a file relative to the project. Empty: as the issuer's openid-configuration says."""
+    es256: bool = False
+    """Whether ES256 signatures are taken beside RS256."""
+
+
+class IdentitySettings(Section):
+    """The identity pool of `app.identity_pool_id`: who may borrow credentials, and for what."""
+
+    guests: bool = True
+    """Whether people who are not signed in may send."""
+    adopt: bool = True
+    """Whether identity ids of the pool's region that AWS issued are taken over at first sight."""
+    classic_flow: bool = True
+    """Whether GetOpenIdToken and AssumeRoleWithWebIdentity may be used in place of GetCredentialsForIdentity."""
+    lifetime_minutes: Annotated[int, Field(ge=15, le=720)] = 60
+    """Minutes that lent credentials are good for; Amplify v6 uses them for 50 whatever this says."""
+    guest_streams: tuple[str, ...] = ()
+    """Streams that guests and signed-in users may put records on."""
+    user_streams: tuple[str, ...] = ()
+    """Streams that signed-in users may put records on."""
+    user_actions: tuple[Annotated[str, Field(pattern=r"^mobiletargeting:[A-Za-z]+$")], ...] = ()
+    """Actions on the app that signed-in users have beside PutEvents and UpdateEndpoint, such as `mobiletargeting:GetEndpoint`."""
+    issuers: tuple[IssuerSettings, ...] = ()
+    """OpenID Connect issuers whose users may sign in; write each as a table `[[identity.issuers]]` with issuer, client_ids and jwks."""
+    rate_per_second: Annotated[float, Field(gt=0)] = 20
+    """Unsigned identity calls a second that one address may make for one pool, on average."""
+    rate_burst: Annotated[int, Field(ge=1)] = 1_000
+    """Such calls that may come at once; a whole school can stand behind one address."""
+
+
 class StreamSettings(Section):
     """The stream: accepted events, on disk before they are acknowledged."""
 
     url: str = "file:data/stream/app"
-    """Where the stream lies: `file:FOLDER`."""
+    """Where the stream lies: `file:FOLDER`. Streams that callers make lie beside it."""
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{1,128}$")] = "app"
+    """What Kinesis clients call this stream."""
     retention_hours: Annotated[float, Field(ge=0)] = 48
     """Hours a segment is kept after it was read and its rows reached the lake."""
     max_bytes: Annotated[int, Field(ge=1_000_000)] = 20_000_000_000
@@ -133,7 +175,7 @@ class StoreSettings(Section):
     endpoints: str = "sqlite:data/endpoints.db"
     """Current endpoint profiles."""
     control: str = "sqlite:data/control.db"
-    """Apps and keys."""
+    """Apps, keys, identity pools, and which login has which identity."""
     master_keys: str = "data/master-keys.json"
     """Master keys that access keys derive from; readable by the owner only."""
 
@@ -169,6 +211,8 @@ class Settings(BaseSettings):
     """The public listener: Pinpoint's API for apps. Every request must be signed."""
     private: PrivateSettings = PrivateSettings()
     """The private listener: health, and what people and tools ask."""
+    identity: IdentitySettings = IdentitySettings()
+    """The identity pool of `app.identity_pool_id`: who may borrow credentials, and for what."""
     stream: StreamSettings = StreamSettings()
     """The stream: accepted events, on disk before they are acknowledged."""
     pipe: PipeSettings = PipeSettings()
@@ -233,7 +277,9 @@ def _explain(error: Any) -> str:
 def _fields(sections: list[str]) -> dict[str, str]:
     model: Any = Settings
     for name in sections:
-        model = model.model_fields[name].annotation
+        if not name.isdigit():  # the place in a list, whose type was taken already
+            model = model.model_fields[name].annotation
+        model = get_args(model)[0] if get_origin(model) is tuple else model
     return {name: field.description or "" for name, field in model.model_fields.items()}
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from headwater import bench
 from headwater.bench.measure import Scale
+from headwater.bench.page import markdown
 from headwater.bench.report import Report, Row, at_least, at_most, print_report, shown
 from headwater.errors import BadRequest
 
@@ -58,3 +59,15 @@ def test_a_part_that_breaks_is_told_and_does_not_stop_the_others(
     assert ended.value.code == 1
     assert [row["verdict"] for row in rows] == ["failed", "shown"]
     assert "no_rows" in rows[0]["note"]
+
+
+def test_the_page_has_a_line_for_every_row_of_the_printed_json(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [at_most("a / b", 1.25, 2, 1, "5 us", "4 us", note="five turns"), shown("c", "7 MB")]
+    print_report(Report(rows, {"processors": 2}), as_json=True)
+
+    page = markdown(capsys.readouterr().out.encode())
+
+    assert "processors 2" in page
+    assert "| a / b | 5 us | 4 us | 1.25 | <= 2 | <= 1 | **holds** |" in page
+    assert "| c | 7 MB |  |  |" in page
+    assert "- a / b: five turns" in page

@@ -23,7 +23,7 @@ def main() -> None:
     acked = failures = 0
     while (left := end - time.monotonic()) > 0:
         with tempfile.TemporaryDirectory(prefix="headwater-crash-") as folder:
-            served = Served(Path(folder) / "project", SETTINGS).start()
+            served = Served(Path(folder) / "project", SETTINGS).start(ready_s=120)
             try:
                 outcome = run_chaos(served, min(left, 60), seed)
             finally:

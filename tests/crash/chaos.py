@@ -65,6 +65,8 @@ class Load(threading.Thread):
             answer = self._client.put_events(ApplicationId=self._served.app_id, EventsRequest=batch)
         except (BotoCoreError, ClientError):
             return False
+        if "Results" not in answer["EventsResponse"]:
+            return False  # the collector was killed in the midst of its answer; botocore takes what came for a whole one
         [results] = answer["EventsResponse"]["Results"].values()
         acked = {event_id for event_id, result in results["EventsItemResponse"].items() if result["StatusCode"] == 202}
         self.acked |= acked
@@ -96,14 +98,14 @@ def run_chaos(served: Served, seconds: float, seed: int, clients: int = 2, pause
         victim = VICTIMS[kills.total() % 4] if kills.total() < 4 else chance.choice(VICTIMS)
         if victim == "supervisor":
             served.kill()
-            served.start()
+            served.start(ready_s=120)
         else:
             pid = served.roles().get(victim, {}).get("pid")
             if pid is None or not alive(pid):
                 continue
             os.kill(pid, signal.SIGKILL)
         kills[victim] += 1
-    served.wait_ready(60)
+    served.wait_ready(120)
     for load in loads:
         load.ending.set()
     for load in loads:

@@ -1,10 +1,11 @@
-"""A real uvicorn server in a thread, with a collector on a stream in memory behind it."""
+"""The real servers in a thread, with a collector on a stream in memory behind it."""
 
 from __future__ import annotations
 
 import asyncio
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from botocore.credentials import Credentials
 from headwater.collect import Collector
 from headwater.control import App, Control, Key, open_control
 from headwater.edge import SERVER_OPTIONS, ASGIApp, private_app, public_app
+from headwater.edge.http1 import Server
 from headwater.endpoint import open_endpoints
 from headwater.stream import Stream, open_stream
 
@@ -61,7 +63,7 @@ class Served:
     async def _serve(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.stream: Stream = open_stream("memory:")
-        endpoints = open_endpoints(f"sqlite:///{self._folder}/endpoints.sqlite")
+        self.endpoints = endpoints = open_endpoints(f"sqlite:///{self._folder}/endpoints.sqlite")
         self.collector = Collector(self.stream, endpoints, account_id=ACCOUNT, identity_pool_id="us-east-1:pool")
         await self.collector.start()
         self.app: ASGIApp = public_app(
@@ -70,25 +72,33 @@ class Served:
             health=lambda: (self.ready, {"collector": "ready" if self.ready else "starting"}),
             region=REGION,
             account_id=ACCOUNT,
+            **self._rooms(),
             **self._options,
         )
         private = uvicorn.Server(uvicorn.Config(private_app(health=lambda: (True, {})), port=0, log_level="critical", **SERVER_OPTIONS))
-        self._server = uvicorn.Server(uvicorn.Config(self.app, port=0, log_level="critical", **SERVER_OPTIONS))
         self._private = private
-        running = [asyncio.create_task(server._serve()) for server in (self._server, private)]
-        while not (self._server.started and private.started):
+        sock = socket.create_server(("127.0.0.1", 0))
+        self.port = sock.getsockname()[1]
+        public = Server(self.app, sock)
+        await public.start()
+        running = asyncio.create_task(private._serve())
+        while not private.started:
             await asyncio.sleep(0.005)
-        self.port = self._server.servers[0].sockets[0].getsockname()[1]
         self.private_port = private.servers[0].sockets[0].getsockname()[1]
         self._started.set()
-        await asyncio.gather(*running)
+        await running
+        await public.stop()
         endpoints.close()
         await self.stream.close()
+
+    def _rooms(self) -> dict[str, Any]:
+        """What other doors stand on."""
+        return {}
 
     def stop(self) -> None:
         for client in self._clients:
             client.close()
-        self._server.should_exit = self._private.should_exit = True
+        self._private.should_exit = True
         self._thread.join()
         self.control.close()
 

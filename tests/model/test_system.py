@@ -64,4 +64,4 @@ def test_no_rows_make_an_empty_table_of_the_same_schema() -> None:
 
 
 def test_a_project_without_models_has_our_own_tables() -> None:
-    assert set(compile_models([]).tables) == {"other_events", "endpoint_updates", "dead_letter_log", "fates"}
+    assert set(compile_models([]).tables) == {"other_events", "endpoint_updates", "identity_log", "dead_letter_log", "fates"}

@@ -46,7 +46,11 @@ async def main(folder: Path) -> None:
 
 async def put(collector: Collector, number: int) -> None:
     events = {
-        f"e-{number}-{n}": {"EventType": ("SignUpEvent", "Other", "SignUpEvent")[n], "Timestamp": datetime.now(UTC).isoformat(), "Attributes": attributes}
+        f"e-{number}-{n}": {
+            "EventType": ("SignUpEvent", "Other", "SignUpEvent")[n],
+            "Timestamp": datetime.now(UTC).isoformat(),
+            "Attributes": attributes,
+        }
         for n, attributes in enumerate(({"email": "ada@example.org"}, {"a": "b"}, {"email": "no address"}))
     }
     body = {"BatchItem": {f"device-{number % 4}": {"Endpoint": {"Address": f"address-{number}"}, "Events": events}}}

@@ -41,7 +41,7 @@ def test_nothing_is_overwritten(tmp_path: Path, name: str) -> None:
 
 
 def test_a_malformed_id_is_refused_and_leaves_no_project(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="app.id"):
+    with pytest.raises(SettingsError, match=r"app\.id"):
         make_project(tmp_path / "p", "piano", "not hex", *KEPT[1:])
 
     assert list((tmp_path / "p").iterdir()) == []

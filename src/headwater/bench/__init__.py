@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import traceback
@@ -66,7 +67,7 @@ def measure(quick: bool, parts: tuple[str, ...]) -> Report:
     """Run *parts* in the order of `PARTS` and return their rows; a part that breaks is a row that says so. Progress goes to stderr."""
     progress = Console(stderr=True)
     began = time.monotonic()
-    _, counters = stolen_share()
+    (_, counters), busy = stolen_share(), os.getloadavg()[0]
     rows: list[Row] = []
     for name, part in PARTS.items():
         if name not in parts:
@@ -83,4 +84,6 @@ def measure(quick: bool, parts: tuple[str, ...]) -> Report:
         progress.print(f"{name}: {time.monotonic() - started:.1f} s{missed}", highlight=False, soft_wrap=True)
     stolen, _ = stolen_share(counters)
     facts = machine_facts() | {"run": "quick" if quick else "full", "seconds": round(time.monotonic() - began), "stolen": f"{stolen:.0%}"}
+    # Wall times mean little on a machine that was busy before we came.
+    facts["load before"] = round(busy, 1)
     return Report(rows, facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import tempfile
 import time
@@ -63,10 +64,13 @@ def append_rows(scale: Scale) -> list[Row]:
     rows = []
     with tempfile.TemporaryDirectory(prefix="headwater-bench-") as name:
         folders = fresh_folders(Path(name))
-        for events, commits in ((1, scale.of(2_000, 500)), (10, scale.of(1_500, 400)), (100, scale.of(1_000, 300))):
+        for events in (1, 10, 100):
             records = Source(4).records(events * 100)
             groups = [records[i : i + events] for i in range(0, len(records), events)]
             blobs = [b"".join(record.body for record in group) for group in groups]
+            append_raw(next(folders), blobs[:20])
+            one_s = wall_s(functools.partial(append_raw, next(folders), blobs[:50])) / 50
+            commits = max(100, min(int(scale.of(1_000, 400) / 1_000 / one_s), 2_000))
             size = sum(map(len, blobs)) * commits / len(groups)
 
             def ours(groups: list[list[Record]] = groups, commits: int = commits) -> float:

@@ -15,7 +15,7 @@ from pyiceberg.types import TimestamptzType
 
 from headwater.bench.events import Source, now_ms
 from headwater.bench.local import DATABASE, LocalLake
-from headwater.bench.measure import Scale, cpu_s, in_turns
+from headwater.bench.measure import Scale, cpu_s, fresh_folders, in_turns
 from headwater.bench.processes import BenchError
 from headwater.bench.report import Row, at_most, shown
 from headwater.lake.iceberg import describe, live_files
@@ -23,48 +23,56 @@ from headwater.ledger import LedgerBatch, Rows
 from headwater.stream import FIRST_SHARD
 
 TABLE = "practice_events"
-AROUND = 10  # a commit's cost is the mean of these and as many more around it: some of them expire snapshots or merge manifests
+# A commit's cost is a mean over a hundred: some expire snapshots, and PyIceberg's merging of manifests comes and goes in about so many.
+TURNS, COMMITS_A_TURN = 5, 20
 DAY_US = 86_400_000_000
 FILES, DAYS, FILES_A_COMMIT = 10_000, 100, 500
 
 
-def commit_rows(scale: Scale) -> list[Row]:
-    """Measure small folds, with the upkeep that the worker does between them."""
-    last = scale.of(1_000, 100)
-    with tempfile.TemporaryDirectory(prefix="headwater-bench-") as name, LocalLake(Path(name)) as local:
+class _Folds:
+    """A lake that gets one small fold after the other, with the upkeep that the worker does between them."""
+
+    def __init__(self, local: LocalLake) -> None:
+        self._local = local
+        self._commits = 0
         decoded = local.models.decode(Source(31).records(100), FIRST_SHARD, range(1, 101))
         table = decoded.tables()[TABLE]
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
-        rows = Rows(len(table), sink.getvalue().to_pybytes(), now_ms())
-        costs: list[float] = []
-        for number in range(last + 1):
-            batch = LedgerBatch("bench", FIRST_SHARD, number, number + 1, {TABLE: rows}, [], {}, now_ms())
-            local.ledger.commit(batch)
-            costs.append(cpu_s(lambda: (local.lake.fold(TABLE), local.lake.maintain()), collect=False))
-        plan = local.index.plan(TABLE)
-        if len(plan.files) != last + 1:
-            raise BenchError(f"{last + 1} folds left {len(plan.files)} files")
+        self._rows = Rows(len(table), sink.getvalue().to_pybytes(), now_ms())
 
-    def around(number: int) -> float:
-        near = costs[number - AROUND + 1 : number + AROUND + 1]
-        return sum(near) / len(near)
+    def fold(self, count: int) -> float:
+        """Return the CPU seconds of *count* commits, the ledger's part not counted."""
+        spent = 0.0
+        for _ in range(count):
+            number = self._commits
+            self._local.ledger.commit(LedgerBatch("bench", FIRST_SHARD, number, number + 1, {TABLE: self._rows}, [], {}, now_ms()))
+            spent += cpu_s(lambda: (self._local.lake.fold(TABLE), self._local.lake.maintain()), collect=False)
+            self._commits += 1
+        if (files := len(self._local.index.plan(TABLE).files)) != self._commits:
+            raise BenchError(f"{self._commits} folds left {files} files")
+        return spent
 
-    at = {number: around(number) for number in sorted({10, 100 - AROUND, last - AROUND})}
-    note = ", ".join(f"after {number if number == 10 else number + AROUND}: {cost * 1000:.1f} ms" for number, cost in at.items())
-    newest = at[last - AROUND]
-    return [
-        at_most(
-            f"a commit after {last:,} commits / after 10",
-            newest / at[10],
-            1.5,
-            1.1,
-            f"{newest * 1000:.1f} ms",
-            f"{at[10] * 1000:.1f} ms",
-            note=f"{note}; with 100 rows, one file each, expiry and manifest merges included",
-        )
-    ]
+
+def commit_rows(scale: Scale) -> list[Row]:
+    """Measure small folds of an old table and, in turns, the first ones of new tables."""
+    last, measured = scale.of(1_000, 200), TURNS * COMMITS_A_TURN
+    young = old = 0.0
+    with tempfile.TemporaryDirectory(prefix="headwater-bench-") as name:
+        folders = fresh_folders(Path(name))
+        with LocalLake(next(folders)) as grown:
+            table = _Folds(grown)
+            table.fold(last - measured)
+            for _ in range(TURNS):
+                old += table.fold(COMMITS_A_TURN)
+                with LocalLake(next(folders)) as fresh:
+                    young += _Folds(fresh).fold(COMMITS_A_TURN)
+    texts = f"{old / measured * 1000:.1f} ms", f"{young / measured * 1000:.1f} ms"
+    note = (
+        f"means of the last {measured} and of the first {COMMITS_A_TURN}; 100 rows and one file each, expiry and manifest merges included"
+    )
+    return [at_most(f"a commit after {last:,} commits / after 10", old / young, 1.5, 1.1, *texts, note=note)]
 
 
 def plan_rows(scale: Scale) -> list[Row]:

@@ -150,6 +150,8 @@ class _Markers:
             raise BenchError(f"{len(self._acked) - len(self.lags_ms)} acknowledged markers were not seen within 30 s")
 
     def __enter__(self) -> _Markers:
+        self._lake = headwater.open(self._project.folder)
+        self._lake.sql(QUESTION).arrow()
         self._threads = [threading.Thread(target=self._run, args=(work,), daemon=True) for work in (self._send, self._poll)]
         for thread in self._threads:
             thread.start()
@@ -159,6 +161,7 @@ class _Markers:
         self._done.set()
         for thread in self._threads:
             thread.join(60)
+        self._lake.close()
         self._connection.close()
 
     def _run(self, work: Callable[[], None]) -> None:
@@ -191,18 +194,17 @@ class _Markers:
 
     def _poll(self) -> None:
         seen, last_try = 0, float("inf")
-        with headwater.open(self._project.folder) as lake:
-            while seen < len(self._acked) or not self._done.is_set():
-                if self._done.is_set():
-                    last_try = min(last_try, time.perf_counter() + 30)
-                    if time.perf_counter() > last_try:
-                        return
-                start = time.perf_counter()
-                newest = lake.sql(QUESTION).arrow().column(0)[0].as_py() or 0
-                now = time.perf_counter()
-                self.polls_ms.append((now - start) * 1000)
-                # A marker may be seen before its answer has come back; its lag is 0 then.
-                newest = min(newest, len(self._acked))
-                self.lags_ms += [max(0.0, now - acked) * 1000 for acked in self._acked[seen:newest]]
-                seen = max(seen, newest)
-                time.sleep(POLL_EVERY_S)
+        while seen < len(self._acked) or not self._done.is_set():
+            if self._done.is_set():
+                last_try = min(last_try, time.perf_counter() + 30)
+                if time.perf_counter() > last_try:
+                    return
+            start = time.perf_counter()
+            newest = self._lake.sql(QUESTION).arrow().column(0)[0].as_py() or 0
+            now = time.perf_counter()
+            self.polls_ms.append((now - start) * 1000)
+            # A marker may be seen before its answer has come back; its lag is 0 then.
+            newest = min(newest, len(self._acked))
+            self.lags_ms += [max(0.0, now - acked) * 1000 for acked in self._acked[seen:newest]]
+            seen = max(seen, newest)
+            time.sleep(POLL_EVERY_S)

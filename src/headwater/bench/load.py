@@ -60,7 +60,7 @@ class Load:
     def __init__(self, requests: list[bytes]) -> None:
         self._waiting = deque(requests)
         self._left = len(requests)
-        self._idle: list[_Lane] = []
+        self._idle: deque[_Lane] = deque()
         self._due = 0
         self.latencies: list[float] = []
         self.accepted = self.failed = 0
@@ -72,7 +72,8 @@ class Load:
         self._due += requests
         while self._idle and self._due and self._waiting:
             self._due -= 1
-            self._idle.pop().send(self._waiting.popleft())
+            # The one that waited longest, so that none looks abandoned to the server.
+            self._idle.popleft().send(self._waiting.popleft())
 
     def free(self, lane: _Lane) -> None:
         """Give the connection its next request, or let it wait for one."""

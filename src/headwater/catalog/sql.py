@@ -7,6 +7,9 @@ from typing import Any
 
 from pyiceberg.catalog.sql import SqlCatalog
 from sqlalchemy import event
+from sqlalchemy.exc import DatabaseError
+
+from headwater.errors import ProjectError
 
 BUSY_MS = 10_000
 
@@ -16,7 +19,14 @@ class DurableSqlCatalog(SqlCatalog):
 
     def _init_catalog(self) -> None:
         event.listen(self.engine, "connect", self._prepare)
-        super()._init_catalog()
+        try:
+            super()._init_catalog()
+        except DatabaseError as error:
+            if getattr(error.orig, "sqlite_errorname", None) in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
+                raise ProjectError(
+                    f"the catalog at {self.engine.url.database} is damaged: {error.orig}; restore it from a backup"
+                ) from error
+            raise
 
     def _prepare(self, connection: sqlite3.Connection, _record: Any) -> None:
         for pragma in (f"busy_timeout = {int(self.properties.get('busy_ms', BUSY_MS))}", "journal_mode = WAL", "synchronous = FULL"):

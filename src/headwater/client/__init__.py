@@ -1,1 +1,6 @@
-"""(room)"""
+"""The Python client: servers and scripts record events, a thread of its own delivers them in batches."""
+
+from headwater.client.client import Client
+from headwater.client.failure import NotDelivered, QueueFull
+
+__all__ = ["Client", "NotDelivered", "QueueFull"]

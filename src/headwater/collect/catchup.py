@@ -6,7 +6,9 @@ import logging
 
 import msgspec
 
+from headwater.collect.links import identity_change
 from headwater.collect.records import ENDPOINT_EVENT_TYPE
+from headwater.control.identities import Identities
 from headwater.endpoint import Change, Endpoints, Profile
 from headwater.record import Record
 from headwater.stream import Stream
@@ -49,8 +51,11 @@ _decode_record = msgspec.json.Decoder(_EndpointRecord).decode
 _decode_owner = msgspec.json.Decoder(_Owner).decode
 
 
-async def catch_up(stream: Stream, endpoints: Endpoints) -> int:
-    """Apply the endpoint records that *endpoints* has not applied yet, in the order of the stream; return how many there were."""
+async def catch_up(stream: Stream, endpoints: Endpoints, identities: Identities | None = None) -> int:
+    """Apply the endpoint records that *endpoints* has not applied yet, in the order of the stream; return how many there were.
+
+    The identity changes among those records are applied to *identities*; what it has of them already changes nothing.
+    """
     applied, count = endpoints.applied(), 0
     for shard_id in await stream.shards():
         position = applied.get(shard_id, 0)
@@ -59,6 +64,10 @@ async def catch_up(stream: Stream, endpoints: Endpoints) -> int:
             if batch.upto <= position:
                 break
             changes = [change for record in batch.records if (change := _change(record)) is not None]
+            if identities is not None:
+                links = [link for record in batch.records if (link := identity_change(record)) is not None]
+                if links:
+                    identities.apply(links)
             endpoints.apply(endpoints.begin(), {shard_id: batch.upto}, changes)
             position, count = batch.upto, count + len(changes)
     return count

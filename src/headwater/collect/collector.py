@@ -10,10 +10,11 @@ from headwater.collect.catchup import catch_up
 from headwater.collect.locks import KeyedLocks
 from headwater.collect.records import RecordMaker
 from headwater.collect.shapes import NAME_LIMIT, BatchVerdict, Caller, EventsBatch, PutEvents, Refusal
+from headwater.control.identities import Identities
 from headwater.endpoint import Change, Endpoints, Profile
 from headwater.endpoint.profile import EndpointUpdate, merge
 from headwater.errors import BadRequest, NotFound, StreamFull, Unavailable
-from headwater.record import Record
+from headwater.record import Run, Runs
 from headwater.stream import Stream
 
 # A record carries its endpoint's whole profile, so many tiny events could grow far beyond the body they came in.
@@ -29,9 +30,16 @@ class Collector:
     """
 
     def __init__(
-        self, stream: Stream, endpoints: Endpoints, *, account_id: str, identity_pool_id: str | None = None, clock: Clock | None = None
+        self,
+        stream: Stream,
+        endpoints: Endpoints,
+        *,
+        account_id: str,
+        identity_pool_id: str | None = None,
+        clock: Clock | None = None,
+        identities: Identities | None = None,
     ) -> None:
-        self._stream, self._endpoints = stream, endpoints
+        self._stream, self._endpoints, self._identities = stream, endpoints, identities
         self._account_id, self._identity_pool_id = account_id, identity_pool_id
         self._clock = clock or SystemClock()
         self._locks = KeyedLocks()
@@ -40,7 +48,7 @@ class Collector:
 
     async def start(self) -> int:
         """Bring the endpoint store up to the end of the stream and return how many changes that took; before it, nothing is accepted."""
-        count = await catch_up(self._stream, self._endpoints)
+        count = await catch_up(self._stream, self._endpoints, self._identities)
         self.ready = True
         return count
 
@@ -55,11 +63,17 @@ class Collector:
         get = self._endpoints.get
         known = {endpoint_id: get(app_id, endpoint_id) for endpoint_id in request}
         changing = [endpoint_id for endpoint_id, batch in request.items() if batch.endpoint is not None or known[endpoint_id] is None]
-        if not changing:
-            return await self._put_events(app_id, request, known, caller, door, trace_id)
-        async with self._locks.hold([(app_id, endpoint_id) for endpoint_id in changing]):
-            known = {endpoint_id: get(app_id, endpoint_id) for endpoint_id in request}
-            return await self._put_events(app_id, request, known, caller, door, trace_id)
+        if changing:
+            async with self._locks.hold([(app_id, endpoint_id) for endpoint_id in changing]):
+                known = {endpoint_id: get(app_id, endpoint_id) for endpoint_id in request}
+                verdicts, runs, changes = self._judge(app_id, request, known, caller, door, trace_id)
+                await self._append(runs, changes)
+        else:
+            verdicts, runs, changes = self._judge(app_id, request, known, caller, door, trace_id)
+            # While this request waits for the disk, the memory its events took serves the next one, still warm in the processor's cache.
+            del request, known
+            await self._append(runs, changes)
+        return verdicts
 
     async def update_endpoints(
         self, app_id: str, updates: Sequence[tuple[str, EndpointUpdate]], caller: Caller, *, door: str, trace_id: str
@@ -118,14 +132,15 @@ class Collector:
             raise NotFound("user", user_id)
         return profiles
 
-    async def _put_events(
+    def _judge(
         self, app_id: str, request: PutEvents, known: Mapping[str, Profile | None], caller: Caller, door: str, trace_id: str
-    ) -> list[BatchVerdict]:
+    ) -> tuple[list[BatchVerdict], list[Run], list[Change]]:
+        """Return one verdict per endpoint, and what has to be appended and changed for that."""
         arrival_ms = self._clock.now_ms()
         verdicts: list[BatchVerdict] = []
         changes: list[Change] = []
-        endpoint_records: list[Record] = []
-        event_records: list[Record] = []
+        endpoint_records: list[Run] = []
+        event_records: list[Run] = []
         room = RECORDS_LIMIT_BYTES
         for endpoint_id, batch in request.items():
             events = batch.events
@@ -149,8 +164,7 @@ class Collector:
                 continue
             room -= needed
             event_records += maker.events(events, arrival_ms, trace_id, refused)
-        await self._append(endpoint_records + event_records, changes)
-        return verdicts
+        return verdicts, endpoint_records + event_records, changes
 
     def _profile(
         self,
@@ -192,12 +206,12 @@ class Collector:
         records = [self._maker(p, caller, door).change("delete", str(uuid.uuid4()), arrival_ms, trace_id) for p in profiles]
         await self._append(records, [Change(p.app_id, p.endpoint_id, None) for p in profiles])
 
-    async def _append(self, records: list[Record], changes: list[Change]) -> None:
-        if not records:
+    async def _append(self, runs: list[Run], changes: list[Change]) -> None:
+        if not runs:
             return
         ticket = self._endpoints.begin()
         try:
-            positions = await self._stream.append(records)
+            positions = await self._stream.append(Runs(runs))
         except StreamFull:
             self._endpoints.abandon(ticket)
             raise

@@ -1,6 +1,6 @@
 """Accepted events and endpoint changes into record bodies: Pinpoint's event-stream JSON and one object of our own.
 
-What all events of an endpoint share is encoded once per request and copied into each record as it is.
+A record is a head, the event's own, and a tail that all events of an endpoint in one request share and that is encoded once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from msgspec import Raw
 from headwater.collect.shapes import Caller, Event, Refusal, Session
 from headwater.endpoint import Profile
 from headwater.endpoint.profile import EPOCH, MILLISECOND, Demographic, epoch_ms
-from headwater.record import Record
+from headwater.record import Run
 
 ENDPOINT_EVENT_TYPE = "_headwater.endpoint"
 EVENT_VERSION = "3.1"
@@ -24,6 +24,7 @@ _encode = msgspec.json.Encoder().encode
 _SDK = re.compile(r"([A-Za-z0-9_.-]{1,64})/([A-Za-z0-9_.+-]{1,64})")
 _LOCALE = re.compile(r"([A-Za-z]{2,8})(?:[_-][A-Za-z]{4})?(?:[_-]([A-Za-z]{2}|\d{3}))?(?:[.@_-].*)?")
 _EMPTY = Raw(b"{}")
+_CLOSED_BY_TAIL = len(b"}}")  # a head ends within `headwater`
 _Named = tuple[str | None, str | None, str | None, str | None, str | None]
 _UNNAMED: _Named = (None, None, None, None, None)
 
@@ -31,24 +32,21 @@ _UNNAMED: _Named = (None, None, None, None, None)
 class _Headwater(msgspec.Struct, gc=False):
     v: int
     event_id: str
-    door: str
-    trace_id: str
 
 
-class _Body(msgspec.Struct, gc=False):
+class _Head(msgspec.Struct, gc=False):
     event_type: str
     event_timestamp: int
-    arrival_timestamp: int
-    event_version: str
-    application: Raw
-    client: Raw
-    device: Raw
-    session: Raw
     attributes: Any
     metrics: Any
-    endpoint: Raw
-    awsAccountId: str  # noqa: N815  (spelled so on Pinpoint's stream)
     headwater: _Headwater
+
+
+class _SessionBody(msgspec.Struct, omit_defaults=True, gc=False):
+    session_id: str
+    start_timestamp: int | None = None
+    stop_timestamp: int | None = None
+    duration: int | None = None
 
 
 class _ProfileParts(msgspec.Struct, rename="pascal", gc=False):
@@ -67,64 +65,59 @@ class RecordMaker:
         if caller.identity_id is not None:
             client["cognito_id"] = caller.identity_id
         self.profile, self.caller, self.door = profile, caller, door
-        self._account_id = account_id
         self._pool_id = caller.identity_pool_id or identity_pool_id
         self._app_version = demographic.app_version
         self._sdk = _SDK.match(caller.user_agent)
-        self._client = Raw(_encode(client))
-        self._device = Raw(_encode(_device(demographic)))
+        self._door = b',"door":%s,"trace_id":' % _encode(door)
+        self._client = b',"client":%s,"device":%s,"session":' % (_encode(client), _encode(_device(demographic)))
+        self._endpoint = b',"endpoint":%s,"awsAccountId":%s}' % (profile.body, _encode(account_id))
         self._plain_application = self._application(_UNNAMED)
         #: how many bytes of each record are not the event's own, roughly
-        self.shared_bytes = len(profile.body) + len(self._plain_application) + len(self._client) + len(self._device) + 256
+        self.shared_bytes = len(self._plain_application) + len(self._client) + len(self._endpoint) + 256
 
-    def events(self, events: Mapping[str, Event | Refusal], arrival_ms: int, trace_id: str, refused: dict[str | None, str]) -> list[Record]:
+    def events(self, events: Mapping[str, Event | Refusal], arrival_ms: int, trace_id: str, refused: dict[str | None, str]) -> list[Run]:
         """Return the records of the accepted events, in order, and put the messages of the others into *refused*."""
-        records = []
-        application, session = _UNNAMED, None
-        body = self._body(arrival_ms, trace_id)
-        headwater, endpoint_id = body.headwater, self.profile.endpoint_id
+        runs: list[Run] = []
+        heads: list[bytes] = []
+        application, session = None, None
+        headwater = _Headwater(1, "")
+        head = _Head("", 0, _EMPTY, _EMPTY, headwater)
         for event_id, event in events.items():
             if isinstance(event, Refusal):
                 refused[event_id] = event.message
                 continue
-            body.event_type = event.event_type
-            body.event_timestamp = (event.timestamp - EPOCH) // MILLISECOND
             named = (event.app_package_name, event.app_title, event.app_version_code, event.sdk_name, event.client_sdk_version)
-            if named != application:
-                application, body.application = named, self._application(named)
-            if event.session != session:
-                session, body.session = event.session, _session(event.session)
-            body.attributes = event.attributes or _EMPTY
-            body.metrics = event.metrics or _EMPTY
+            if named != application or event.session != session:
+                application, session, heads = named, event.session, []
+                runs.append(Run(self.profile.endpoint_id, arrival_ms, self._tail(named, session, arrival_ms, trace_id), heads))
+            head.event_type = event.event_type
+            head.event_timestamp = (event.timestamp - EPOCH) // MILLISECOND
+            head.attributes = event.attributes or _EMPTY
+            head.metrics = event.metrics or _EMPTY
             headwater.event_id = event_id
-            records.append(Record(_encode(body), endpoint_id, arrival_ms))
-        return records
+            heads.append(_encode(head)[:-_CLOSED_BY_TAIL])
+        return runs
 
-    def change(self, operation: str, event_id: str, arrival_ms: int, trace_id: str) -> Record:
+    def change(self, operation: str, event_id: str, arrival_ms: int, trace_id: str) -> Run:
         """Return the record of the endpoint itself having been changed by *operation* (`update` or `delete`)."""
-        body = self._body(arrival_ms, trace_id)
-        body.attributes = {"operation": operation}
-        body.headwater.event_id = event_id
-        return Record(_encode(body), self.profile.endpoint_id, arrival_ms)
+        head = _Head(ENDPOINT_EVENT_TYPE, arrival_ms, {"operation": operation}, _EMPTY, _Headwater(1, event_id))
+        tail = self._tail(_UNNAMED, None, arrival_ms, trace_id)
+        return Run(self.profile.endpoint_id, arrival_ms, tail, [_encode(head)[:-_CLOSED_BY_TAIL]])
 
-    def _body(self, arrival_ms: int, trace_id: str) -> _Body:
-        return _Body(
-            ENDPOINT_EVENT_TYPE,
+    def _tail(self, named: _Named, session: Session | None, arrival_ms: int, trace_id: str) -> bytes:
+        """Return what ends all records of this endpoint in this request that come from this app and session."""
+        return b'%s%s},"arrival_timestamp":%d,"event_version":"%s","application":%s%s%s%s' % (
+            self._door,
+            _encode(trace_id),
             arrival_ms,
-            arrival_ms,
-            EVENT_VERSION,
-            self._plain_application,
+            EVENT_VERSION.encode(),
+            self._plain_application if named == _UNNAMED else self._application(named),
             self._client,
-            self._device,
-            _EMPTY,
-            _EMPTY,
-            _EMPTY,
-            Raw(self.profile.body),
-            self._account_id,
-            _Headwater(1, "", self.door, trace_id),
+            _session(session),
+            self._endpoint,
         )
 
-    def _application(self, named: _Named) -> Raw:
+    def _application(self, named: _Named) -> bytes:
         package, title, version_code, sdk_name, sdk_version = named
         if sdk_name is None and sdk_version is None and self._sdk:  # Amplify for JavaScript says it in a header only
             sdk_name, sdk_version = self._sdk.groups()
@@ -137,7 +130,7 @@ class RecordMaker:
             version_code=version_code,
             sdk=_present(name=sdk_name, version=sdk_version),
         )
-        return Raw(_encode(application))
+        return _encode(application)
 
 
 def _device(demographic: Demographic) -> dict[str, Any]:
@@ -158,16 +151,12 @@ def _locale(code: str | None) -> dict[str, Any] | None:
     return _present(code=code, country=country.upper() if country else None, language=language.lower() if language else None)
 
 
-def _session(session: Session | None) -> Raw:
+def _session(session: Session | None) -> bytes:
     if session is None:
-        return _EMPTY
-    fields = _present(
-        session_id=session.id,
-        start_timestamp=epoch_ms(session.start_timestamp) if session.start_timestamp else None,
-        stop_timestamp=epoch_ms(session.stop_timestamp) if session.stop_timestamp else None,
-        duration=session.duration,
-    )
-    return Raw(_encode(fields))
+        return b"{}"
+    start, stop = session.start_timestamp, session.stop_timestamp
+    times = epoch_ms(start) if start else None, epoch_ms(stop) if stop else None
+    return _encode(_SessionBody(session.id, *times, session.duration))
 
 
 def _present(**fields: Any) -> dict[str, Any]:

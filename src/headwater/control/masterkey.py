@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import hmac
 import os
 import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
+from headwater.clock import Clock, SystemClock
 from headwater.errors import ProjectError
 
 _MASTER_KEY_BYTES = 32
+# How long another process's rotation may stay unseen.
+_TRUST_S = 1.0
 
 
 class MasterKeys(msgspec.Struct):
@@ -25,18 +31,69 @@ class MasterKeys(msgspec.Struct):
 
     def derive(self, master_id: str, access_key_id: str) -> str:
         """Return the secret access key (40 characters) that belongs to *access_key_id* under that master key."""
-        try:
-            master = base64.b64decode(self.keys[master_id], validate=True)
-        except KeyError:
-            raise ProjectError(
-                f"key {access_key_id} was made under master key {master_id!r}, which is not in the master key file"
-            ) from None
+        if master_id not in self.keys:
+            raise ProjectError(f"key {access_key_id} was made under master key {master_id!r}, which is not in the master key file")
+        return base64.b64encode(self._expand(master_id, b"secret access key:" + access_key_id.encode())[:30]).decode()
+
+    def subkey(self, master_id: str, purpose: str) -> bytes:
+        """Return 32 key bytes for *purpose* and nothing else; `KeyError` for a master key that is not here."""
+        return self._expand(master_id, b"subkey:" + purpose.encode())
+
+    def _expand(self, master_id: str, info: bytes) -> bytes:
         # HKDF-Expand (RFC 5869), first block: the master key is uniformly random already, so there is nothing to extract.
-        block = hmac.digest(master, b"headwater secret access key:" + access_key_id.encode() + b"\x01", hashlib.sha256)
-        return base64.b64encode(block[:30]).decode()
+        master = base64.b64decode(self.keys[master_id], validate=True)
+        return hmac.digest(master, b"headwater " + info + b"\x01", hashlib.sha256)
 
     def __repr__(self) -> str:
         return f"MasterKeys(current={self.current!r})"
+
+
+class KeyRing:
+    """The master keys of a file that may be rotated while we run."""
+
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        """Open the file, which is made with one fresh key if it is missing; `ProjectError` as `open_master_keys`."""
+        self._path, self._clock = path, clock or SystemClock()
+        self._keys = open_master_keys(path)
+        self._stamp, self._checked_at = self._stat(), self._clock.monotonic()
+
+    def keys(self) -> MasterKeys:
+        """Return the keys as they were at most a second ago."""
+        now = self._clock.monotonic()
+        if now - self._checked_at >= _TRUST_S:
+            self._checked_at = now
+            if (stamp := self._stat()) != self._stamp:
+                self._keys, self._stamp = open_master_keys(self._path), stamp
+        return self._keys
+
+    def holding(self, master_id: str) -> MasterKeys | None:
+        """Return the keys if that master key is among them, None if it is not, not even in the file as it is now."""
+        keys = self.keys()
+        if master_id not in keys.keys and self._stat() != self._stamp:
+            self._checked_at = float("-inf")
+            keys = self.keys()
+        return keys if master_id in keys.keys else None
+
+    def derive(self, master_id: str, access_key_id: str) -> str:
+        """Return the secret access key; `ProjectError` for a master key that is not in the file."""
+        return (self.holding(master_id) or self._keys).derive(master_id, access_key_id)
+
+    def _stat(self) -> tuple[int, int, int]:
+        found = self._path.stat()
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def rotate_master_keys(path: Path) -> MasterKeys:
+    """Add a fresh key to the file and make it the current one; what older keys made stays good. Returns the keys as they are now."""
+    open_master_keys(path)
+    with _locked(path.parent):
+        keys = open_master_keys(path)
+        master_id, master = _fresh()
+        rotated = MasterKeys(current=master_id, keys={**keys.keys, master_id: master})
+        temporary = _write_beside(path, rotated)
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    return rotated
 
 
 def open_master_keys(path: Path) -> MasterKeys:
@@ -59,25 +116,50 @@ def open_master_keys(path: Path) -> MasterKeys:
 
 
 def _create(path: Path) -> None:
-    master_id = secrets.token_hex(4)
-    master = base64.b64encode(secrets.token_bytes(_MASTER_KEY_BYTES)).decode()
-    body = msgspec.json.encode(MasterKeys(current=master_id, keys={master_id: master}))
+    master_id, master = _fresh()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = _write_beside(path, MasterKeys(current=master_id, keys={master_id: master}))
+    try:
+        os.link(temporary, path)  # unlike a rename, never replaces the file a second process made meanwhile
+    except FileExistsError:
+        return
+    finally:
+        temporary.unlink()
+    _sync_folder(path.parent)
+
+
+def _fresh() -> tuple[str, str]:
+    return secrets.token_hex(4), base64.b64encode(secrets.token_bytes(_MASTER_KEY_BYTES)).decode()
+
+
+def _write_beside(path: Path, keys: MasterKeys) -> Path:
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(body)
+            file.write(msgspec.json.encode(keys))
             file.flush()
             os.fsync(file.fileno())
-        try:
-            os.link(temporary, path)  # unlike a rename, never replaces the file a second process made meanwhile
-        except FileExistsError:
-            return
-    finally:
+    except BaseException:
         temporary.unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
+        raise
+    return temporary
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a lock on the folder itself: the file in it is replaced, so a lock on that would be left behind."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -15,7 +15,7 @@ import msgspec
 
 from headwater.clock import Clock, SystemClock
 from headwater.control import PERMISSIONS, App, Key
-from headwater.control.masterkey import open_master_keys
+from headwater.control.masterkey import KeyRing
 from headwater.errors import BadRequest, Conflict, NotFound, ProjectError, SettingsError
 
 FORMAT = 1
@@ -41,16 +41,20 @@ class SqliteControl:
     def __init__(
         self, url: str, *, apps: Sequence[App] = (), master_key_file: str | Path | None = None, clock: Clock | None = None
     ) -> None:
-        path = _path(url)
+        path = sqlite_path(url)
         self._clock = clock or SystemClock()
         self._lock = threading.RLock()
         self._declared = {app.app_id: msgspec.structs.replace(app, declared=True) for app in apps}
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
         try:
-            self._masters = open_master_keys(Path(master_key_file) if master_key_file else path.with_name("master-keys.json"))
+            self._masters = KeyRing(Path(master_key_file) if master_key_file else path.with_name("master-keys.json"), self._clock)
             self._prepare(path)
-        except BaseException:
+        except BaseException as error:
             self._connection.close()
+            if getattr(error, "sqlite_errorname", None) in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
+                raise ProjectError(
+                    f"{path} is damaged: {error}; restore it, or move it away and make new keys: the old ones are lost"
+                ) from error
             raise
         self._found_keys: dict[str, Key | None] = {}
         self._found_apps: dict[str, App | None] = {}
@@ -63,7 +67,7 @@ class SqliteControl:
         if not allow or not allow <= PERMISSIONS:
             raise BadRequest(f"a key may be allowed {', '.join(sorted(PERMISSIONS))}; given: {', '.join(sorted(allow)) or 'nothing'}")
         access_key_id = "AKIA" + base64.b32encode(secrets.token_bytes(10)).decode()
-        master_id, created_ms = self._masters.current, self._clock.now_ms()
+        master_id, created_ms = self._masters.keys().current, self._clock.now_ms()
         with self._write() as cursor:
             try:
                 cursor.execute(
@@ -193,7 +197,8 @@ class SqliteControl:
             raise Conflict(f"app {app_id!r} is declared in headwater.toml; change it there")
 
 
-def _path(url: str) -> Path:
+def sqlite_path(url: str) -> Path:
+    """Return the file that `sqlite:///file` names; `SettingsError` for anything else."""
     prefix = "sqlite:///"
     if not url.startswith(prefix) or len(url) == len(prefix):
         raise SettingsError(f"a control store is named sqlite:///file, given: {url!r}")

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Mapping
 from typing import Protocol
+from urllib.parse import parse_qs
 
 import msgspec
 
 from headwater.control import Keys
 from headwater.errors import Unauthenticated
 
+# What asks only who the caller is needs a signature and no permission, as at AWS.
+EVERYBODY_MAY = frozenset({"sts:GetCallerIdentity"})
+
 
 class Principal(msgspec.Struct, frozen=True):
-    """A caller whose secret we know. `actions` None = every action; `app_id` None = every app.
+    """A caller whose secret we know (empty: one who signs nothing). `actions`, `app_id`, `streams` None = every action, app, stream.
 
     `identity_id` and `identity_pool_id` are set where the credentials were lent to an identity of a pool.
     """
@@ -23,10 +29,20 @@ class Principal(msgspec.Struct, frozen=True):
     app_id: str | None = None
     identity_id: str | None = None
     identity_pool_id: str | None = None
+    streams: frozenset[str] | None = None
 
     def may(self, action: str, app_id: str | None) -> bool:
-        """Return whether this principal may do *action* (`mobiletargeting:PutEvents`) on that app."""
-        return (self.actions is None or action in self.actions) and self.app_id in (None, app_id)
+        """Return whether this principal may do *action* (`mobiletargeting:PutEvents`) on that app, None = on what is no one app's.
+
+        For a stream this is the first of two questions; `may_stream` is the other.
+        """
+        if self.actions is None or action in self.actions:
+            return self.app_id in (None, app_id) or (app_id is None and action.startswith("kinesis:"))
+        return action in EVERYBODY_MAY and bool(self.secret_access_key)
+
+    def may_stream(self, action: str, name: str) -> bool:
+        """Return whether this principal may do *action* (`kinesis:PutRecords`) with the stream of that name."""
+        return self.may(action, None) and (self.streams is None or name in self.streams)
 
     def __repr__(self) -> str:  # a secret must not reach a log
         return f"Principal(name={self.name!r})"
@@ -64,6 +80,37 @@ class KeyCredentials:
         if len(self._principals) >= 10_000:
             self._principals.clear()
         self._principals[access_key_id] = (key, principal)
+        return principal
+
+
+class WriteKeys:
+    """Public keys that stand in web pages: they come as the user of Basic auth or as `?key=`, and nothing is signed with them."""
+
+    def __init__(self, keys: Mapping[str, str], actions: frozenset[str]) -> None:
+        """*keys*: write key -> app id; *actions*: what all of them allow on their app, and nowhere else."""
+        self._principals = {
+            key: Principal(f"write key of app {app_id}", "", actions, app_id, streams=frozenset()) for key, app_id in keys.items() if key
+        }
+
+    def find(self, authorization: bytes | None, query: bytes) -> Principal | None:
+        """Return the principal of the key that a request carries, None if it carries none; `Unauthenticated` for one nobody knows."""
+        if authorization is not None:
+            if authorization[:6].lower() != b"basic ":
+                return None
+            try:
+                key = base64.b64decode(authorization[6:].strip(), validate=True).partition(b":")[0].decode()
+            except (binascii.Error, ValueError):
+                raise invalid_token() from None
+        elif b"key=" in query and b"X-Amz-" not in query:
+            found = parse_qs(query.decode("latin-1")).get("key")
+            if found is None:
+                return None
+            key = found[0]
+        else:
+            return None
+        principal = self._principals.get(key)
+        if principal is None:
+            raise invalid_token()
         return principal
 
 

@@ -61,6 +61,15 @@ class Pinpoint:
         one, any_app = f"{arn}{{app}}", f"{arn}*"
         return [
             Route("POST", f"{app}/events", self.put_events, "mobiletargeting:PutEvents", f"{one}/events", EVENTS_BODY_LIMIT),
+            Route(
+                "POST",
+                f"{app}/events/legacy",
+                self.put_events,
+                "mobiletargeting:PutEvents",
+                f"{one}/events",
+                EVENTS_BODY_LIMIT,
+                beacon=True,
+            ),
             Route("PUT", endpoint, self.update_endpoint, "mobiletargeting:UpdateEndpoint", f"{one}/endpoints"),
             Route("PUT", f"{app}/endpoints", self.update_endpoints_batch, "mobiletargeting:UpdateEndpointsBatch", f"{one}/endpoints"),
             Route("GET", endpoint, self.get_endpoint, "mobiletargeting:GetEndpoint", f"{one}/endpoints"),
@@ -76,8 +85,10 @@ class Pinpoint:
     async def put_events(self, request: Request) -> Answer:
         """Accept or refuse each event by itself; what is accepted is durable when the answer leaves."""
         app_id = self._app_id(request)
-        batches = decode_put_events(request.body)
-        verdicts = await self._collector.put_events(app_id, batches, _caller(request), door=DOOR, trace_id=request.request_id)
+        # Not given a name here: the collector lets go of the events before it waits.
+        verdicts = await self._collector.put_events(
+            app_id, decode_put_events(request.body), _caller(request), door=DOOR, trace_id=request.request_id
+        )
         return Answer(202, events_response(verdicts))
 
     async def update_endpoint(self, request: Request) -> Answer:

@@ -18,18 +18,18 @@ from typing import Any
 import msgspec
 
 from headwater.clock import Clock
+from headwater.edge.credentials import WriteKeys
+from headwater.edge.dialect import JSON_11, REST_JSON, Dialect, MethodNotAllowed, UnsupportedMedia
 from headwater.edge.request import Answer, Header, Request, joined_headers
-from headwater.edge.routing import Route, Router
+from headwater.edge.routing import Route, Router, UnknownOperation
 from headwater.edge.sigv4 import Verifier
 from headwater.errors import (
     AccessDenied,
     BadRequest,
-    Conflict,
     HeadwaterError,
     NotFound,
     PayloadTooLarge,
     StreamFull,
-    Unauthenticated,
     Unavailable,
 )
 
@@ -48,34 +48,8 @@ _PREFLIGHT_MAX_AGE = b"172800"
 _ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 _EXPOSED = (b"access-control-expose-headers", b"x-amzn-RequestId,x-amzn-ErrorType,Date")
 _METHODS = b"GET, POST, PUT, DELETE"
+_FORM = b"application/x-www-form-urlencoded"
 _encode = msgspec.json.encode
-
-
-class MethodNotAllowed(BadRequest):
-    """The path exists, with other methods."""
-
-    code = "MethodNotAllowedException"
-
-
-class UnsupportedMedia(BadRequest):
-    """The body comes in an encoding that is not taken."""
-
-    code = "UnsupportedMediaTypeException"
-
-
-# The first class in an error's own order of resolution decides.
-_STATUS: dict[type, int] = {
-    PayloadTooLarge: 413,
-    MethodNotAllowed: 405,
-    UnsupportedMedia: 415,
-    BadRequest: 400,
-    AccessDenied: 403,
-    Unauthenticated: 403,
-    NotFound: 404,
-    Conflict: 409,
-    Unavailable: 500,
-    HeadwaterError: 500,
-}
 
 
 class Listener:
@@ -86,6 +60,7 @@ class Listener:
         routes: Iterable[Route],
         *,
         verifier: Verifier | None,
+        write_keys: WriteKeys | None = None,
         clock: Clock,
         allowed_origins: Sequence[str] | None,
         trusted_proxies: Sequence[str] = (),
@@ -95,13 +70,18 @@ class Listener:
         self._router = Router(routes)
         if verifier is None and any(route.action for route in self._router.routes):
             raise ValueError("a route asks for an action and there is no verifier to find out who asks")
-        self._verifier, self._clock = verifier, clock
+        self._verifier, self._write_keys, self._clock = verifier, write_keys, clock
         self._origins = None if allowed_origins is None else frozenset(origin.encode("latin-1") for origin in allowed_origins)
         self._any_origin = self._origins is not None and b"*" in self._origins
         self._proxies = [ipaddress.ip_network(proxy) for proxy in trusted_proxies]
         self._in_flight, self._in_flight_limit = 0, in_flight_limit
         self._request_ids = _request_ids()
         self._date: tuple[int, bytes] = (-1, b"")
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Return every operation there is."""
+        return self._router.routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; nothing is raised for whatever it contains."""
@@ -112,29 +92,43 @@ class Listener:
         if scope["method"] == "OPTIONS":
             answer = Answer(204, b"")
         else:
+            dialect: Dialect = REST_JSON
             try:
-                answer = await self._answer(scope, receive, request_id)
+                given, repeated = joined_headers(scope["headers"])
+                route, segments = self._find(scope, given)
+                dialect = route.dialect
+                request = Request(scope["method"], scope["raw_path"], scope["query_string"], given, b"", request_id, segments, repeated)
+                answer = await self._answer(route, request, scope, receive)
             except HeadwaterError as error:
-                answer = _error(error, request_id)
+                in_json_11 = dialect is REST_JSON and isinstance(error, UnknownOperation)
+                answer = _error(error, request_id, JSON_11 if in_json_11 else dialect)
             except ConnectionResetError:
                 return  # nobody is left to answer
             except Exception as error:  # noqa: BLE001  (the last line of defence: logged, answered, never a stack trace on the wire)
                 _log.error("request %s failed: %s", request_id, _trace(error))
-                answer = _error(HeadwaterError("an error of ours; it is in the log"), request_id)
+                answer = _error(HeadwaterError("an error of ours; it is in the log"), request_id, dialect)
         headers = self._headers(scope, answer, request_id)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
 
-    async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> Answer:
-        headers, repeated = joined_headers(scope["headers"])
+    def _find(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[Route, tuple[bytes, ...]]:
         raw_path, method = scope["raw_path"], scope["method"]
+        if method == "POST":
+            target = headers.get(b"x-amz-target")
+            if target is not None:
+                return self._router.by_target(target), ()
+            form = self._router.form(raw_path)
+            if form is not None and headers.get(b"content-type", b"").strip().lower().startswith(_FORM):
+                return form, ()
         match = self._router.find(method, raw_path)
         if isinstance(match, list):
             if match:
                 raise MethodNotAllowed(f"{method} is not allowed here; allowed: {', '.join(match)}")
             raise NotFound("operation", f"{method} {printable(raw_path.decode('latin-1'))}")
-        route, segments = match
-        reserved = 0
+        return match
+
+    async def _answer(self, route: Route, request: Request, scope: Scope, receive: Receive) -> Answer:
+        headers, reserved = request.headers, 0
         try:
             declared = _declared_length(headers, route.body_limit)
             if self._in_flight + declared > self._in_flight_limit:
@@ -147,24 +141,44 @@ class Listener:
                 body = await _read_on(receive, route.body_limit, message)
             self._in_flight += len(body) - reserved
             reserved = len(body)
-            request = Request(method, raw_path, scope["query_string"], headers, body, request_id, segments, repeated)
+            request.body = body
+            if route.target is not None and route.path != "*":
+                route = self._router.by_action(request)
             if route.action is not None:
                 self._authorize(request, route, scope)
+            else:
+                request.address = self._address(scope, headers)
             return await route.operation(request)
         finally:
             self._in_flight -= reserved
 
     def _authorize(self, request: Request, route: Route, scope: Scope) -> None:
         assert self._verifier is not None and route.action is not None
-        forwarded = None
-        if self._proxies and (client := scope.get("client")) and _within(client[0], self._proxies):
-            forwarded = request.headers.get(b"x-forwarded-host")
-        principal = self._verifier.verify(request, route.service, forwarded)
+        headers = request.headers
+        principal = self._write_keys.find(headers.get(b"authorization"), request.query) if self._write_keys is not None else None
+        if principal is None:
+            forwarded = headers.get(b"x-forwarded-host") if self._proxies and self._is_proxy(scope) else None
+            principal = self._verifier.verify(request, route.service, forwarded, beacon=route.beacon)
         app_id = request.segment(0) if request.segments else None
         if not principal.may(route.action, app_id):
             resource = printable(route.resource.replace("{app}", app_id or "*"))
             raise AccessDenied(f"User: {principal.name} is not authorized to perform: {route.action} on resource: {resource}")
         request.principal = principal
+
+    def _is_proxy(self, scope: Scope) -> bool:
+        client = scope.get("client")
+        return client is not None and _within(client[0], self._proxies)
+
+    def _address(self, scope: Scope, headers: dict[bytes, bytes]) -> str:
+        """Return the address that the request came from: of those a trusted proxy vouches for, the last that is no proxy itself."""
+        client = scope.get("client")
+        address = str(client[0]) if client else ""
+        if self._proxies and self._is_proxy(scope):
+            for hop in reversed(headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")):
+                address = hop.strip() or address
+                if not _within(address, self._proxies):
+                    break
+        return address
 
     def _headers(self, scope: Scope, answer: Answer, request_id: str) -> list[Header]:
         headers = [
@@ -208,7 +222,7 @@ def health_route(health: Health) -> Route:
         ready, state = health()
         return Answer(200 if ready else 503, _encode(state))
 
-    return Route("GET", "/healthz", healthz)
+    return Route("GET", "/healthz", healthz, unsigned=True)
 
 
 def printable(text: str) -> str:
@@ -217,21 +231,16 @@ def printable(text: str) -> str:
     return cut if cut.isprintable() else cut.encode("unicode_escape").decode()[:LOGGED_TEXT_LIMIT]
 
 
-def error_body(message: str, request_id: str) -> bytes:
-    """Return the body of a rest-json error."""
-    return _encode({"Message": message, "RequestID": request_id})
-
-
-def _error(error: HeadwaterError, request_id: str) -> Answer:
-    status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
-    headers: tuple[Header, ...] = ((b"x-amzn-errortype", error.code.encode()),)
+def _error(error: HeadwaterError, request_id: str, dialect: Dialect) -> Answer:
+    failure = dialect.failure(error, request_id)
+    headers: tuple[Header, ...] = ((b"x-amzn-errortype", failure.code.encode()),)
     if isinstance(error, Unavailable):
         headers += ((b"retry-after", b"60" if isinstance(error, StreamFull) else b"1"),)
-    if status == 500:
-        _log.warning("request %s answered 500: %s", request_id, printable(str(error)))
+    if failure.status >= 500:
+        _log.warning("request %s answered %d: %s", request_id, failure.status, printable(str(error)))
     if isinstance(error, PayloadTooLarge):
         headers += ((b"connection", b"close"),)  # the rest of the body is not read
-    return Answer(status, error_body(str(error), request_id), headers)
+    return Answer(failure.status, failure.body, headers, failure.content_type)
 
 
 def _declared_length(headers: dict[bytes, bytes], limit: int) -> int:

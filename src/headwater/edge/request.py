@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 
@@ -17,7 +17,7 @@ class Request(msgspec.Struct):
     """A request whose signature may still be unchecked.
 
     `headers`: lower-case name -> value as it came, repeats joined with commas and named in `repeated`.
-    `segments`: the parts of the raw path that the route names with braces.
+    `segments`: the parts of the raw path that the route names with braces. `address`: where it came from, empty if nobody knows.
     """
 
     method: str
@@ -29,6 +29,7 @@ class Request(msgspec.Struct):
     segments: tuple[bytes, ...] = ()
     repeated: frozenset[bytes] = frozenset()
     principal: Principal | None = None
+    address: str = ""
 
     def text(self, name: bytes, limit: int = 256) -> str:
         """Return the header as text of at most *limit* characters, empty if it is missing."""
@@ -41,6 +42,17 @@ class Request(msgspec.Struct):
             return (unquote_to_bytes(segment) if b"%" in segment else segment).decode()
         except UnicodeDecodeError:
             raise BadRequest("a path segment is not UTF-8 once it is percent-decoded") from None
+
+    def form(self) -> dict[str, str]:
+        """Return the body as a form of the query protocol; `BadRequest` if it is none, or names something twice."""
+        try:
+            pairs = parse_qsl(self.body.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=64, errors="strict")
+        except ValueError:
+            raise BadRequest("the body must be a form: Action=…&Version=…&…") from None
+        named = dict(pairs)
+        if len(named) != len(pairs):
+            raise BadRequest("each parameter may be given once")
+        return named
 
     def caller(self) -> Principal:
         """Return who was verified; only routes without a signature have nobody."""

@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
+from headwater.edge.dialect import REST_JSON, Dialect
 from headwater.edge.request import Answer, Request
+from headwater.errors import BadRequest
 
 Operation = Callable[[Request], Awaitable[Answer]]
 
-UNSIGNED_PATHS = frozenset({"/healthz"})
 DEFAULT_BODY_LIMIT = 1024 * 1024
 _PATHS_KEPT = 2_048
 
@@ -20,6 +21,9 @@ class Route(msgspec.Struct, frozen=True):
     """One operation. *path* has `{name}` for what varies; *resource* is the ARN, with `{app}` for the app.
 
     *action* (`mobiletargeting:PutEvents`) is what a principal must be allowed; its first part is the service that must have been signed.
+    *unsigned*: nobody needs to sign it. *beacon*: a signature in the query string will do, as `navigator.sendBeacon` cannot set headers.
+    *target*: on path `*`, the `X-Amz-Target` that calls it, whatever the path; on another, the `Action` of a form that is posted there.
+    *dialect*: how the service words its errors.
     """
 
     method: str
@@ -28,6 +32,10 @@ class Route(msgspec.Struct, frozen=True):
     action: str | None = None
     resource: str = "*"
     body_limit: int = DEFAULT_BODY_LIMIT
+    target: str | None = None
+    dialect: Dialect = REST_JSON
+    unsigned: bool = False
+    beacon: bool = False
 
     @property
     def service(self) -> str:
@@ -35,24 +43,63 @@ class Route(msgspec.Struct, frozen=True):
         return (self.action or "").partition(":")[0]
 
 
+class UnknownOperation(BadRequest):
+    """No service here has an operation of that name."""
+
+    code = "UnknownOperationException"
+
+
 class Router:
     """Finds routes by their raw path, percent-encoded as it came."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        """Raise `ValueError` for a route without an action, except for those that nobody needs to sign, and for a route given twice."""
+        """Raise `ValueError` for a route without an action that does not say it is unsigned, and for a route given twice."""
         self.routes = tuple(routes)
+        self._targets: dict[bytes, Route] = {}
+        self._forms: dict[bytes, dict[str, Route]] = {}
         self._tree: dict[bytes, Any] = {}
         self._found: dict[tuple[str, bytes], tuple[Route, tuple[bytes, ...]]] = {}
         for route in self.routes:
-            if (route.action is None) != (route.path in UNSIGNED_PATHS):
-                raise ValueError(f"{route.method} {route.path} must declare the action it needs")
+            name = route.target or f"{route.method} {route.path}"
+            if (route.action is None) != route.unsigned:
+                raise ValueError(f"{name} must declare the action it needs")
+            if route.target is not None:
+                self._add_target(route, route.target)
+                continue
             node = self._tree
             for segment in route.path.encode().split(b"/")[1:]:
                 node = node.setdefault(b"{}" if segment[:1] == b"{" else segment, {})
             methods = node.setdefault(b"", {})
             if route.method in methods:
-                raise ValueError(f"{route.method} {route.path} is declared twice")
+                raise ValueError(f"{name} is declared twice")
             methods[route.method] = route
+
+    def by_target(self, target: bytes) -> Route:
+        """Return the route that an `X-Amz-Target` header names; `UnknownOperation` if there is none."""
+        route = self._targets.get(target.strip())
+        if route is None:
+            raise UnknownOperation("there is no such operation here; what there is: Pinpoint, Cognito Identity, Kinesis, STS")
+        return route
+
+    def form(self, raw_path: bytes) -> Route | None:
+        """Return one of the routes that forms posted to that path may call; `by_action` says which, once the body is there."""
+        routes = self._forms.get(raw_path)
+        return next(iter(routes.values())) if routes else None
+
+    def by_action(self, request: Request) -> Route:
+        """Return the route that the form in the body names; `UnknownOperation` if there is no such."""
+        action = request.form().get("Action", "")
+        route = self._forms[request.raw_path].get(action)
+        if route is None:
+            raise UnknownOperation(f"there is no operation {action[:64] if action.isalnum() else ''!r}")
+        return route
+
+    def _add_target(self, route: Route, target: str) -> None:
+        known: dict[Any, Route] = self._targets if route.path == "*" else self._forms.setdefault(route.path.encode(), {})
+        name = target.encode() if route.path == "*" else target
+        if name in known:
+            raise ValueError(f"{target} is declared twice")
+        known[name] = route
 
     def find(self, method: str, raw_path: bytes) -> tuple[Route, tuple[bytes, ...]] | list[str]:
         """Return the route and its varying segments; else the methods that the path does have, sorted."""

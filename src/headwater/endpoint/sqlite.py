@@ -60,10 +60,14 @@ class SqliteEndpoints:
         self._writer = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
         try:
             self._prepare()
-        except BaseException:
+            self._written = {shard: int(number) for shard, number in self._writer.execute("SELECT * FROM applied")}
+        except BaseException as error:
             self._writer.close()
+            if getattr(error, "sqlite_errorname", None) in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
+                raise ProjectError(
+                    f"{self._path} is damaged: {error}; move it away, it is made again from the lake and the stream"
+                ) from error
             raise
-        self._written = {shard: int(number) for shard, number in self._writer.execute("SELECT * FROM applied")}
         self._seen = dict(self._written)
         self._flushing = threading.Lock()
         self._thread = threading.Thread(target=self._flush_now_and_then, name="endpoints", daemon=True)
@@ -130,11 +134,9 @@ class SqliteEndpoints:
         """Make changes visible, and let the position pass them."""
         with self._lock:
             del self._announced[ticket]
-            seen = dict(self._seen)
             for shard, number in upto.items():
-                if number > seen.get(shard, 0):
-                    seen[shard] = number
-            self._seen = seen
+                if number > self._seen.get(shard, 0):
+                    self._seen = {**self._seen, shard: number}
             for app_id, endpoint_id, profile in changes:
                 key = (app_id, endpoint_id)
                 self._waiting[key] = profile
@@ -200,8 +202,8 @@ class SqliteEndpoints:
             self._stop.wait(self._flush_interval_s)
             try:
                 self.flush()
-            except sqlite3.Error:
-                _log.exception("endpoint profiles could not be written; they are kept in memory and in the stream, and tried again")
+            except sqlite3.Error as error:
+                _log.error("endpoint profiles could not be written; they are kept in memory and in the stream, and tried again: %s", error)
                 self._stop.wait(1.0)
                 self._wake.set()
 

@@ -177,7 +177,7 @@ class LakeIndex:
             if "no such table" not in str(error):
                 raise
             return  # a reader of a catalog no worker has opened yet: no tables, no plans
-        if found > FORMAT:
+        if found is not None and found > FORMAT:  # None: the worker is making these tables right now
             self._sql.close()
             raise ProjectError(
                 f"{self._path} has lake index format {found} and this Headwater reads {FORMAT}; use the version that wrote it"

@@ -388,6 +388,8 @@ def _refusal(doing: str, path: Path, error: sqlite3.Error, name: str) -> Headwat
         return Unavailable(f"cannot {doing}: no room or no access on the disk of {path}: {error} ({name})")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return Unavailable(f"cannot {doing}: another process holds {path}: {error} ({name})")
+    if name == "SQLITE_READONLY_ROLLBACK":  # only a file that is not yet in WAL mode has a journal to roll back
+        return NoLedger(f"no ledger at {path}, only one whose worker died while it made it; it is made when the worker next starts")
     if name == "SQLITE_CANTOPEN":
         return ProjectError(f"cannot {doing}: {path} cannot be opened: {error}; is the folder there, and may this process write to it?")
     if name in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):

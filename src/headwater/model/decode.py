@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,13 +16,16 @@ from headwater.model.decoder import Decoder
 from headwater.model.endpoint import EndpointUpdate, decode_update, endpoint_columns
 from headwater.model.eventtype import EXTRA_COLUMN, EventType, Table
 from headwater.model.fast import FastType
+from headwater.model.identity import IdentityUpdate, decode_identity, identity_columns
 from headwater.model.judge import Accepted, judge
 from headwater.model.letter import Fault, Letter
-from headwater.model.naming import ENDPOINT_EVENT, OUR_PREFIX
+from headwater.model.naming import ENDPOINT_EVENT, IDENTITY_EVENT, OUR_PREFIX
 from headwater.model.other import ATTRIBUTES, EXTRA, METRICS
-from headwater.model.system import ENDPOINT_UPDATES, OTHER_EVENTS, milliseconds, partition_columns
+from headwater.model.system import ENDPOINT_UPDATES, IDENTITY_LOG, OTHER_EVENTS, milliseconds, partition_columns
 from headwater.model.wire import FIRST_MS, LAST_MS, MALFORMED, Stray, decode_envelope, settle, stray, substitute_id
 from headwater.record import Record
+
+_OURS: Mapping[str, Callable[[bytes], object]] = {ENDPOINT_EVENT: decode_update, IDENTITY_EVENT: decode_identity}
 
 
 def decode_records(decoder: Decoder, records: Sequence[Record], shard_id: str, sequence_numbers: Sequence[int], window: Window) -> Decoded:
@@ -83,6 +86,8 @@ class _Batch:
                 refused += self._fast(fast_type, indices)
             elif struct is EndpointUpdate:
                 self._endpoints(indices)
+            elif struct is IdentityUpdate:
+                self._identities(indices)
             else:
                 untyped += indices
         untyped += [index for index in refused if self._open(index)]
@@ -115,6 +120,11 @@ class _Batch:
             self.letters.setdefault(index, letters.envelope(error, self.records[index].body, "endpoint"))
         self._add(ENDPOINT_UPDATES, _Rows(indices, sources, arrays).without(late | wrong.keys()), ENDPOINT_EVENT)
 
+    def _identities(self, indices: list[int]) -> None:
+        sources = [self.sources[index] for index in indices]
+        late = self._judge_clocks(indices, sources)
+        self._add(IDENTITY_LOG, _Rows(indices, sources, identity_columns(sources)).without(late), IDENTITY_EVENT)
+
     def _judge_clocks(self, indices: list[int], sources: list[Any]) -> set[int]:
         """Note the clients' times; give a letter to each outside the window and return their positions."""
         chosen = self._chosen(indices)
@@ -145,8 +155,8 @@ class _Batch:
         body = self.records[index].body
         try:
             envelope = decode_envelope(body)
-            if envelope.event_type == ENDPOINT_EVENT:
-                decode_update(body)  # refused before; now it says why
+            if (decode_ours := _OURS.get(envelope.event_type)) is not None:
+                decode_ours(body)  # refused before; now it says why
             self.sources[index] = envelope
         except MALFORMED as error:
             self.letters[index] = letters.envelope(error, body)

@@ -11,7 +11,8 @@ from msgspec import Struct
 from headwater.model.endpoint import EndpointUpdate
 from headwater.model.eventtype import EventType
 from headwater.model.fast import FastType, fast_types
-from headwater.model.naming import ENDPOINT_EVENT
+from headwater.model.identity import IdentityUpdate
+from headwater.model.naming import ENDPOINT_EVENT, IDENTITY_EVENT
 from headwater.model.other import AUTOMATIC_EVENTS
 from headwater.model.wire import MALFORMED, Untyped
 
@@ -25,7 +26,7 @@ class Decoder:
     def __init__(self, events: Iterable[EventType], fast: bool = True) -> None:
         self.events: dict[str, EventType] = {}
         self.fast: dict[type[Struct], FastType] = {}
-        self.tags: dict[type[Struct], str] = {EndpointUpdate: ENDPOINT_EVENT}
+        self.tags: dict[type[Struct], str] = {EndpointUpdate: ENDPOINT_EVENT, IdentityUpdate: IDENTITY_EVENT}
         for event in events:
             self.events.update(dict.fromkeys(event.event_types, event))
             for fast_type in fast_types(event) if fast else ():

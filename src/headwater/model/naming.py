@@ -20,6 +20,7 @@ RESERVED_TABLES = frozenset(
         "fates",
         "fate_counts",
         "identities",
+        "identity_log",
         # Not file names on every system.
         "con",
         "nul",
@@ -29,6 +30,7 @@ RESERVED_TABLES = frozenset(
 )
 
 ENDPOINT_EVENT = "_headwater.endpoint"
+IDENTITY_EVENT = "_headwater.identity"
 OUR_PREFIX = "_headwater."
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,99}")

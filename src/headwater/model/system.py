@@ -42,6 +42,12 @@ ENDPOINT_UPDATES = _table(
     *_texts("request_id", "cohort_id", "demographic", "location", "attributes", "metrics", "user_attributes", "profile"),
 )
 
+IDENTITY_LOG = _table(
+    "identity_log",
+    "Every change of an identity (`cognito_id`): a login linked or taken away, given up for another, deleted.",
+    *_texts("operation", "identity_pool_id", "provider", "subject", "merged_into"),
+)
+
 DEAD_LETTER_LOG = _table(
     "dead_letter_log",
     "Every change of a dead letter; `datetime` is when the record arrived.",
@@ -57,7 +63,7 @@ FATES = _table(
     *_texts("fate", "rule", "pipe", "target", "shard_id", "sequence_number"),
 )
 
-SYSTEM_TABLES = (OTHER_EVENTS, ENDPOINT_UPDATES, DEAD_LETTER_LOG, FATES)
+SYSTEM_TABLES = (OTHER_EVENTS, ENDPOINT_UPDATES, IDENTITY_LOG, DEAD_LETTER_LOG, FATES)
 
 
 class DeadLetter(NamedTuple):

@@ -42,9 +42,10 @@ def make_project(folder: Path, name: str, app_id: str | None, identity_pool_id: 
     app_id = app_id or secrets.token_hex(16)
     identity_pool_id = identity_pool_id or f"{region}:{uuid.uuid4()}"
     # All of it synced, the names too: events are acknowledged into these folders a moment later, and apps have the ids baked in.
-    _make_folder(folder / "data")
+    _make_folder(folder)
     settings = folder / FILE
-    _write(settings, settings_file(id=app_id, name=name, identity_pool_id=identity_pool_id, region=region, account_id=account_id))
+    ids = {"id": app_id, "name": name, "identity_pool_id": identity_pool_id, "region": region, "account_id": account_id}
+    _write(settings, settings_file(**ids, write_key=f"hw{secrets.token_hex(16)}"))
     try:
         load_settings(folder)
     except Exception:
@@ -57,6 +58,7 @@ def make_project(folder: Path, name: str, app_id: str | None, identity_pool_id: 
     ignore = folder / ".gitignore"
     if not ignore.exists():
         _write(ignore, "/data/\n__pycache__/\n")
+    _make_folder(folder / "data")
     sync_folder(folder)
     owner = open_project_control(folder).create_key(OWNER, frozenset({"send", "query", "admin"}))
     return NewProject(folder, app_id, identity_pool_id, region, owner)

@@ -8,13 +8,15 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import structlog
+import uvloop
 
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, Unavailable
 from headwater.process.lock import FileLock
 
 # A role that cannot start because of what the user wrote says so by this exit code (EX_CONFIG of sysexits.h): starting it again is no use.
@@ -34,39 +36,35 @@ class Service(Protocol):
 class LifeLine:
     """The role's end of a socket pair: what it says goes to the supervisor, and its end of file means that the supervisor is gone.
 
-    Unlike a signal on the parent's death it works on every Unix, and it cannot be missed.
+    Unlike a signal on the parent's death it works on every Unix, and it cannot be missed. Until `when_cut` says otherwise,
+    the process ends at once when it is cut: it is importing, or waits for a lock, and has nothing to finish.
     """
 
     def __init__(self, fd: int | None) -> None:
         self._socket = None if fd is None else socket.socket(fileno=fd)
+        self._cut: Callable[[], object] = _leave
+        if self._socket is not None:
+            threading.Thread(target=self._watch, args=(self._socket,), name="life-line", daemon=True).start()
 
     def say(self, **facts: Any) -> None:
-        """Tell the supervisor; a supervisor that is gone is noticed by `watch`."""
+        """Tell the supervisor; a supervisor that is gone is noticed elsewhere."""
         if self._socket is not None:
             try:
                 self._socket.sendall(json.dumps(facts).encode() + b"\n")
             except OSError as error:
                 structlog.get_logger("role").warning("the supervisor cannot be told", reason=str(error))
 
-    def watch(self, loop: asyncio.AbstractEventLoop, gone: Callable[[], None]) -> None:
-        """Call *gone* once when the supervisor has ended, however it ended."""
-        if self._socket is None:
-            return
-        life_line = self._socket
-        life_line.setblocking(False)
+    def when_cut(self, cut: Callable[[], object]) -> None:
+        """From now on call *cut*, from another thread, once the supervisor has ended, however it ended."""
+        self._cut = cut
 
-        def readable() -> None:
-            try:
-                data = life_line.recv(64)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if not data:
-                loop.remove_reader(life_line)
-                gone()
-
-        loop.add_reader(life_line, readable)
+    def _watch(self, life_line: socket.socket) -> None:
+        try:
+            while life_line.recv(64):  # it says nothing; one day it is closed
+                pass
+        except OSError as error:
+            structlog.get_logger("role").warning("the life line broke", reason=str(error))
+        self._cut()
 
 
 def run_role(name: str, run_folder: Path, build: Callable[[], Service], life_line_fd: int | None = None, within_s: float = 8.0) -> None:
@@ -77,26 +75,33 @@ def run_role(name: str, run_folder: Path, build: Callable[[], Service], life_lin
     log = structlog.get_logger(name)
     life_line = LifeLine(life_line_fd)
     try:
-        with FileLock(run_folder / f"{name}.lock", f"the {name}").acquire(wait_s=15):
-            asyncio.run(_live(build, life_line, within_s, log))
+        with (
+            FileLock(run_folder / f"{name}.lock", f"the {name}").acquire(wait_s=15),
+            # a listening role spends most of its time on sockets, which this loop serves in C
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            runner.run(_live(build, life_line, within_s, log))
     except HeadwaterError as error:
         life_line.say(state="failed", reason=str(error))
         log.error("cannot start", reason=str(error))
-        sys.exit(CONFIG_EXIT)
-    # What is still running now is a thread nobody waits for; all that must be durable is.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+        sys.exit(1 if isinstance(error, Unavailable) else CONFIG_EXIT)
 
 
 async def _live(build: Callable[[], Service], life_line: LifeLine, within_s: float, log: Any) -> None:
+    # First, because it imports a lot and nothing is open yet: until the signals below are ours, they end the process at once.
+    service = build()
     loop = asyncio.get_running_loop()
     asked_to_end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_end.set)
-    life_line.watch(loop, asked_to_end.set)
-    service = build()
-    facts = await service.start()
+    life_line.when_cut(lambda: loop.call_soon_threadsafe(asked_to_end.set))
+    starting = asyncio.ensure_future(service.start())
+    told = asyncio.ensure_future(asked_to_end.wait())
+    await asyncio.wait((starting, told), return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        log.info("told to end before it was ready")
+        _leave()
+    facts = starting.result()
     life_line.say(state="ready", **facts)
     log.info("ready", **facts)
     await asked_to_end.wait()
@@ -108,3 +113,11 @@ async def _live(build: Callable[[], Service], life_line: LifeLine, within_s: flo
     except TimeoutError:
         log.warning("did not finish in time; what is left is done at the next start", within_s=within_s)
     log.info("ended")
+    _leave()
+
+
+def _leave() -> NoReturn:
+    """End the process now: closing the loop would wait for its threads, such as a fold that waits for a lock."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

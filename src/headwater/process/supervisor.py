@@ -160,8 +160,11 @@ class Supervisor:
             "roles": self.roles(),
         }
         temporary = self._status_path.with_suffix(".new")
-        temporary.write_text(json.dumps(status))
-        temporary.replace(self._status_path)
+        try:
+            temporary.write_text(json.dumps(status))
+            temporary.replace(self._status_path)
+        except OSError as error:  # a full disk makes the status old; it must not end the supervision
+            self._log.warning("the status cannot be written", path=str(self._status_path), reason=str(error))
 
 
 def role_command(role: str, project: Path) -> list[str]:

@@ -147,8 +147,10 @@ class Engine:
         session = self._sessions.take()
         tables: dict[str, _Table] = {}
 
-        def lost_files() -> bool:
-            return any(not Path(file.path).exists() for table in tables.values() for file in table.files)
+        def lost_files() -> list[str]:
+            return [
+                f"{file.path} of table {name}" for name, table in tables.items() for file in table.files if not Path(file.path).exists()
+            ]
 
         def release(broken: bool) -> None:
             if not broken:

@@ -33,7 +33,7 @@ class Running(NamedTuple):
     planning_ms: float
     engine_ms: float
     release: Callable[[bool], None]
-    lost_files: Callable[[], bool]
+    lost_files: Callable[[], list[str]]
 
 
 class Result:
@@ -135,7 +135,11 @@ class Result:
                 return run._replace(engine_ms=run.engine_ms + (time.perf_counter() - started) * 1000), first
             except _FilesLostError as lost:
                 if self._attempts < 1:
-                    raise QueryError("files were removed while they were read, again and again; ask the query again") from lost
+                    others = f" ({len(lost.files) - 1} others, too)" if lost.files[1:] else ""
+                    raise QueryError(
+                        f"files were removed, and asking again did not help: {lost.files[0]} is missing{others}; "
+                        "put it back, or restore the lake from a backup"
+                    ) from lost
 
     def _next(self) -> pa.RecordBatch | None:
         if self._closed:
@@ -158,7 +162,11 @@ class Result:
 
 
 class _FilesLostError(QueryError):
-    """Files of the plan do not exist any more."""
+    """Files of the plan do not exist any more: removed after it was made, or by somebody else; `files` says which, of which table."""
+
+    def __init__(self, files: list[str]) -> None:
+        super().__init__("files were removed while they were read; ask the query again")
+        self.files = files
 
 
 def _read(run: Running) -> pa.RecordBatch | None:
@@ -170,10 +178,10 @@ def _read(run: Running) -> pa.RecordBatch | None:
         raise refused(error, run.lost_files) from error
 
 
-def refused(error: Exception, lost_files: Callable[[], bool]) -> QueryError:
+def refused(error: Exception, lost_files: Callable[[], list[str]]) -> QueryError:
     """Return the error to raise for what the engine said."""
-    if lost_files():
-        return _FilesLostError("files were removed while they were read; ask the query again")
+    if lost := lost_files():
+        return _FilesLostError(lost)
     return QueryError(str(error).strip())
 
 

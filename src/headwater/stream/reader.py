@@ -11,13 +11,11 @@ import msgspec
 from headwater.record import Record
 from headwater.stream import Batch, Damage
 from headwater.stream.mark import Mark, MarkReader
-from headwater.stream.segment import HEADER_BYTES, Blob, SegmentFile, list_bases, segment_path
+from headwater.stream.segment import HEADER_BYTES, Blob, SegmentFile, decode_payload, list_bases, segment_path
 from headwater.stream.stat import ShardStat
 
 BATCH_BYTES = 32 * 1024 * 1024
 _CURSORS = 4
-
-_decoder = msgspec.msgpack.Decoder(list[Record])
 
 
 class _Cursor:
@@ -42,8 +40,8 @@ class _Cursor:
             if blob is None or blob.header.first >= stop:
                 return Damage(number, stop - 1, "bad blob" if self.segment.size() > self._offset else "missing")
             header = blob.header
-            self.held = _records(blob)
-            self._offset, self.held_first, self.held_bytes = header.end, header.first, len(blob.payload)
+            self.held, self.held_bytes = _records(blob)
+            self._offset, self.held_first = header.end, header.first
             if header.first > number:
                 return Damage(number, header.first - 1, "bad blob")
             if not self.held:
@@ -205,7 +203,7 @@ class ShardReader:
                 if header.first >= end:
                     break
                 if header.newest_ms >= time_ms:
-                    earlier = (number for number, record in enumerate(_records(blob), header.first) if record.arrival_ms < time_ms)
+                    earlier = (number for number, record in enumerate(_records(blob)[0], header.first) if record.arrival_ms < time_ms)
                     return min(max(earlier, default=found), end - 1)
                 found = header.after - 1
         finally:
@@ -213,10 +211,13 @@ class ShardReader:
         return min(found, end - 1)
 
 
-def _records(blob: Blob) -> list[Record]:
-    """Return what the blob holds; nothing if that is not what its header says, as only a writer gone wrong could bring about."""
+def _records(blob: Blob) -> tuple[list[Record], int]:
+    """Return what the blob holds and the bytes that takes in memory.
+
+    Nothing if that is not what its header says, as only a writer gone wrong could bring about.
+    """
     try:
-        records = _decoder.decode(blob.payload)
+        records, size = decode_payload(blob.payload)
     except msgspec.MsgspecError:
-        return []
-    return records if len(records) == blob.header.after - blob.header.first else []
+        return [], 0
+    return (records, size) if len(records) == blob.header.after - blob.header.first else ([], 0)

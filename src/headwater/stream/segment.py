@@ -3,9 +3,9 @@
     segment   magic "HWSG" · format · base sequence number · marker · checksum
     blob      magic "HWBL" · format · marker · length · first number · count · newest arrival ms · checksum · payload
 
-The payload is a MessagePack list of `Record`. Checksums are XXH3, 64 bits; a blob's covers its header and its payload. The marker is
-drawn anew for each segment and never leaves it: bytes that a client sent, or that a disk block held before, cannot pass for a blob of
-this segment.
+The payload is MessagePack: `[0, records]`, or `[1, runs]` if they came as runs, whose records end alike. Checksums are XXH3, 64 bits;
+a blob's covers its header and its payload. The marker is drawn anew for each segment and never leaves it: bytes that a client sent, or
+that a disk block held before, cannot pass for a blob of this segment.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import msgspec
 from xxhash import xxh3_64, xxh3_64_intdigest
 
 from headwater.errors import ProjectError
-from headwater.record import Record
+from headwater.record import Record, Run, Runs
 
 FORMAT = 1
 SUFFIX = ".seg"
@@ -40,7 +40,17 @@ _PAGE = 4096
 _FIRST_WINDOW = 64 * 1024
 _LAST_WINDOW = 1024 * 1024
 
+
+class _Plain(msgspec.Struct, array_like=True, tag=0, gc=False):
+    records: list[Record]
+
+
+class _Shared(msgspec.Struct, array_like=True, tag=1, gc=False):
+    runs: list[Run]
+
+
 _encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Plain | _Shared)
 
 
 def segment_path(folder: Path, base: int) -> Path:
@@ -66,7 +76,20 @@ def segment_header(base: int, marker: bytes) -> bytes:
 
 def encode_payload(records: Sequence[Record], into: bytearray) -> None:
     """Write the payload of *records* to the buffer, leaving room for the blob's header before it."""
-    _encoder.encode_into(records, into, _BLOB.size)
+    _encoder.encode_into(_Shared(records.runs) if isinstance(records, Runs) else _Plain(list(records)), into, _BLOB.size)
+
+
+def decode_payload(payload: bytes) -> tuple[list[Record], int]:
+    """Return the records of a payload and the bytes they take in memory, roughly; raises `msgspec.MsgspecError` if it is none."""
+    decoded = _decoder.decode(payload)
+    if isinstance(decoded, _Plain):
+        return decoded.records, len(payload)
+    return [record for run in decoded.runs for record in run.records()], sum([run.size() for run in decoded.runs])
+
+
+def newest_arrival(records: Sequence[Record]) -> int:
+    """Return the latest arrival among *records*, epoch ms."""
+    return max([part.arrival_ms for part in (records.runs if isinstance(records, Runs) else records)])
 
 
 def seal_blob(blob: bytearray, marker: bytes, first: int, count: int, newest_ms: int) -> None:

@@ -12,7 +12,16 @@ from headwater.errors import StreamFull, Unavailable
 from headwater.record import Record
 from headwater.stream.mark import MarkWriter
 from headwater.stream.recovery import recover
-from headwater.stream.segment import HEADER_BYTES, OpenSegment, SegmentFile, encode_payload, seal_blob, segment_path, sync_folder
+from headwater.stream.segment import (
+    HEADER_BYTES,
+    OpenSegment,
+    SegmentFile,
+    encode_payload,
+    newest_arrival,
+    seal_blob,
+    segment_path,
+    sync_folder,
+)
 
 
 class ShardWriter:
@@ -105,7 +114,7 @@ class ShardWriter:
     def _append(self, records: Sequence[Record]) -> int:
         first, count = self._next, len(records)
         encode_payload(records, self._blob)
-        newest_ms = max(record.arrival_ms for record in records)
+        newest_ms = newest_arrival(records)
         active = self._active
         if active is not None and active.size + len(self._blob) > self._segment_bytes:
             active = None

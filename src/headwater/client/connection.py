@@ -1,0 +1,170 @@
+"""The way to the server: one HTTP connection that is kept alive, and what proves who sends."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+import re
+import ssl
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple, Protocol
+from urllib.parse import quote, urlsplit
+
+from headwater.control.signer import Signer
+from headwater.errors import SettingsError
+
+_ANSWER_LIMIT_BYTES = 16 * 1024 * 1024
+_CLOCK_IS_OFF = re.compile(r"Signature (expired|not yet current)")
+
+
+_ABANDONED: list[object] = []
+
+
+class Answer(NamedTuple):
+    """An HTTP answer; `date` is the server's clock, where it says so."""
+
+    status: int
+    body: bytes
+    date: datetime | None
+
+    def said(self) -> str:
+        """Return what it says of an error, for people."""
+        try:
+            error = json.loads(self.body)
+            message = str(error.get("message") or error.get("Message") or "")
+        except (ValueError, AttributeError):
+            message = self.body[:200].decode(errors="replace")
+        return f"HTTP {self.status}" + (f": {message}" if message else "")
+
+
+class Proof(Protocol):
+    """What shows the server who sends."""
+
+    def headers(self, path: str, body: bytes) -> dict[str, str]:
+        """Return the headers of a POST."""
+
+    def learn(self, answer: Answer) -> bool:
+        """Return whether the same request may do better now, after this answer."""
+
+
+class Signature:
+    """An access key. A clock that is off is corrected by the server's."""
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer, self._offset = signer, timedelta()
+
+    def headers(self, path: str, body: bytes) -> dict[str, str]:
+        """Return the headers, signed now."""
+        return self._signer.headers(path, body, datetime.now(UTC) + self._offset)
+
+    def learn(self, answer: Answer) -> bool:
+        """Take over the server's clock if it says that ours is off, once."""
+        if answer.date is None or self._offset or not _CLOCK_IS_OFF.search(answer.said()):
+            return False
+        self._offset = answer.date - datetime.now(UTC)
+        return True
+
+
+class WriteKey:
+    """The app's public key."""
+
+    def __init__(self, write_key: str, host: str) -> None:
+        credentials = base64.b64encode(f"{write_key}:".encode()).decode()
+        self._headers = {"Host": host, "Content-Type": "application/json", "Authorization": f"Basic {credentials}"}
+
+    def headers(self, path: str, body: bytes) -> dict[str, str]:
+        """Return the headers."""
+        return self._headers
+
+    def learn(self, answer: Answer) -> bool:
+        """There is nothing to learn."""
+        return False
+
+
+class Connection:
+    """Posts events of one app to the server at *url*; for one thread, but for `abort`."""
+
+    def __init__(self, url: str, app_id: str, timeout_s: float, ssl_context: ssl.SSLContext | None) -> None:
+        parts = urlsplit(url)
+        try:
+            self._port = parts.port
+        except ValueError as error:
+            raise SettingsError(f"{url!r}: {error}") from None
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+            raise SettingsError(f"a server is named http://host:port or https://host, given {url!r}")
+        if not app_id:
+            raise SettingsError("the app id is missing; `headwater status` prints it")
+        self._scheme, self._name, self.timeout_s, self._ssl_context = parts.scheme, parts.hostname, timeout_s, ssl_context
+        self._path = f"{quote(parts.path.rstrip('/'), safe='/%')}/v1/apps/{quote(app_id, safe='')}/events"
+        name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        usual = self._port in (None, 443 if parts.scheme == "https" else 80)
+        self.host = name if usual else f"{name}:{self._port}"
+        self.proof: Proof | None = None
+        self._open: http.client.HTTPConnection | None = None
+
+    def post(self, body: bytes) -> Answer:
+        """Return the server's answer; OSError or http.client.HTTPException if there was none."""
+        answer = self._post(body)
+        if self.proof is not None and answer.status in (400, 403) and self.proof.learn(answer):
+            answer = self._post(body)
+        return answer
+
+    def _post(self, body: bytes) -> Answer:
+        kept = self._open is not None
+        try:
+            return self._exchange(body)
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            if not kept:
+                raise
+            return self._exchange(body)  # a server may hang up on a connection nobody used for a while; the ids make sending twice harmless
+
+    def _exchange(self, body: bytes) -> Answer:
+        connection = self._open or self._connect()
+        try:
+            self._open = connection
+            connection.request("POST", self._path, body, self.proof.headers(self._path, body) if self.proof else {})
+            response = connection.getresponse()
+            answered = response.read(_ANSWER_LIMIT_BYTES)
+            if response.will_close or not response.isclosed():
+                self.close()
+        except BaseException:
+            self.close()
+            raise
+        date = response.headers.get("Date")
+        try:
+            moment = None if date is None else parsedate_to_datetime(date)
+        except ValueError:
+            moment = None
+        return Answer(response.status, answered, moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC))
+
+    def _connect(self) -> http.client.HTTPConnection:
+        if self._scheme == "https":
+            return http.client.HTTPSConnection(self._name, self._port, timeout=self.timeout_s, context=self._ssl_context)
+        return http.client.HTTPConnection(self._name, self._port, timeout=self.timeout_s)
+
+    def abort(self) -> None:
+        """End the exchange under way, if there is one, from another thread; it raises there."""
+        connection = self._open
+        held = None if connection is None else connection.sock
+        if held is not None:
+            try:
+                held.shutdown(2)
+            except OSError:
+                return  # it ended by itself
+
+    def abandon(self) -> None:
+        """Let go of the connection in a forked child, where another thread's locks on it stay held for ever."""
+        connection, self._open = self._open, None
+        held = None if connection is None else connection.sock
+        if held is not None:
+            _ABANDONED.append(connection)  # to end it would wait for one of those locks
+            os.close(held.detach())
+
+    def close(self) -> None:
+        """Hang up; the next post connects again."""
+        connection, self._open = self._open, None
+        if connection is not None:
+            connection.close()

@@ -1,0 +1,42 @@
+"""Where a project's public listener is, for those who send to it."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import ip_address
+from pathlib import Path
+
+from headwater.errors import ProjectError
+from headwater.pipeline import Paths
+from headwater.process.lock import is_held
+from headwater.settings import Settings
+
+
+def running_url(project: Path) -> str | None:
+    """Return the URL of the public listener of the `serve` that runs, or None."""
+    paths = Paths(project)
+    if not is_held(paths.project_lock) or not paths.status.exists():
+        return None
+    url = json.loads(paths.status.read_text()).get("public_url")
+    return None if url is None else str(url)
+
+
+def public_url(settings: Settings, project: Path) -> str:
+    """Return the URL of the public listener: as it runs, else as the settings say; `ProjectError` if neither knows the port."""
+    running = running_url(project)
+    if running is not None:
+        return running
+    host, port = settings.public.host, settings.public.port
+    if port == 0:
+        raise ProjectError("public.port is 0, a free port is picked at the start: run `headwater serve` first, or give --url")
+    return f"http://{_reachable(host)}:{port}"
+
+
+def _reachable(host: str) -> str:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if address.is_unspecified:
+        return "[::1]" if address.version == 6 else "127.0.0.1"
+    return f"[{host}]" if address.version == 6 else host

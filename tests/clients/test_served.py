@@ -1,0 +1,95 @@
+"""The clients and a real collector: what a browser records is in SQL, once, with the right identity."""
+
+from __future__ import annotations
+
+import json
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.clients.conftest import Browser
+from tests.clients.standin import StandIn
+from tests.served import Served
+
+pytestmark = pytest.mark.external_service
+
+Bundle = Callable[[str], bytes]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    project = Served(tmp_path_factory.mktemp("project") / "p").start()
+    yield project
+    project.stop()
+
+
+def ids(served: Served, **more: object) -> dict[str, object]:
+    app = tomllib.loads((served.folder / "headwater.toml").read_text())["app"]
+    return {"appId": app["id"], "identityPoolId": app["identity_pool_id"], "writeKey": app["write_key"], "region": app["region"], **more}
+
+
+def serve_app(site: StandIn, served: Served, app: bytes, attributes: str = "") -> str:
+    page = f"""<!doctype html><meta charset="utf-8">
+        <script src="/client/headwater-redirect.js" data-url="{served.url}" {attributes}></script>
+        <script>globalThis.ids = {json.dumps(ids(served))}</script><script src="/app.js"></script><body>"""
+    site.pages["/app"] = ("text/html; charset=utf-8", page.encode())
+    site.pages["/app.js"] = ("text/javascript", app)
+    site.pages["/headwater-sw.js"] = ("text/javascript", b'importScripts("/client/headwater-sw.js")')
+    return f"{site.url}/app"
+
+
+def test_amplify_6_through_the_redirect(browser: Browser, site: StandIn, served: Served, bundle: Bundle) -> None:
+    page = browser.open(serve_app(site, served, bundle("amplify6")))
+
+    page.run("app.record({name: 'ByRedirect', attributes: {email: 'é@example.com'}, metrics: {score: 1.5}})")
+    rows = rows_of(served, "ByRedirect")
+
+    assert [(dict(row["attributes"]), dict(row["metrics"])) for row in rows] == [({"email": "é@example.com"}, {"score": 1.5})]
+    assert rows[0]["cognito_id"].startswith(f"{ids(served)['region']}:")
+
+
+def test_the_client_by_the_write_key(browser: Browser, site: StandIn, served: Served) -> None:
+    site.pages["/client"] = (
+        "text/html",
+        b"<!doctype html><script src=/client/headwater.iife.js></script><script>globalThis.client = headwater.init(%s)</script><body>"
+        % json.dumps(ids(served, url=served.url, flushInterval=50)).encode(),
+    )
+    page = browser.open(f"{site.url}/client")
+
+    page.run("client.identifyUser({userId: 'ada'}); client.record('ByClient', {n: 1, none: null, text: 'ü'}); client.flushEvents()")
+    rows = rows_of(served, "ByClient")
+
+    assert [(dict(row["attributes"]), dict(row["metrics"])) for row in rows] == [({"none": None, "text": "ü"}, {"n": 1.0})]
+    assert rows[0]["client_id"] == page.run("client.endpointId")
+    assert page.run("Object.keys(localStorage).filter((key) => key.includes(':q'))") == []
+
+
+def test_amplify_6_through_the_service_worker_while_the_collector_restarts(
+    browser: Browser, site: StandIn, served: Served, bundle: Bundle
+) -> None:
+    given = ids(served)
+    tag = f'data-app-id="{given["appId"]}" data-write-key="{given["writeKey"]}" data-worker="/headwater-sw.js"'
+    page = browser.open(serve_app(site, served, bundle("amplify6"), tag))
+    page.run("navigator.serviceWorker.ready.then(() => new Promise((done) => setTimeout(done, 500)))")
+    page.run("app.record({name: 'ByWorker', metrics: {n: 0}})")
+    assert len(rows_of(served, "ByWorker")) == 1
+
+    served.kill()
+    page.run("for (let n = 1; n < 50; n++) app.record({name: 'ByWorker', metrics: {n}})")
+    page.run("new Promise((resolve) => setTimeout(resolve, 1000))")
+    page.close()
+    served.start()
+    rows = rows_of(served, "ByWorker", 50)
+
+    assert sorted(dict(row["metrics"])["n"] for row in rows) == list(range(50))
+
+
+def rows_of(served: Served, event_type: str, count: int = 1) -> list[dict[str, object]]:
+    """Return the rows once *count* are there."""
+    deadline = time.monotonic() + 45
+    query = f"SELECT * FROM other_events WHERE event_type = '{event_type}'"
+    while len(rows := served.sql(query)) < count and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return rows

@@ -1,0 +1,91 @@
+// A browser for the tests: takes one JSON command a line on stdin, answers each with one JSON line on stdout.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+
+import { chromium } from "playwright-core";
+
+const [executablePath, profile] = process.argv.slice(2);
+const args = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--remote-debugging-port=0",
+  `--user-data-dir=${profile}`,
+];
+let process_; // of the browser, ours to end
+let context; // its profile lies on disk, so that it can be opened again
+const pages = new Map();
+let number = 0;
+
+const commands = {
+  async open({ url, script }) {
+    context ??= await start();
+    const page = await context.newPage();
+    const id = ++number;
+    pages.set(id, { page, said: [] });
+    page.on("console", (message) => pages.get(id)?.said.push(message.text()));
+    page.on("pageerror", (error) => pages.get(id)?.said.push(`error: ${error.message}`));
+    if (script) await page.addInitScript(script);
+    await page.goto(url);
+    return id;
+  },
+  go: ({ page, url }) => pages.get(page).page.goto(url).then(() => null),
+  run: ({ page, script }) => pages.get(page).page.evaluate(script),
+  click: ({ page, selector }) => pages.get(page).page.click(selector),
+  said: ({ page }) => pages.get(page).said,
+  async close({ page }) {
+    await pages.get(page).page.close({ runBeforeUnload: false });
+    pages.delete(page);
+  },
+  /** Close every page, and forget the service workers and what they keep. */
+  async fresh() {
+    for (const { page } of pages.values()) await page.close();
+    pages.clear();
+    const workers = context?.serviceWorkers() ?? [];
+    if (!workers.length) return;
+    const blank = await context.newPage();
+    const session = await context.newCDPSession(blank);
+    for (const worker of workers) {
+      await session.send("Storage.clearDataForOrigin", { origin: new URL(worker.url()).origin, storageTypes: "all" });
+    }
+    await blank.close();
+  },
+  /** Kill the browser; the next `open` starts it again on the same profile. */
+  async kill() {
+    if (!context) return;
+    context = undefined;
+    pages.clear();
+    process_.kill("SIGKILL");
+    if (process_.exitCode === null && process_.signalCode === null) await once(process_, "exit");
+  },
+};
+
+async function start() {
+  process_ = spawn(executablePath, args, { stdio: ["ignore", "ignore", "pipe"] });
+  for await (const line of createInterface({ input: process_.stderr })) {
+    const address = /DevTools listening on (ws:.*)/.exec(line)?.[1];
+    if (address) return (await chromium.connectOverCDP(address)).contexts()[0];
+  }
+  throw new Error("the browser did not start");
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { op, ...given } = JSON.parse(line);
+  let answer;
+  try {
+    const late = new Promise((_, reject) => setTimeout(() => reject(new Error(`${op} takes more than 20 s`)), 20_000).unref());
+    answer = { value: (await Promise.race([commands[op](given), late])) ?? null };
+  } catch (error) {
+    answer = { error: String(error?.message ?? error) };
+  }
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}
+await commands.kill();
+process.exit();
