@@ -111,6 +111,7 @@ async def build_collector(settings: Settings, project: Path, health: Health) -> 
         account_id=knobs.account_id,
         streams=rooms,
         allowed_origins=settings.public.cors_origins,
+        trusted_proxies=settings.public.trusted_proxies,
         max_skew_s=settings.public.max_clock_skew_s,
         identity=build_identity(settings, project, identities, links, control),
         write_keys={knobs.write_key: knobs.id} if knobs.write_key else None,

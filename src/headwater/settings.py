@@ -6,10 +6,12 @@ import difflib
 import os
 import re
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from headwater.errors import ProjectError, SettingsError
@@ -18,6 +20,14 @@ FILE = "headwater.toml"
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Bytes = Annotated[int, Field(ge=0)]
+
+
+def _network(text: str) -> str:
+    ip_network(text)  # its ValueError says what is wrong
+    return text
+
+
+Network = Annotated[str, AfterValidator(_network)]
 
 
 class Section(BaseModel):
@@ -64,7 +74,9 @@ class PublicSettings(ListenerSettings):
     port: Port = 8700
     """Port to bind; 0 picks a free one, which `headwater status` prints."""
     cors_origins: tuple[str, ...] = ("*",)
-    """Web origins whose pages may send; `*` is any (safe: no cookies are used, every request is signed)."""
+    """Web origins whose pages may send; `*` is any (safe: no cookies are used, a page has only the rights of what it holds)."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Addresses or networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Host are believed."""
     max_clock_skew_s: Annotated[int, Field(ge=1, le=900)] = 300
     """Seconds a signature's time may differ from ours; clients correct their clock from our Date header."""
 
@@ -89,6 +101,15 @@ class IssuerSettings(Section):
     """Its keys: an https URL, or a file relative to the project. Empty: as the issuer's openid-configuration says."""
     es256: bool = False
     """Whether ES256 signatures are taken beside RS256."""
+
+    @model_validator(mode="after")
+    def _asked_safely(self) -> Self:
+        where = self.jwks or self.issuer
+        if where.startswith("http://") and urlsplit(where).hostname not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError(
+                f"keys are read over https, or over http from this machine; write jwks = a file or an https URL instead of {where}"
+            )
+        return self
 
 
 class IdentitySettings(Section):

@@ -66,6 +66,7 @@ def test_the_client_by_the_write_key(browser: Browser, site: StandIn, served: Se
     assert page.run("Object.keys(localStorage).filter((key) => key.includes(':q'))") == []
 
 
+@pytest.mark.slow
 def test_amplify_6_through_the_service_worker_while_the_collector_restarts(
     browser: Browser, site: StandIn, served: Served, bundle: Bundle
 ) -> None:

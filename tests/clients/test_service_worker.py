@@ -66,6 +66,7 @@ def waiting(page: Page) -> int:
     )
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_when_the_collector_is_away_while_the_page_records_and_closes(
     browser: Browser, site: StandIn, collector: StandIn, bundle: Bundle
 ) -> None:

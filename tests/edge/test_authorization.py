@@ -192,6 +192,8 @@ async def test_what_the_table_says_is_what_was_meant(served: Everything, callers
 
     assert unsigned == {
         "GET /healthz",
+        "GET /client/{name}",
+        "HEAD /client/{name}",
         "AssumeRoleWithWebIdentity",
         *(f"AWSCognitoIdentityService.{name}" for name in ("GetId", "GetCredentialsForIdentity", "GetOpenIdToken", "UnlinkIdentity")),
     }

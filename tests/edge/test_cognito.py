@@ -275,6 +275,21 @@ def test_a_pool_may_be_for_another_app_of_the_project(served: Open) -> None:
     assert refusal(lambda: pinpoint.put_events(ApplicationId=DECLARED.app_id, EventsRequest=EVENTS))[:2] == (403, "ForbiddenException")
 
 
+def test_tags_are_set_and_taken_away_as_terraform_does(served: Open) -> None:
+    admin = served.boto("cognito-identity", "admin")
+    pool_id = admin.create_identity_pool(IdentityPoolName="t", AllowUnauthenticatedIdentities=True, IdentityPoolTags={"a": "1"})[
+        "IdentityPoolId"
+    ]
+    arn = f"arn:aws:cognito-identity:us-east-1:000000000000:identitypool/{pool_id}"
+
+    admin.tag_resource(ResourceArn=arn, Tags={"b": "2", "c": "3"})
+    admin.untag_resource(ResourceArn=arn, TagKeys=["a", "b"])
+
+    assert admin.list_tags_for_resource(ResourceArn=arn)["Tags"] == {"c": "3"}
+    assert refusal(lambda: admin.list_tags_for_resource(ResourceArn=arn[:-1] + "x"))[1] == "ResourceNotFoundException"
+    assert refusal(lambda: admin.list_tags_for_resource(ResourceArn="arn:aws:s3:::bucket/and/more"))[1] == "InvalidParameterException"
+
+
 def test_lists_come_in_pages(serve: Callable[..., Open]) -> None:
     served = serve()
     admin = served.boto("cognito-identity", "admin")

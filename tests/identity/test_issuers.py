@@ -281,6 +281,21 @@ async def test_an_issuer_that_cannot_be_asked_is_no_ones_fault_and_asked_once_a_
     assert "cannot be read" in caplog.text
 
 
+@pytest.mark.parametrize("where", ["file:///etc/passwd", "ftp://login.example/jwks", "http://login.example/jwks", "data:,{}", "/jwks"])
+async def test_an_issuer_cannot_send_us_elsewhere_for_its_keys(
+    web: Keys, clock: ManualClock, where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    configuration = json.dumps({"issuer": web.url, "jwks_uri": where}).encode()
+    web.documents["/.well-known/openid-configuration"] = configuration
+    found = Issuers([Issuer(web.url, frozenset({CLIENT}))], clock)
+
+    with caplog.at_level(logging.WARNING):
+        said = await refused(found, sign(claims(iss=web.url)), web.url.partition("://")[2])
+
+    assert said.startswith("ExternalServiceException")
+    assert "keys are read over https" in caplog.text
+
+
 async def test_keys_outlive_an_outage_of_their_issuer(web: Keys, clock: ManualClock) -> None:
     web.publish(public_jwk(RSA_KEY, "rsa-1"))
     found = issuers(f"{web.url}/jwks", clock)

@@ -118,6 +118,19 @@ async def test_an_identity_that_gave_way_is_gone_with_the_text_old_clients_know(
     assert (error.code, str(error)) == ("ResourceNotFoundException", f"Identity '{second}' not found.")
 
 
+async def test_a_sign_in_whose_answer_was_lost_may_be_sent_again(world: World) -> None:
+    first, second = await world.get_id(), await world.get_id()
+    await world.lend(first, "ada")
+
+    found = [await world.lend(second, "ada") for _ in range(3)]
+    identity_id, _ = await world.pools.get_open_id_token(second, world.logins("ada"), "t")
+    error = await refusal(world.lend(second, "eve"))
+
+    assert [*found, identity_id] == [first] * 4
+    assert str(error) == MISMATCH
+    assert len(await world.records()) == 2
+
+
 async def test_a_signed_in_identity_is_not_lent_to_who_only_knows_its_id(world: World) -> None:
     identity_id = await world.get_id()
     await world.lend(identity_id, "ada")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, NoLedger
 from headwater.ledger.sqlite import SqliteLedger
 from tests.power.ledger_workload import TABLES, batch
 from tests.power.replay import Image, Trace, trace
@@ -80,3 +83,23 @@ def test_a_ledger_that_does_not_sync_its_commits_is_found_out(tmp_path: Path, re
     wrong = verdicts(run, count=60, seed=2)
 
     assert len(wrong) >= 5
+
+
+@pytest.mark.parametrize("cut", ["before its tables", "with a journal to roll back"])
+def test_a_ledger_cut_off_while_it_was_made_is_none_to_a_reader_and_is_made_by_the_next_writer(tmp_path: Path, cut: str) -> None:
+    making = tmp_path / "making.db"
+    with closing(sqlite3.connect(making, isolation_level=None)) as sql:
+        if cut == "with a journal to roll back":
+            sql.executescript("PRAGMA cache_size = 1; CREATE TABLE t (x); BEGIN; INSERT INTO t VALUES (zeroblob(100000))")
+            shutil.copy(tmp_path / "making.db-journal", tmp_path / "ledger.db-journal")
+        making.touch()
+        shutil.copy(making, tmp_path / "ledger.db")
+    url = f"sqlite:///{tmp_path}/ledger.db"
+
+    with pytest.raises(NoLedger):
+        SqliteLedger(url, read_only=True)
+    ledger = SqliteLedger(url)
+    number = ledger.commit(batch(1))
+    ledger.close()
+
+    assert number == 1

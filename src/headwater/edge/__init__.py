@@ -8,6 +8,7 @@ from headwater.clock import Clock, SystemClock
 from headwater.collect import Collector
 from headwater.control import Control
 from headwater.edge import kinesis, pinpoint_rest
+from headwater.edge.client_files import ClientFiles
 from headwater.edge.cognito import CognitoIdentity
 from headwater.edge.credentials import Credentials, KeyCredentials, Principal, WriteKeys
 from headwater.edge.lent import LentCredentials
@@ -77,6 +78,7 @@ def public_app(
             *pinpoint.routes(),
             *(stream_routes(streams, control, region=region, account_id=account_id, clock=clock) if streams is not None else ()),
             *lending,
+            *ClientFiles().routes(),
             health_route(health),
         ],
         write_keys=WriteKeys(write_keys, GUEST_ACTIONS) if write_keys else None,

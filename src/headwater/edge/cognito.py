@@ -98,6 +98,14 @@ class SetRolesInput(_Input):
     role_mappings: dict[str, Any] | None = None
 
 
+class TagsInput(_Input):
+    """A pool by its ARN, tags to set, and keys of tags to take away."""
+
+    resource_arn: str
+    tags: dict[str, str] = {}
+    tag_keys: list[str] = []
+
+
 class CognitoIdentity:
     """The operations, each about one call of the room `identity`."""
 
@@ -123,7 +131,10 @@ class CognitoIdentity:
             "GetIdentityPoolRoles": self.get_identity_pool_roles,
             "ListIdentities": self.list_identities,
             "ListIdentityPools": self.list_identity_pools,
+            "ListTagsForResource": self.list_tags_for_resource,
             "SetIdentityPoolRoles": self.set_identity_pool_roles,
+            "TagResource": self.tag_resource,
+            "UntagResource": self.untag_resource,
             "UpdateIdentityPool": self.update_identity_pool,
         }
         return [*(self._route(name, run, None) for name, run in unsigned.items()), *(self._route(n, r, n) for n, r in signed.items())]
@@ -243,6 +254,30 @@ class CognitoIdentity:
         asked = _read(request, SetRolesInput)
         self._admin.set_roles(asked.identity_pool_id, asked.roles, asked.role_mappings or {})
         return _answer(None)
+
+    async def list_tags_for_resource(self, request: Request) -> Answer:
+        """Return the tags of a pool."""
+        return _answer({"Tags": dict(self._tagged(_read(request, TagsInput)).tags)})
+
+    async def tag_resource(self, request: Request) -> Answer:
+        """Set tags of a pool; others stay."""
+        asked = _read(request, TagsInput)
+        pool = self._tagged(asked)
+        self._admin.set_tags(pool.pool_id, {**pool.tags, **asked.tags})
+        return _answer({})
+
+    async def untag_resource(self, request: Request) -> Answer:
+        """Take tags from a pool."""
+        asked = _read(request, TagsInput)
+        pool = self._tagged(asked)
+        self._admin.set_tags(pool.pool_id, {key: value for key, value in pool.tags.items() if key not in asked.tag_keys})
+        return _answer({})
+
+    def _tagged(self, asked: TagsInput) -> Pool:
+        front = self._arn.removesuffix("*")
+        if not asked.resource_arn.startswith(front):
+            raise InvalidParameter(f"ResourceArn must be {front} and the id of a pool")
+        return self._admin.pool(asked.resource_arn.removeprefix(front))
 
     def _pool_of(self, identity_id: str) -> str:
         try:

@@ -81,6 +81,18 @@ class PoolAdmin:
                 raise InvalidParameter(f"Roles has {AUTHENTICATED} and {UNAUTHENTICATED}, each an arn:aws:iam::…:role/…")
         self._put(msgspec.structs.replace(pool, roles=dict(roles)))
 
+    def set_tags(self, pool_id: str, tags: Mapping[str, str]) -> None:
+        """Replace all tags of the pool."""
+        pool = self.pool(pool_id)
+        self._check_tags(tags)
+        self._put(msgspec.structs.replace(pool, tags=dict(tags)))
+
+    def _check_tags(self, tags: Mapping[str, str]) -> None:
+        if len(tags) > _TAGS_LIMIT or any(not 0 < len(key) <= 128 or len(value) > 256 for key, value in tags.items()):
+            raise InvalidParameter(f"there may be {_TAGS_LIMIT} tags, with keys of 1 to 128 and values of up to 256 characters")
+        if APP_TAG in tags and self._apps.find_app(tags[APP_TAG]) is None:
+            raise InvalidParameter(f"the tag {APP_TAG} must name an app of this project")
+
     def _put(self, pool: Pool) -> Pool:
         try:
             self._pools.put_pool(pool)
@@ -99,10 +111,7 @@ class PoolAdmin:
         if not all(map(_OIDC_ARN.fullmatch, arns)):
             raise InvalidParameter("each of OpenIdConnectProviderARNs is an arn:aws:iam::…:oidc-provider/…")
         tags = wish.identity_pool_tags or {}
-        if len(tags) > _TAGS_LIMIT or any(not 0 < len(key) <= 128 or len(value) > 256 for key, value in tags.items()):
-            raise InvalidParameter(f"there may be {_TAGS_LIMIT} tags, with keys of 1 to 128 and values of up to 256 characters")
-        if APP_TAG in tags and self._apps.find_app(tags[APP_TAG]) is None:
-            raise InvalidParameter(f"the tag {APP_TAG} must name an app of this project")
+        self._check_tags(tags)
         return msgspec.structs.replace(
             pool,
             name=wish.identity_pool_name,

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
 import msgspec
@@ -21,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 REFETCH_S = 60.0
 STALE_S = 3_600.0
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _DOCUMENT_LIMIT = 256 * 1024
 _TIMEOUT_S = 5.0
 _SMALLEST_RSA_BITS = 2_048
@@ -113,7 +115,10 @@ _opener = urllib.request.build_opener(_NoRedirect)
 
 
 def _get(url: str) -> bytes:
-    request = urllib.request.Request(url, headers={"accept": "application/json"})  # noqa: S310  (settings admit http and https only)
+    address = urlsplit(url)
+    if address.scheme != "https" and not (address.scheme == "http" and address.hostname in LOOPBACK):
+        raise ValueError(f"keys are read over https, or over http from this machine; given: {url[:200]!r}")
+    request = urllib.request.Request(url, headers={"accept": "application/json"})  # noqa: S310  (checked above)
     with _opener.open(request, timeout=_TIMEOUT_S) as answer:
         document: bytes = answer.read(_DOCUMENT_LIMIT + 1)
     if len(document) > _DOCUMENT_LIMIT:

@@ -80,7 +80,7 @@ class IdentityPools:
 
     async def get_open_id_token(self, identity_id: str, logins: Mapping[str, str], trace_id: str) -> tuple[str, str]:
         """Return a token for STS, and the identity it is for."""
-        pool = self.known(identity_id).pool
+        pool = self.known(self._followed(identity_id, logins)).pool
         if not pool.allow_classic_flow:
             raise InvalidParameter("Basic (classic) flow is not enabled, please use enhanced flow.")
         identity_id, pool, proven = await self._use(identity_id, logins, trace_id)
@@ -146,6 +146,7 @@ class IdentityPools:
 
     async def _use(self, identity_id: str, logins: Mapping[str, str], trace_id: str) -> tuple[str, Pool, list[Login]]:
         """Return the identity that is really used, its pool, and the logins that were proven (none: a guest)."""
+        identity_id = self._followed(identity_id, logins)
         pool, stored = self.known(identity_id)
         if not logins:
             if stored is not None:
@@ -154,6 +155,11 @@ class IdentityPools:
             return identity_id, pool, []
         proven = await self._check(pool, logins)
         return await self._sign_in(pool, identity_id, proven, trace_id), pool, proven
+
+    def _followed(self, identity_id: str, logins: Mapping[str, str]) -> str:
+        """Return the identity that took this one's place, for who may prove to be its owner: a sign-in whose answer was lost is sent again."""
+        stored = self._store.identity(identity_id) if logins else None
+        return identity_id if stored is None or stored.merged_into is None else stored.merged_into
 
     async def _check(self, pool: Pool, logins: Mapping[str, str]) -> list[Login]:
         if len(logins) > LOGINS_LIMIT:
