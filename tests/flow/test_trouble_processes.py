@@ -152,11 +152,11 @@ def test_a_role_that_hangs_does_not_keep_the_project_from_ending(served: Served)
     os.kill(worker, signal.SIGSTOP)
 
     began = time.monotonic()
-    code = served.stop(within_s=15)
+    code = served.stop(within_s=20)
     took = time.monotonic() - began
 
     assert code == 0
-    assert took < 10
+    assert took < 12  # eight seconds of patience with it, and the others after that
     assert not alive(worker)
 
 

@@ -157,7 +157,7 @@ class IdentityPools:
         return await self._sign_in(pool, identity_id, proven, trace_id), pool, proven
 
     def _followed(self, identity_id: str, logins: Mapping[str, str]) -> str:
-        """Return the identity that took this one's place, for who may prove to be its owner: a sign-in whose answer was lost is sent again."""
+        """Return the identity that took this one's place, for who may prove to be its owner: a lost answer is asked for again."""
         stored = self._store.identity(identity_id) if logins else None
         return identity_id if stored is None or stored.merged_into is None else stored.merged_into
 

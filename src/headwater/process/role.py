@@ -67,9 +67,10 @@ class LifeLine:
         self._cut()
 
 
-def run_role(name: str, run_folder: Path, build: Callable[[], Service], life_line_fd: int | None = None, within_s: float = 8.0) -> None:
+def run_role(name: str, run_folder: Path, build: Callable[[], Service], life_line_fd: int | None = None, within_s: float = 7.0) -> None:
     """Run one role until SIGTERM, SIGINT or the end of its supervisor; exits the process with the outcome.
 
+    *within_s* is a little less than the supervisor's patience, so that a role that cannot finish still ends by itself.
     Waits up to 15 s for the role's lock: after the supervisor was killed, the former role may still be finishing.
     """
     log = structlog.get_logger(name)
