@@ -85,9 +85,11 @@ class Served:
     def roles(self) -> dict[str, Any]:
         """What the supervisor last wrote of its roles, without starting a process to read it."""
         try:
-            return dict(json.loads((self.folder / "data/run/status.json").read_text())["roles"])
+            status = json.loads((self.folder / "data/run/status.json").read_text())
         except (FileNotFoundError, ValueError):
             return {}
+        # one that was killed left its status behind
+        return dict(status["roles"]) if self.process is None or status["pid"] == self.process.pid else {}
 
     def status(self) -> dict[str, Any]:
         return dict(json.loads(run("status", "-C", self.folder, "--json").stdout))
