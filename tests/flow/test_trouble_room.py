@@ -68,10 +68,9 @@ def test_a_full_disk_refuses_events_and_goes_on_by_itself_when_there_is_room(tmp
         sender.send(10)
         worker = served.roles()["worker"]["pid"]
         filler = small_disk / "filler"
-        with filler.open("wb") as file, pytest.raises(OSError, match="No space left"):
+        with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
             while True:
                 file.write(bytes(65_536))
-                file.flush()
 
         refused = [sender.send_until_refused() for _ in range(3)]
         well = healthy(served)
