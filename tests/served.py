@@ -133,6 +133,13 @@ class Served:
         with headwater.open(self.folder) as lake:
             return list(lake.sql(query).arrow().to_pylist())
 
+    def eventually(self, query: str, expected: list[dict[str, Any]], within_s: float = 10) -> None:
+        """Ask until the answer is *expected*; for what is written a moment after its acknowledgement, such as `endpoints`."""
+        deadline = time.monotonic() + within_s
+        while (rows := self.sql(query)) != expected and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert rows == expected
+
     def settle(self, within_s: float = 30) -> None:
         """Wait until the worker has handled every accepted record."""
         deadline = time.monotonic() + within_s

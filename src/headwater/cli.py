@@ -20,7 +20,6 @@ from rich.table import Table
 
 from headwater import __version__
 from headwater.errors import HeadwaterError
-from headwater.process.lean import keep_pandas_from_arrow
 
 ALLOW = ("send", "query", "admin")
 
@@ -57,7 +56,6 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.version_option(__version__, prog_name="headwater")
 def main() -> None:
     """Custom app events in, SQL tables out."""
-    keep_pandas_from_arrow()
 
 
 @main.command()

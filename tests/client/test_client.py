@@ -47,9 +47,9 @@ def test_an_event_is_a_row_with_its_user_session_and_time(served: Served, connec
     assert served.sql(f"SELECT email, client_id, session_id, datetime FROM sign_up_events WHERE event_id = '{event_id}'") == [
         {"email": "Zoë@example.org", "client_id": "tab/1 é", "session_id": "s-1", "datetime": moment}
     ]
-    assert served.sql("SELECT user_id, attributes FROM endpoints WHERE client_id = 'tab/1 é'") == [
-        {"user_id": "zoë", "attributes": '{"plan":["gold"]}'}
-    ]
+    served.eventually(
+        "SELECT user_id, attributes FROM endpoints WHERE client_id = 'tab/1 é'", [{"user_id": "zoë", "attributes": '{"plan":["gold"]}'}]
+    )
 
 
 def test_what_nobody_modelled_keeps_its_values(served: Served, connect: Connect) -> None:

@@ -83,9 +83,9 @@ def test_a_file_is_sent_line_by_line_and_again_without_doubles(served: Served, t
     assert served.sql("SELECT count(*) AS n, count(DISTINCT email) AS emails FROM sign_up_events WHERE client_id = 'from-file'") == [
         {"n": 2499, "emails": 2499}
     ]
-    assert served.sql("SELECT user_id, attributes FROM endpoints WHERE client_id = 'from-file'") == [
-        {"user_id": "ada", "attributes": '{"plan":["gold"]}'}
-    ]
+    served.eventually(
+        "SELECT user_id, attributes FROM endpoints WHERE client_id = 'from-file'", [{"user_id": "ada", "attributes": '{"plan":["gold"]}'}]
+    )
 
 
 def test_what_a_client_could_not_deliver_can_be_sent_from_a_file(served: Served, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_what_a_client_could_not_deliver_can_be_sent_from_a_file(served: Served,
     assert served.sql("SELECT email, session_id FROM sign_up_events WHERE client_id = 'lost'") == [
         {"email": "lost@example.org", "session_id": "s-7"}
     ]
-    assert served.sql("SELECT attributes FROM endpoints WHERE client_id = 'lost'") == [{"attributes": '{"plan":["gold"]}'}]
+    served.eventually("SELECT attributes FROM endpoints WHERE client_id = 'lost'", [{"attributes": '{"plan":["gold"]}'}])
 
 
 def test_the_key_of_the_command_line_is_made_once_and_may_only_send(served: Served) -> None:

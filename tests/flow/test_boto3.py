@@ -39,13 +39,6 @@ def put(served: Served, endpoint_id: str, events: dict[str, Any], endpoint: dict
     return dict(answer["EventsResponse"]["Results"][endpoint_id]["EventsItemResponse"])
 
 
-def eventually(served: Served, query: str, expected: list[dict[str, Any]], within_s: float = 3.0) -> None:
-    deadline = time.monotonic() + within_s
-    while (rows := served.sql(query)) != expected and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert rows == expected
-
-
 def test_an_event_is_a_row_with_typed_columns(served: Served) -> None:
     event_id = str(uuid.uuid4())
     attributes = {"email": "Zoë@Example.ORG", "id": "u1", "is_test_user": "true", "user_type": "null"}
@@ -54,8 +47,7 @@ def test_an_event_is_a_row_with_typed_columns(served: Served) -> None:
 
     assert answers == {event_id: {"StatusCode": 202, "Message": "Accepted"}}
     columns = "event_type, datetime, session_id, app_id, client_id, year, month, day, email, id, is_test_user, user_type"
-    eventually(
-        served,
+    served.eventually(
         f"SELECT {columns} FROM sign_in_events WHERE event_id = '{event_id}'",
         [
             {
@@ -74,15 +66,15 @@ def test_the_same_event_sent_again_is_one_row(served: Served) -> None:
     for _ in range(3):
         put(served, "device-again", sent)
 
-    eventually(served, f"SELECT fate FROM fates WHERE event_id = '{event_id}'", [{"fate": "duplicate"}] * 2)
-    eventually(served, f"SELECT count(*) AS n FROM sign_up_events WHERE event_id = '{event_id}'", [{"n": 1}])
+    served.eventually(f"SELECT fate FROM fates WHERE event_id = '{event_id}'", [{"fate": "duplicate"}] * 2)
+    served.eventually(f"SELECT count(*) AS n FROM sign_up_events WHERE event_id = '{event_id}'", [{"n": 1}])
 
 
 def test_a_reused_id_with_another_time_is_another_event(served: Served) -> None:
     for minutes in (1, 2):
         put(served, "device-reuse", {"event1": event("SignUpEvent", {"email": "ada@example.org"}, at=NOW - timedelta(minutes=minutes))})
 
-    eventually(served, "SELECT count(*) AS n FROM sign_up_events WHERE client_id = 'device-reuse'", [{"n": 2}])
+    served.eventually("SELECT count(*) AS n FROM sign_up_events WHERE client_id = 'device-reuse'", [{"n": 2}])
 
 
 def test_one_bad_event_harms_no_other_and_says_why(served: Served) -> None:
@@ -99,12 +91,11 @@ def test_one_bad_event_harms_no_other_and_says_why(served: Served) -> None:
     )
 
     assert [answers[i]["StatusCode"] for i in (good, bad, unnamed)] == [202, 202, 400]
-    eventually(
-        served,
+    served.eventually(
         f"SELECT event_type, field, given FROM dead_letters WHERE event_id = '{bad}'",
         [{"event_type": "SignUpEvent", "field": "email", "given": "not an address"}],
     )
-    eventually(served, f"SELECT count(*) AS n FROM sign_up_events WHERE event_id IN ('{good}', '{bad}', '{unnamed}')", [{"n": 1}])
+    served.eventually(f"SELECT count(*) AS n FROM sign_up_events WHERE event_id IN ('{good}', '{bad}', '{unnamed}')", [{"n": 1}])
 
 
 def test_an_event_nobody_modelled_is_not_lost(served: Served) -> None:
@@ -112,8 +103,7 @@ def test_an_event_nobody_modelled_is_not_lost(served: Served) -> None:
 
     put(served, "device-other", {event_id: event("app/load page", {"a": "b"}, {"m": 1.5})})
 
-    eventually(
-        served,
+    served.eventually(
         f"SELECT event_type, attributes['a'] AS a, metrics['m'] AS m FROM other_events WHERE event_id = '{event_id}'",
         [{"event_type": "app/load page", "a": "b", "m": 1.5}],
     )
@@ -124,7 +114,7 @@ def test_a_clock_that_is_far_off_makes_a_dead_letter(served: Served) -> None:
 
     put(served, "device-clock", {event_id: event("SignUpEvent", {"email": "ada@example.org"}, at=NOW - timedelta(days=40))})
 
-    eventually(served, f"SELECT reason FROM dead_letters WHERE event_id = '{event_id}'", [{"reason": "clock"}])
+    served.eventually(f"SELECT reason FROM dead_letters WHERE event_id = '{event_id}'", [{"reason": "clock"}])
 
 
 def test_an_endpoint_profile_is_kept_merged_and_queried(served: Served) -> None:
@@ -136,12 +126,11 @@ def test_an_endpoint_profile_is_kept_merged_and_queried(served: Served) -> None:
     profile = pinpoint.get_endpoint(**where)["EndpointResponse"]
 
     assert (profile["Address"], profile["Attributes"], profile["User"]["UserId"]) == ("ada@example.org", {"plan": ["gold"]}, "ada")
-    eventually(
-        served,
+    served.eventually(
         "SELECT user_id, channel_type, address FROM endpoints WHERE client_id = 'device-7'",
         [{"user_id": "ada", "channel_type": "EMAIL", "address": "ada@example.org"}],
     )
-    eventually(served, "SELECT count(*) AS n FROM endpoint_updates WHERE client_id = 'device-7'", [{"n": 2}])
+    served.eventually("SELECT count(*) AS n FROM endpoint_updates WHERE client_id = 'device-7'", [{"n": 2}])
 
 
 def test_a_key_that_may_only_query_cannot_send_and_a_revoked_one_neither(served: Served) -> None:
