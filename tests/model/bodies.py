@@ -34,9 +34,9 @@ def event(event_type: str, attributes: Any = None, metrics: Any = None, **change
     return {name: value for name, value in record.items() if value is not ...}
 
 
-def record(body: Any) -> Record:
+def record(body: Any, arrival_ms: int = ARRIVAL) -> Record:
     """Return a record of *body*, which is bytes or what JSON can write."""
-    return Record(body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode(), "client", ARRIVAL)
+    return Record(body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode(), "client", arrival_ms)
 
 
 def decode(models: Models, *bodies: Any) -> Decoded:

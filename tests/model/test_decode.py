@@ -13,6 +13,7 @@ from pydantic import BaseModel, EmailStr, Field, field_validator
 
 from headwater.event import Email, Event
 from headwater.model import Models, Window, compile_models
+from headwater.model.decoded import MINUTES
 from headwater.record import Record
 from tests.model.bodies import ARRIVAL, AT, SHARD, decode, event, record, rows
 
@@ -328,8 +329,30 @@ def test_the_clients_clock_is_believed_up_to_both_ends_of_the_window_and_no_furt
     decoded = decode(models, *(event(event_type, attributes, event_timestamp=time) for time in times))
 
     assert {index: letter.reason for index, letter in decoded.letters.items()} == {0: "clock", 3: "clock", 4: "clock"}
-    assert decoded.minutes == [ARRIVAL // 60_000, times[1] // 60_000, times[2] // 60_000, ARRIVAL // 60_000, ARRIVAL // 60_000]
+    assert decoded.minutes == [time // 60_000 % MINUTES for time in times]
     assert decoded.letters[0].given == "2026-10-24T03:06:23.119Z"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        event("PracticeEvent", {"piece_id": "p"}, {"level": 1}),
+        event("PracticeEvent", {"piece_id": "p"}, {"level": 1}, event_timestamp=ARRIVAL - 40 * DAY),
+        event("PracticeEvent", {"piece_id": "p"}, {"level": 1}, event_timestamp=ARRIVAL + 40 * DAY),
+        event("PracticeEvent", {"piece_id": "p"}, {"level": 1}, event_timestamp="yesterday"),
+        event("PracticeEvent", {"piece_id": "p"}, {"level": 1}, event_timestamp=2**70),
+        event("PracticeEvent", {"piece_id": "p"}, {"level": "high"}),
+        event("Validated", {"word": 5}),
+        event("nobody/modelled", event_timestamp=ARRIVAL - 31 * DAY),
+        event("_headwater.marriage"),
+    ],
+)
+def test_what_a_client_sends_again_has_its_key_in_the_same_bucket_whenever_it_arrives(models: Models, body: Any) -> None:
+    first = models.decode([record(body)], SHARD, [1])
+    again = models.decode([record(body, arrival_ms=ARRIVAL + 2 * DAY)], SHARD, [2])
+
+    assert (first.keys, first.minutes) == (again.keys, again.minutes)
+    assert 0 <= first.minutes[0] < MINUTES
 
 
 def test_an_event_nobody_modelled_is_kept_as_maps(models: Models) -> None:

@@ -96,10 +96,11 @@ def test_no_power_cut_takes_what_was_acknowledged_or_seen(run_workload: Callable
     assert wrong == []
 
 
-@pytest.mark.parametrize("flaw", ["no data sync", "no folder sync", "seen too early"])
-def test_a_stream_that_leaves_a_promise_out_is_found_out(run_workload: Callable[[str], Trace], flaw: str) -> None:
+# What is seen too early is true a moment later: only a cut in that moment, one in thirty, shows it.
+@pytest.mark.parametrize(("flaw", "cuts"), [("no data sync", 80), ("no folder sync", 80), ("seen too early", 500)])
+def test_a_stream_that_leaves_a_promise_out_is_found_out(run_workload: Callable[[str], Trace], flaw: str, cuts: int) -> None:
     run = run_workload(flaw)
 
-    wrong = verdicts(run, count=80, seed=1)
+    wrong = verdicts(run, count=cuts, seed=1)
 
-    assert len(wrong) >= 5
+    assert len(wrong) >= 3

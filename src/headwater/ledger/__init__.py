@@ -35,7 +35,7 @@ class FateCount:
 class LedgerBatch(NamedTuple):
     """All that came of the records (after, upto] of one shard.
 
-    rows: table name -> rows. keys: minute of the client's timestamp (epoch minutes) -> 16-byte de-dup keys, joined.
+    rows: table name -> rows. keys: minute of the client's timestamp (`Decoded.minutes`) -> 16-byte de-dup keys, joined.
     The counts of `fates` for one target add up to the records of the batch, damaged ones included.
     """
 

@@ -14,6 +14,8 @@ from headwater.model.wire import NOBODY, Identity, Stray, key_of, place_key
 
 _DAY_MS = 86_400_000
 _MINUTE_MS = 60_000
+# 45 days: longer than the window, so that accepted minutes do not share a bucket, and clocks gone wild cannot make buckets without end.
+MINUTES = 65_536
 
 Times = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -70,10 +72,7 @@ class Decoded:
 
         A hash of app id, endpoint id, event id, event type and client timestamp; of shard and sequence number where there is no event id.
         """
-        batch = self._batch
-        tags, strays = batch.tags, batch.strays
-        sources: list[Any] = [NOBODY if source is None else source for source in batch.sources] if strays else batch.sources
-        event_ids = [source.headwater.event_id for source in sources]
+        tags, event_ids = self._batch.tags, self._event_ids
         keys = [
             key_of(
                 source.application.app_id,
@@ -82,17 +81,39 @@ class Decoded:
                 tags.get(type(source)) or source.event_type,
                 source.event_timestamp,
             )
-            for source, event_id in zip(sources, event_ids, strict=True)
+            for source, event_id in zip(self._sources, event_ids, strict=True)
         ]
-        for index in [index for index, event_id in enumerate(event_ids) if event_id is None]:
+        for index in self._odd:
             keys[index] = self._odd_key(index)
         return keys
 
     @cached_property
     def minutes(self) -> list[int]:
-        """The client's timestamp of each record in whole minutes since the epoch; the arrival's where it is unusable."""
-        minutes: list[int] = (self._batch.stamps // _MINUTE_MS).tolist()
+        """The bucket of each key: the client's timestamp as it was sent, in whole minutes since the epoch, modulo `MINUTES`.
+
+        Never the arrival where there is an event id, for that differs from one try of a client to the next.
+        """
+        batch = self._batch
+        stamps = np.fromiter((source.event_timestamp for source in self._sources), np.int64, len(self))
+        for index in self._odd:
+            stray = batch.strays.get(index)
+            stamps[index] = (stray.timestamp_ms or 0) if stray is not None and stray.has_event_id else batch.arrivals[index]
+        minutes: list[int] = (stamps // _MINUTE_MS % MINUTES).tolist()
         return minutes
+
+    @cached_property
+    def _sources(self) -> list[Any]:
+        sources = self._batch.sources
+        return [NOBODY if source is None else source for source in sources] if self._batch.strays else sources
+
+    @cached_property
+    def _event_ids(self) -> list[str | None]:
+        return [source.headwater.event_id for source in self._sources]
+
+    @cached_property
+    def _odd(self) -> list[int]:
+        """The numbers of the records that are malformed or bring no event id."""
+        return [index for index, event_id in enumerate(self._event_ids) if event_id is None]
 
     @cached_property
     def letter_ids(self) -> dict[int, str]:

@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 Halves = npt.NDArray[np.uint64]  # shape (n, 2): the two halves of n keys
 
-SMALLEST, FULLEST = 256, 0.66
+# There is a set per minute of client time, and most minutes are quiet: the smallest takes half a kilobyte.
+SMALLEST, FULLEST = 32, 0.66
 
 
 class KeySet:
