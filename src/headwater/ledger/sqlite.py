@@ -253,6 +253,8 @@ class SqliteLedger:
         if not read_only:
             sql.execute("PRAGMA journal_mode = WAL")
             sql.execute("PRAGMA synchronous = FULL")
+            # Some builds of SQLite overwrite what is deleted with zeros: every row would go through log and database twice.
+            sql.execute("PRAGMA secure_delete = OFF")
             # The checkpoint thread keeps the log short; this is the net for a disk on which it cannot keep up (256 MB).
             sql.execute("PRAGMA wal_autocheckpoint = 65536")
         return sql

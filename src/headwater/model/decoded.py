@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from headwater.model.letter import Letter
-from headwater.model.wire import NOBODY, Identity, Stray, key_of, place_key
+from headwater.model.wire import NOBODY, Identity, Stray, digest, key_of, pack, place_key
 
 _DAY_MS = 86_400_000
 _MINUTE_MS = 60_000
@@ -73,13 +73,18 @@ class Decoded:
         A hash of app id, endpoint id, event id, event type and client timestamp; of shard and sequence number where there is no event id.
         """
         tags, event_ids = self._batch.tags, self._event_ids
+        # `key_of`, written out: a call an event is half of what it costs.
         keys = [
-            key_of(
-                source.application.app_id,
-                source.client.client_id,
-                event_id,
-                tags.get(type(source)) or source.event_type,
-                source.event_timestamp,
+            digest(
+                pack(
+                    (
+                        source.client.client_id,
+                        event_id,
+                        source.event_timestamp,
+                        source.application.app_id,
+                        tags.get(type(source)) or source.event_type,
+                    )
+                )
             )
             for source, event_id in zip(self._sources, event_ids, strict=True)
         ]

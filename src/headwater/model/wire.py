@@ -102,8 +102,8 @@ NOBODY = Envelope(event_type="", event_timestamp=0)
 decode_envelope: Callable[[bytes], Envelope] = msgspec.json.Decoder(Envelope).decode
 _decode_effective = msgspec.json.Decoder(Effective).decode
 _decode_any = msgspec.json.Decoder().decode
-_pack = msgspec.msgpack.Encoder().encode
-_digest = xxhash.xxh3_128_digest
+pack = msgspec.msgpack.Encoder().encode
+digest = xxhash.xxh3_128_digest
 
 
 def settle(record: UntypedT) -> UntypedT:
@@ -158,9 +158,9 @@ def substitute_id(shard_id: str, sequence_number: int) -> str:
 
 def key_of(app_id: str | None, client_id: str | None, event_id: str | None, event_type: str | None, timestamp_ms: int | None) -> bytes:
     """Return the 16-byte de-duplication key; MessagePack writes the length before each part, so no two quintuples share their bytes."""
-    return _digest(_pack((client_id, event_id, timestamp_ms, app_id, event_type)))
+    return digest(pack((client_id, event_id, timestamp_ms, app_id, event_type)))
 
 
 def place_key(shard_id: str, sequence_number: int) -> bytes:
     """Return the key of a record that has no event id; a pair is never a quintuple."""
-    return _digest(_pack((shard_id, str(sequence_number))))
+    return digest(pack((shard_id, str(sequence_number))))
