@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 
 import { chromium } from "playwright-core";
 
-const [executablePath, profile] = process.argv.slice(2);
+const [executablePath, profile, ...more] = process.argv.slice(2);
 const args = [
   "--headless",
   "--no-sandbox",
@@ -18,6 +18,7 @@ const args = [
   "--disable-sync",
   "--remote-debugging-port=0",
   `--user-data-dir=${profile}`,
+  ...more,
 ];
 let process_; // of the browser, ours to end
 let context; // its profile lies on disk, so that it can be opened again
@@ -39,6 +40,8 @@ const commands = {
   go: ({ page, url }) => pages.get(page).page.goto(url).then(() => null),
   run: ({ page, script }) => pages.get(page).page.evaluate(script),
   click: ({ page, selector }) => pages.get(page).page.click(selector),
+  fill: ({ page, selector, text }) => pages.get(page).page.fill(selector, text),
+  press: ({ page, key }) => pages.get(page).page.keyboard.press(key),
   said: ({ page }) => pages.get(page).said,
   async close({ page }) {
     await pages.get(page).page.close({ runBeforeUnload: false });

@@ -1,0 +1,9 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vite";
+
+export default defineConfig({
+  plugins: [react()],
+  server: { host: "127.0.0.1", port: 5175 }, // beside a running `make example`
+  preview: { host: "127.0.0.1", port: 5173, strictPort: true },
+  build: { chunkSizeWarningLimit: 1000 },
+});
