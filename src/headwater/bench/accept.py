@@ -52,11 +52,31 @@ def http_rows(scale: Scale) -> list[Row]:
             note = f"{rate:,.0f} requests/s = {rate * events:,.0f} events/s, {latency} (wall, 32 connections)"
             name = f"PutEvents of {events}, signed and durable / bare uvicorn"
             texts = f"{paired.ours * 1e6:,.0f} us/request", f"{paired.limit * 1e6:,.0f} us/request"
+            if events == 1:
+                rows.append(_signature_row(scale, load, project, collector, paired.limit, seeds))
             if events in GOALS:
                 rows.append(at_most(name, paired.ratio, *GOALS[events], *texts, note=note))
             else:
                 rows.append(shown(name, *texts, paired.ratio, note=note))
     return rows
+
+
+def _signature_row(scale: Scale, load: LoadGenerator, project: Project, collector: Server, bare_s: float, seeds: Iterator[int]) -> Row:
+    """Measure what verifying a signature costs: a signed request less the same with the write key, which nobody signs."""
+    requests = scale.of(*REQUESTS[1])
+
+    def signed() -> float:
+        return _turn(load, project, collector, requests, 1, next(seeds))[0]
+
+    def keyed() -> float:
+        return _turn(load, project, collector, requests, 1, next(seeds), write_key=project.write_key)[0]
+
+    paired = in_turns(scale.of(5, 2), signed, keyed, warm_up=False)
+    verified_s = paired.ours - paired.limit
+    name = "SigV4 of PutEvents of 1, signing key cached / bare uvicorn"
+    note = "a signed request less the same one with the write key, which nobody signs"
+    texts = f"{verified_s * 1e6:,.0f} us/request", f"{bare_s * 1e6:,.0f} us/request"
+    return at_most(name, verified_s / bare_s, 0.5, 0.3, *texts, note=note)
 
 
 def append_rows(scale: Scale) -> list[Row]:
@@ -90,8 +110,10 @@ def append_rows(scale: Scale) -> list[Row]:
     return rows
 
 
-def _turn(load: LoadGenerator, project: Project, server: Server, requests: int, events: int, seed: int) -> tuple[float, Outcome]:
-    load.prepare(project.order(server.url, requests, events, seed))
+def _turn(
+    load: LoadGenerator, project: Project, server: Server, requests: int, events: int, seed: int, write_key: str = ""
+) -> tuple[float, Outcome]:
+    load.prepare(project.order(server.url, requests, events, seed, write_key=write_key))
     before = process_cpu_s(server.pid)
     outcome = load.run()
     server.check()

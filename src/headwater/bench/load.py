@@ -17,7 +17,7 @@ import msgspec
 import uvloop
 
 from headwater.bench.events import Source
-from headwater.bench.sigv4 import Signer
+from headwater.bench.sigv4 import Keyed, Signer
 
 ACCEPTED = b'"StatusCode":202'
 
@@ -25,7 +25,8 @@ ACCEPTED = b'"StatusCode":202'
 class Order(msgspec.Struct):
     """`prepare` makes *requests* requests of *events* events each; `run` sends them.
 
-    *rate*: requests a second, whether answered or not; 0 sends as fast as they are answered.
+    *rate*: requests a second, whether answered or not; 0 sends as fast as they are answered. *write_key*: what the requests carry
+    in place of a signature.
     """
 
     do: str
@@ -40,6 +41,7 @@ class Order(msgspec.Struct):
     bad_share: float = 0.0
     connections: int = 32
     rate: float = 0.0
+    write_key: str = ""
 
 
 class Outcome(msgspec.Struct):
@@ -140,7 +142,8 @@ class _Lane(asyncio.Protocol):
 
 def prepare(order: Order) -> list[bytes]:
     """Return the requests of an order, made and signed now."""
-    signer = Signer(order.access_key_id, order.secret_access_key, order.region, urlsplit(order.url).netloc)
+    host = urlsplit(order.url).netloc
+    signer = Keyed(order.write_key, host) if order.write_key else Signer(order.access_key_id, order.secret_access_key, order.region, host)
     source = Source(order.seed, order.bad_share)
     path = f"/v1/apps/{order.app_id}/events"
     return [signer.request(path, source.body(number, order.events)) for number in range(order.requests)]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -86,9 +87,9 @@ def bare_server() -> Iterator[Server]:
 class Project:
     """A project in a temporary folder, its owner's key, and its roles as processes."""
 
-    def __init__(self, folder: Path, app_id: str, region: str, access_key_id: str, secret_access_key: str) -> None:
+    def __init__(self, folder: Path, app_id: str, region: str, access_key_id: str, secret_access_key: str, write_key: str) -> None:
         self.folder = folder
-        self.app_id, self.region = app_id, region
+        self.app_id, self.region, self.write_key = app_id, region, write_key
         self.access_key_id, self.secret_access_key = access_key_id, secret_access_key
 
     @contextmanager
@@ -158,7 +159,9 @@ def temporary_project() -> Iterator[Project]:
     with tempfile.TemporaryDirectory(prefix="headwater-bench-") as name:
         made = _headwater("init", str(Path(name) / "project"), "--json")
         owner = made["owner"]
-        yield Project(Path(name) / "project", made["app_id"], made["region"], owner["access_key_id"], owner["secret_access_key"])
+        folder = Path(name) / "project"
+        write_key = tomllib.loads((folder / "headwater.toml").read_text())["app"]["write_key"]
+        yield Project(folder, made["app_id"], made["region"], owner["access_key_id"], owner["secret_access_key"], write_key)
 
 
 class LoadGenerator:
