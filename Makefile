@@ -8,10 +8,11 @@ STAMP := $(VENV)/.headwater
 SETUP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench crash lock
+.PHONY: help setup demo example serve test check bench crash lock
 
 help:
 	@echo "make demo    a running Headwater with a simulated app, then SQL answers (ARGS=\"--seconds 30\")"
+	@echo "make example a React app with Amplify, a piano, on a running Headwater; needs Node.js (ARGS=\"--data DIR\")"
 	@echo "make serve   serve the project in ./my-app, made if it is not there (ARGS=\"-C DIR --public-port 8700\")"
 	@echo "make test    the whole test suite (ARGS=\"tests/flow -k boto3\")"
 	@echo "make check   ruff, mypy --strict, the import contracts"
@@ -32,6 +33,9 @@ $(STAMP): requirements.txt pyproject.toml
 demo: $(STAMP)
 	@$(BIN)/headwater demo $(ARGS)
 
+example: $(STAMP)
+	@$(BIN)/python examples/react-piano/run.py $(ARGS)
+
 serve: $(STAMP)
 	@test -n "$(ARGS)" || test -d my-app || $(BIN)/headwater init my-app
 	@$(BIN)/headwater serve $(if $(ARGS),$(ARGS),-C my-app)
@@ -40,8 +44,8 @@ test: $(STAMP)
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(STAMP)
-	@$(BIN)/ruff check src tests
-	@$(BIN)/ruff format --check src tests
+	@$(BIN)/ruff check src tests examples
+	@$(BIN)/ruff format --check src tests examples
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 

@@ -15,7 +15,7 @@ import pytest
 
 import headwater
 from headwater.cli import main
-from headwater.settings import settings_table
+from headwater.settings import load_settings, settings_table
 from tests.served import Served, run
 
 ROOT = Path(__file__).parent.parent
@@ -144,6 +144,7 @@ def test_every_python_snippet_of_the_docs_runs(served: Served) -> None:
                 snippet.replace("http://127.0.0.1:8700", served.url)
                 .replace('aws_access_key_id="…"', f'aws_access_key_id="{key["access_key_id"]}"')
                 .replace('aws_secret_access_key="…"', f'aws_secret_access_key="{key["secret_access_key"]}"')
+                .replace('write_key="…"', f'write_key="{load_settings(served.folder).app.write_key}"')
                 .replace('ApplicationId="…"', f'ApplicationId="{served.app_id}"')
             )
 

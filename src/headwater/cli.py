@@ -47,6 +47,15 @@ def project_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def tls_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--tls-cert` and `--tls-key`."""
+    file = click.Path(path_type=Path)
+    command = click.option("--tls-key", type=file, metavar="FILE", help="The certificate's private key (PEM, without a password).")(command)
+    return click.option(
+        "--tls-cert", type=file, metavar="FILE", help="Certificate with its chain (PEM); the public listener then speaks https."
+    )(command)
+
+
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
@@ -97,26 +106,28 @@ def init(
 @main.command()
 @click.option("--public-port", type=click.IntRange(0, 65535), help="Port of the public listener; 0 picks a free one.")
 @click.option("--private-port", type=click.IntRange(0, 65535), help="Port of the private listener; 0 picks a free one.")
+@tls_options
 @project_option
-def serve(public_port: int | None, private_port: int | None, project: Path) -> None:
+def serve(public_port: int | None, private_port: int | None, tls_cert: Path | None, tls_key: Path | None, project: Path) -> None:
     """Serve a project: collector, worker and query, started again when they die."""
     from headwater.process.serve import serve_project
 
-    serve_project(project, public_port, private_port)
+    serve_project(project, public_port, private_port, tls_cert, tls_key)
 
 
-def _role(name: str, summary: str) -> None:
+def _role(name: str, summary: str, options: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda command: command) -> None:
     @main.command(name, help=summary)
     @click.option("--listen-fd", type=int, hidden=True)
     @click.option("--life-line-fd", type=int, hidden=True)
+    @options
     @project_option
-    def run(listen_fd: int | None, life_line_fd: int | None, project: Path) -> None:
+    def run(listen_fd: int | None, life_line_fd: int | None, project: Path, **given: Path | None) -> None:
         from headwater.process.roles import run_named_role
 
-        run_named_role(name, project, listen_fd, life_line_fd)
+        run_named_role(name, project, listen_fd, life_line_fd, **given)
 
 
-_role("collect", "Run the collector alone: accepts events and puts them on the stream.")
+_role("collect", "Run the collector alone: accepts events and puts them on the stream.", tls_options)
 _role("work", "Run the worker alone: moves events from the stream into the lake.")
 _role("query", "Run the query role alone: answers on the private listener.")
 

@@ -13,7 +13,8 @@ HeadwaterError
 ├── NotFound
 ├── Conflict
 ├── Unavailable             try again: nothing was accepted
-│   └── StreamFull          the stream's size limit is reached
+│   ├── StreamFull          the stream's size limit is reached
+│   └── TooManyRequests     one caller asks too often
 ├── LedgerError             a ledger that refuses a batch
 └── QueryError              SQL that cannot be answered
 """
@@ -99,6 +100,16 @@ class Unavailable(HeadwaterError):
 
 class StreamFull(Unavailable):
     """The stream's size limit is reached and nothing may be dropped yet."""
+
+
+class TooManyRequests(Unavailable):
+    """One caller asks more often than it may; the same request will do in *retry_after_s* seconds. Its status is the dialect's affair."""
+
+    code = "TooManyRequestsException"
+
+    def __init__(self, retry_after_s: int = 1) -> None:
+        super().__init__("Rate exceeded")
+        self.retry_after_s = retry_after_s
 
 
 class LedgerError(HeadwaterError):

@@ -24,13 +24,15 @@ from headwater.stream import Stream, open_stream
 
 if TYPE_CHECKING:  # for the reader of types; at run time each role loads its own
     from headwater.collect import Collector
-    from headwater.edge import ASGIApp, Health, StreamRooms
+    from headwater.edge import ASGIApp, Health, Metrics, StreamRooms, Tracer
     from headwater.identity import IdentityRoom
     from headwater.lake.fold import Lake
     from headwater.model import Models, Window
     from headwater.pipe import Pipe, SeenKeys
     from headwater.query import Engine
+    from headwater.stream import Batch
     from headwater.stream.named import ShardStream
+    from headwater.telemetry.metrics import Requests
 
 PIPE = "lake"
 DAY_MS = 86_400_000
@@ -44,6 +46,7 @@ class Paths:
         self.project_lock = self.run / "project.lock"
         self.status = self.run / "status.json"
         self.worker_socket = self.run / "worker.sock"
+        self.collector_socket = self.run / "collector.sock"
         self.spill = self.run / "spill"
 
 
@@ -74,12 +77,14 @@ class WorkerParts(NamedTuple):
     window: Window
 
 
-async def build_collector(settings: Settings, project: Path, health: Health) -> CollectorParts:
-    """apps -> edge -> collect -> [stream]."""
+async def build_collector(
+    settings: Settings, project: Path, health: Health, requests: Requests | None = None, tracer: Tracer | None = None
+) -> CollectorParts:
+    """apps -> edge -> collect -> [stream]. *requests* counts what is answered, *tracer* follows some of it."""
     from headwater.collect import Collector
     from headwater.collect.links import IdentityLog
     from headwater.collect.restore import restore_profiles
-    from headwater.edge import public_app
+    from headwater.edge import Rate, Rates, public_app
 
     where, knobs = settings.stream, settings.app
     endpoints = open_endpoints(resolve(settings.stores.endpoints, project))
@@ -103,6 +108,7 @@ async def build_collector(settings: Settings, project: Path, health: Health) -> 
     links = IdentityLog(app_stream, endpoints, identities, app_id=knobs.id, account_id=knobs.account_id)
     await restore_profiles(stream, endpoints, lambda query: ask_elsewhere(query, project))
     await collector.start()
+    limits = settings.limits
     app = public_app(
         collector=collector,
         control=control,
@@ -115,6 +121,15 @@ async def build_collector(settings: Settings, project: Path, health: Health) -> 
         max_skew_s=settings.public.max_clock_skew_s,
         identity=build_identity(settings, project, identities, links, control),
         write_keys={knobs.write_key: knobs.id} if knobs.write_key else None,
+        requests=requests,
+        tracer=tracer,
+        rates=Rates(
+            address=Rate(limits.address_per_second, limits.address_burst),
+            identity=Rate(limits.identity_per_second, limits.identity_burst),
+            key=Rate(limits.key_per_second, limits.key_burst),
+            # The proxies' own requests, health checks, are nobody's.
+            exempt=(*limits.exempt, *settings.public.trusted_proxies),
+        ),
     )
     return CollectorParts(app, collector, stream, endpoints, control, identities, rooms, lambda: ledger_settled(settings, project))
 
@@ -175,8 +190,13 @@ def _keys_of(jwks: str, project: Path) -> str | Path | None:
     return jwks if jwks.startswith(("https://", "http://")) else project.absolute() / jwks
 
 
-def build_worker(settings: Settings, project: Path, between: Callable[[str], None] = lambda step: None) -> WorkerParts:
-    """[stream] -> pipe -> [ledger] -> lake -> [files, catalog]."""
+def build_worker(
+    settings: Settings,
+    project: Path,
+    between: Callable[[str], None] = lambda step: None,
+    moved: Callable[[Batch, int, int], None] = lambda batch, read_ns, committed_ns: None,
+) -> WorkerParts:
+    """[stream] -> pipe -> [ledger] -> lake -> [files, catalog]. *moved* is told of every batch that is committed."""
     from headwater.catalog import open_catalog
     from headwater.lake import open_index
     from headwater.lake.fold import Lake
@@ -210,15 +230,15 @@ def build_worker(settings: Settings, project: Path, between: Callable[[str], Non
     stored = rebuild(ledger, catalog, settings.app.database, seeding=mark_lost)
     seen = SeenKeys(ledger, settings.pipe.duplicates_in_memory)
     window = Window(round(settings.pipe.past_days * DAY_MS), round(settings.pipe.ahead_days * DAY_MS))
-    pipe = Pipe(PIPE, stream, ledger, models, seen, window, clock, settings.pipe.batch_size, stored, between)
+    pipe = Pipe(PIPE, stream, ledger, models, seen, window, clock, settings.pipe.batch_size, stored, between, moved)
     return WorkerParts(pipe, lake, stream, ledger, ledger, ledger, seen, models, window)
 
 
-def build_query(settings: Settings, project: Path, health: Health) -> tuple[ASGIApp, Engine]:
+def build_query(settings: Settings, project: Path, health: Health, metrics: Metrics) -> tuple[ASGIApp, Engine]:
     """[ledger], [files, catalog] -> query -> people."""
     from headwater.edge import private_app
 
-    return private_app(health=health), build_engine(settings, project)
+    return private_app(health=health, metrics=metrics), build_engine(settings, project)
 
 
 def build_engine(settings: Settings, project: Path) -> Engine:

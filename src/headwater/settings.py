@@ -73,6 +73,12 @@ class PublicSettings(ListenerSettings):
     """Address to bind. 127.0.0.1 serves this machine only; 0.0.0.0 serves the network."""
     port: Port = 8700
     """Port to bind; 0 picks a free one, which `headwater status` prints."""
+    tls_cert: str = ""
+    """File with the certificate and its chain (PEM), which makes the listener https; a renewed one is taken without a restart."""
+    tls_key: str = ""
+    """File with the certificate's private key (PEM, without a password)."""
+    url: Annotated[str, Field(pattern=r"^(https?://[^\s/?#@]+)?$")] = ""
+    """URL by which apps reach this listener, such as `https://events.example.org`; for snippets and status. Empty: as it is bound."""
     cors_origins: tuple[str, ...] = ("*",)
     """Web origins whose pages may send; `*` is any (safe: no cookies are used, a page has only the rights of what it holds)."""
     trusted_proxies: tuple[Network, ...] = ()
@@ -135,6 +141,27 @@ class IdentitySettings(Section):
     """Unsigned identity calls a second that one address may make for one pool, on average."""
     rate_burst: Annotated[int, Field(ge=1)] = 1_000
     """Such calls that may come at once; a whole school can stand behind one address."""
+
+
+class LimitsSettings(Section):
+    """How much of the public listener one address, one identity and one key may use."""
+
+    address_per_second: Annotated[float, Field(ge=0)] = 500
+    """Requests a second that one address (in IPv6 one /64) may make on average; 0 = any number. What long-term keys sign does not count."""
+    address_burst: Annotated[int, Field(ge=1)] = 10_000
+    """Such requests that may come at once; a whole school can stand behind one address."""
+    identity_per_second: Annotated[float, Field(ge=0)] = 50
+    """Requests a second with the credentials of one identity, on average; 0 = any number."""
+    identity_burst: Annotated[int, Field(ge=1)] = 1_000
+    """Such requests that may come at once."""
+    key_per_second: Annotated[float, Field(ge=0)] = 0
+    """Requests a second with one long-term key or the write key, on average; 0 = any number. All visitors of a page share its write key."""
+    key_burst: Annotated[int, Field(ge=1)] = 10_000
+    """Such requests that may come at once."""
+    connections_per_address: Annotated[int, Field(ge=0)] = 2_048
+    """Connections that one address (in IPv6 one /64) may have open; 0 = any number. There are 8,192 for all."""
+    exempt: tuple[Network, ...] = ("127.0.0.0/8", "::1/128")
+    """Addresses or networks that no limit per address holds for; neither does one for `public.trusted_proxies` themselves."""
 
 
 class StreamSettings(Section):
@@ -219,6 +246,15 @@ class LogSettings(Section):
     """`auto` writes text to a terminal and JSON lines elsewhere."""
 
 
+class TelemetrySettings(Section):
+    """Traces for an OpenTelemetry collector; metrics are always at `/metrics` of the private listener."""
+
+    otlp_endpoint: Annotated[str, Field(pattern=r"^(https?://[^\s?#]+)?$")] = ""
+    """OTLP/HTTP endpoint that traces are sent to, such as `http://127.0.0.1:4318`; needs `headwater[otel]`. Empty: no traces."""
+    sample_ratio: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Share of requests that are traced from the door to the commit. A client's own `traceparent` decides for its requests."""
+
+
 class Settings(BaseSettings):
     """All settings of one project. Paths are relative to the project folder."""
 
@@ -234,6 +270,8 @@ class Settings(BaseSettings):
     """The private listener: health, and what people and tools ask."""
     identity: IdentitySettings = IdentitySettings()
     """The identity pool of `app.identity_pool_id`: who may borrow credentials, and for what."""
+    limits: LimitsSettings = LimitsSettings()
+    """How much of the public listener one address, one identity and one key may use."""
     stream: StreamSettings = StreamSettings()
     """The stream: accepted events, on disk before they are acknowledged."""
     pipe: PipeSettings = PipeSettings()
@@ -246,6 +284,8 @@ class Settings(BaseSettings):
     """How questions are answered."""
     log: LogSettings = LogSettings()
     """What the processes say about themselves."""
+    telemetry: TelemetrySettings = TelemetrySettings()
+    """Traces for an OpenTelemetry collector."""
 
     @classmethod
     def settings_customise_sources(

@@ -1,18 +1,18 @@
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.clients.standin import APP_ID, POOL_ID, WRITE_KEY, StandIn
+from tests.npm import install
 
 ROOT = Path(__file__).parents[2]
 SERVED = ROOT / "src/headwater/edge/client"
@@ -61,6 +61,13 @@ class Page:
     def click(self, selector: str) -> None:
         self._browser.call("click", page=self._number, selector=selector)
 
+    def fill(self, selector: str, text: str) -> None:
+        self._browser.call("fill", page=self._number, selector=selector, text=text)
+
+    def press(self, key: str) -> None:
+        """Press a key of the keyboard, named by its place: `KeyA`."""
+        self._browser.call("press", page=self._number, key=key)
+
     def said(self) -> list[str]:
         """Return what stands on the console."""
         return list(self._browser.call("said", page=self._number))
@@ -85,22 +92,7 @@ def node() -> str:
 @pytest.fixture(scope="session")
 def node_modules(node: str) -> Path:
     """Install what tests/node/package-lock.json names, once for each lock file, and return the folder `node_modules`."""
-    npm = find_tool("npm")
-    lock = (NODE_TESTS / "package-lock.json").read_bytes()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headwater-tests"
-    folder = cache / f"node-{hashlib.sha256(lock).hexdigest()[:16]}"
-    if not folder.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=cache))
-        for name in ("package.json", "package-lock.json", ".npmrc"):
-            shutil.copy(NODE_TESTS / name, fresh)
-        done = subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=fresh, capture_output=True, text=True, timeout=900)
-        assert done.returncode == 0, done.stderr[-4000:]
-        try:
-            fresh.rename(folder)  # complete or not there, also if two runs install at once
-        except OSError:
-            shutil.rmtree(fresh)
-    return folder / "node_modules"
+    return install(NODE_TESTS, find_tool("npm")) / "node_modules"
 
 
 class Built:
@@ -122,33 +114,36 @@ def built(node: str, node_modules: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="session")
-def bundle(node_modules: Path, built: Built, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes]:
-    """Return a function that bundles one of tests/node/apps as a web page loads it."""
-    folder, done = tmp_path_factory.mktemp("bundles"), {}
+def bundle_file(node_modules: Path, built: Built, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes]:
+    """Return a function that bundles a source file as a web page loads it."""
+    folder, client = tmp_path_factory.mktemp("bundles"), built.folder / "client/dist"
 
-    def make(name: str, *options: str) -> bytes:
-        if name not in done:
-            client = built.folder / "client/dist"
-            command = [
-                str(node_modules / ".bin/esbuild"),
-                str(NODE_TESTS / f"apps/{name}.js"),
-                "--bundle",
-                "--format=iife",
-                "--target=es2022",
-                "--define:global=globalThis",
-                '--define:process.env.NODE_ENV="production"',
-                f"--alias:@headwater/client={client / 'headwater.js'}",
-                f"--alias:@headwater/client/react={client / 'react.js'}",
-                "--log-level=error",
-                f"--outfile={folder / name}.js",
-                *options,
-            ]
-            made = subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, "NODE_PATH": str(node_modules)})
-            assert made.returncode == 0, made.stderr
-            done[name] = (folder / f"{name}.js").read_bytes()
-        return done[name]
+    def make(source: Path, *options: str) -> bytes:
+        command = [
+            str(node_modules / ".bin/esbuild"),
+            str(source),
+            "--bundle",
+            "--format=iife",
+            "--target=es2022",
+            "--define:global=globalThis",
+            '--define:process.env.NODE_ENV="production"',
+            f"--alias:@headwater/client={client / 'headwater.js'}",
+            f"--alias:@headwater/client/react={client / 'react.js'}",
+            "--log-level=error",
+            f"--outfile={folder / source.stem}.js",
+            *options,
+        ]
+        made = subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, "NODE_PATH": str(node_modules)})
+        assert made.returncode == 0, made.stderr
+        return (folder / f"{source.stem}.js").read_bytes()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def bundle(bundle_file: Callable[..., bytes]) -> Callable[[str], bytes]:
+    """Return a function that bundles one of tests/node/apps."""
+    return cache(lambda name: bundle_file(NODE_TESTS / f"apps/{name}.js"))
 
 
 @pytest.fixture(scope="session")

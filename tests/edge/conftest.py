@@ -79,7 +79,7 @@ class Served:
         self._private = private
         sock = socket.create_server(("127.0.0.1", 0))
         self.port = sock.getsockname()[1]
-        public = Server(self.app, sock)
+        self.public = public = Server(self.app, sock)
         await public.start()
         running = asyncio.create_task(private._serve())
         while not private.started:

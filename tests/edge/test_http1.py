@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from headwater.edge import http1
 from headwater.edge.http1 import Server
+from headwater.edge.places import Places
 from headwater.edge.protocol import Receive, Scope, Send
 
 GET = b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -74,8 +76,8 @@ class Listening:
         self.server, self.echo, self._port = server, echo, port
         self._clients: list[Client] = []
 
-    async def connect(self) -> Client:
-        client = Client(*await asyncio.open_connection("127.0.0.1", self._port))
+    async def connect(self, local: tuple[str, int] | None = None) -> Client:
+        client = Client(*await asyncio.open_connection("127.0.0.1", self._port, local_addr=local))
         self._clients.append(client)
         return client
 
@@ -96,9 +98,9 @@ def short_linger(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def listening() -> AsyncIterator[Listening]:
+async def listening(places: Places | None = None, tls: Callable[[], ssl.SSLContext] | None = None) -> AsyncIterator[Listening]:
     sock, echo = socket.create_server(("127.0.0.1", 0)), Echo()
-    server = Server(echo, sock)
+    server = Server(echo, sock, tls, places)
     await server.start()
     made = Listening(server, echo, sock.getsockname()[1])
     try:
@@ -138,14 +140,21 @@ async def test_a_request_that_comes_byte_by_byte_is_read_whole(served: Listening
 async def test_requests_sent_ahead_are_answered_in_order(served: Listening) -> None:
     client = await served.connect()
 
-    await client.say(GET % b"slow" + b"".join(GET % b"%d" % number for number in range(200)))
+    await client.say(GET % b"slow" + b"".join(GET % b"%d" % number for number in range(30)))
     await asyncio.sleep(0.02)
     waiting = len(served.echo.seen)
     served.echo.go.set()
-    answers = [await client.answer() for _ in range(201)]
+    answers = [await client.answer() for _ in range(31)]
 
     assert waiting == 1
-    assert answers == [b"GET /slow  0 ", *[b"GET /%d  0 " % number for number in range(200)]]
+    assert answers == [b"GET /slow  0 ", *[b"GET /%d  0 " % number for number in range(30)]]
+
+
+async def test_of_too_many_requests_sent_ahead_the_first_are_answered_and_the_connection_ends(served: Listening) -> None:
+    answers = await served.exchange(b"".join(GET % b"%d" % number for number in range(10_000)))
+
+    assert answers.count(b"HTTP/1.1 200 ") == http1.AHEAD_LIMIT + 1
+    assert answers.endswith(b"GET /%d  0 " % http1.AHEAD_LIMIT)
 
 
 async def test_a_chunked_body_is_read_and_its_trailers_are_no_headers(served: Listening) -> None:
@@ -333,8 +342,8 @@ async def test_an_idle_connection_is_closed_in_the_end_and_a_request_under_way_i
         assert await busy.answer() == b"GET /slow  0 "
 
 
-async def test_a_connection_too_many_is_turned_away(served: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http1, "CONNECTIONS_LIMIT", 1)
+async def test_a_connection_too_many_is_turned_away(served: Listening) -> None:
+    served.server.most = 1
     kept = await served.connect()
     await kept.say(GET % b"a")
     await kept.answer()
@@ -342,8 +351,79 @@ async def test_a_connection_too_many_is_turned_away(served: Listening, monkeypat
     turned_away = await served.exchange()
     await kept.say(GET % b"b")
 
-    assert turned_away.startswith(b"HTTP/1.1 503 ")
+    assert turned_away.startswith(b"HTTP/1.1 500 ")
     assert await kept.answer() == b"GET /b  0 "
+
+
+async def test_one_address_cannot_take_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with listening(Places(2)) as served:
+        kept = [await served.connect(), await served.connect()]
+        for client in kept:
+            await client.say(GET % b"a")
+            await client.answer()
+
+        turned_away = await served.exchange()
+        other = await served.connect(("127.0.0.2", 0))
+        await other.say(GET % b"other")
+        answer = await other.answer()
+        kept[0].writer.close()
+        await until(lambda: len(served.server.connections) == 2)
+        again = await served.connect()
+        await again.say(GET % b"again")
+
+        assert turned_away.startswith(b"HTTP/1.1 500 ")
+        assert b"retry-after: 1\r\n" in turned_away
+        assert (answer, await again.answer()) == (b"GET /other  0 ", b"GET /again  0 ")
+    assert len(served.server.places) == 0
+
+
+async def test_a_proxy_may_have_as_many_connections_as_there_are() -> None:
+    async with listening(Places(1, exempt=("127.0.0.0/8",))) as served:
+        clients = [await served.connect() for _ in range(5)]
+        for client in clients:
+            await client.say(GET % b"a")
+
+        assert [await client.answer() for client in clients] == [b"GET /a  0 "] * 5
+
+
+async def test_a_handshake_takes_a_place_and_one_that_fails_gives_it_back() -> None:
+    places = Places(1)
+    async with listening(places, lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)) as served:
+        begun = await served.connect()
+        await until(lambda: len(places) == 1)
+
+        assert await served.exchange() == b""
+        await begun.say(GET % b"a")
+        await begun.rest()
+        await until(lambda: len(places) == 0)
+        again = await served.connect()
+        await until(lambda: len(places) == 1)
+        again.writer.close()
+        await until(lambda: len(places) == 0)
+
+
+def test_the_addresses_of_one_ipv6_customer_have_their_places_together() -> None:
+    places = Places(2)
+
+    told = [places.enter((address, 1, 0, 0)) for address in ("2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::1")]
+    places.leave("2001:db8::/64")
+
+    assert told == ["2001:db8::/64", "2001:db8::/64", None, "2001:db8:0:1::/64"]
+    assert places.enter(("2001:db8::9", 1, 0, 0)) == "2001:db8::/64"
+    assert places.enter(None) == places.enter("") == ""
+
+
+async def test_a_client_that_reads_slowly_is_cut_off_even_if_it_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http1, "STALLED_AFTER_S", 0.3)
+    async with listening() as served:
+        client = await served.connect()
+        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        client.writer.transport.set_write_buffer_limits(high=1 << 30)
+        for _ in range(300):
+            client.writer.write(b"GET /" + b"p" * 20_000 + b" HTTP/1.1\r\n\r\n")
+
+        await until(lambda: len(served.server.connections) == 1)
+        await until(lambda: not served.server.connections)
 
 
 async def test_a_client_that_does_not_read_its_answers_gets_no_more_of_them(served: Listening) -> None:

@@ -19,6 +19,9 @@ from headwater.stream import Stream
 
 # A record carries its endpoint's whole profile, so many tiny events could grow far beyond the body they came in.
 RECORDS_LIMIT_BYTES = 64 * 1024 * 1024
+# A new endpoint is the dearest thing that a few bytes can ask for, and nobody else is served while a request is judged.
+ENDPOINTS_LIMIT = 2_000
+REFUSED_KEY = "refused"
 _NOTHING = EndpointUpdate()
 _MAKERS_KEPT = 4_096
 
@@ -52,24 +55,28 @@ class Collector:
         self.ready = True
         return count
 
-    async def put_events(self, app_id: str, request: PutEvents, caller: Caller, *, door: str, trace_id: str) -> list[BatchVerdict]:
+    async def put_events(
+        self, app_id: str, request: PutEvents, caller: Caller, *, door: str, trace_id: str, sent_at: str | None = None
+    ) -> list[BatchVerdict]:
         """Return one verdict per endpoint, in order, once all that is accepted is durable.
 
-        The whole request is one append: if that fails, `Unavailable` is raised and nothing was accepted.
+        The whole request is one append: if that fails, `Unavailable` is raised and nothing was accepted. *sent_at*: when the
+        client says it sent the request; it is written into the records, and nothing else comes of it.
         """
         self._refuse_before_start()
         if not request:
             return []
+        _refuse_many(len(request))
         get = self._endpoints.get
         known = {endpoint_id: get(app_id, endpoint_id) for endpoint_id in request}
         changing = [endpoint_id for endpoint_id, batch in request.items() if batch.endpoint is not None or known[endpoint_id] is None]
         if changing:
             async with self._locks.hold([(app_id, endpoint_id) for endpoint_id in changing]):
                 known = {endpoint_id: get(app_id, endpoint_id) for endpoint_id in request}
-                verdicts, runs, changes = self._judge(app_id, request, known, caller, door, trace_id)
+                verdicts, runs, changes = self._judge(app_id, request, known, caller, door, trace_id, sent_at)
                 await self._append(runs, changes)
         else:
-            verdicts, runs, changes = self._judge(app_id, request, known, caller, door, trace_id)
+            verdicts, runs, changes = self._judge(app_id, request, known, caller, door, trace_id, sent_at)
             # While this request waits for the disk, the memory its events took serves the next one, still warm in the processor's cache.
             del request, known
             await self._append(runs, changes)
@@ -80,6 +87,7 @@ class Collector:
     ) -> None:
         """Merge each update into its endpoint, which is created if it is new; all in one append, or `BadRequest` and none."""
         self._refuse_before_start()
+        _refuse_many(len(updates))
         for endpoint_id, _ in updates:
             if (refusal := _wrong_id(endpoint_id)) is not None:
                 raise BadRequest(refusal)
@@ -93,6 +101,12 @@ class Collector:
                 maker = self._maker(merged[endpoint_id], caller, door)
                 records.append(maker.change("update", str(uuid.uuid4()), arrival_ms, trace_id))
             await self._append(records, [Change(app_id, endpoint_id, profile) for endpoint_id, profile in merged.items()])
+
+    async def keep_refused(self, bodies: Sequence[bytes]) -> None:
+        """Append bodies that are no events, for callers who would not look at a refusal: the pipe makes dead letters of them."""
+        self._refuse_before_start()
+        if bodies:
+            await self._append([Run(REFUSED_KEY, self._clock.now_ms(), b"", list(bodies))], [])
 
     async def delete_endpoint(self, app_id: str, endpoint_id: str, caller: Caller, *, door: str, trace_id: str) -> Profile:
         """Delete the endpoint and return what it was; `NotFound` if there is none."""
@@ -133,7 +147,14 @@ class Collector:
         return profiles
 
     def _judge(
-        self, app_id: str, request: PutEvents, known: Mapping[str, Profile | None], caller: Caller, door: str, trace_id: str
+        self,
+        app_id: str,
+        request: PutEvents,
+        known: Mapping[str, Profile | None],
+        caller: Caller,
+        door: str,
+        trace_id: str,
+        sent_at: str | None,
     ) -> tuple[list[BatchVerdict], list[Run], list[Change]]:
         """Return one verdict per endpoint, and what has to be appended and changed for that."""
         arrival_ms = self._clock.now_ms()
@@ -163,7 +184,7 @@ class Collector:
                 refused.update(dict.fromkeys(events, refusal))
                 continue
             room -= needed
-            event_records += maker.events(events, arrival_ms, trace_id, refused)
+            event_records += maker.events(events, arrival_ms, trace_id, refused, sent_at)
         return verdicts, endpoint_records + event_records, changes
 
     def _profile(
@@ -222,6 +243,11 @@ class Collector:
     def _refuse_before_start(self) -> None:
         if not self.ready:
             raise Unavailable("the collector is reading what it missed; try again in a moment")
+
+
+def _refuse_many(endpoints: int) -> None:
+    if endpoints > ENDPOINTS_LIMIT:
+        raise BadRequest(f"a request may name {ENDPOINTS_LIMIT:,} endpoints, given {endpoints:,}")
 
 
 def _wrong_id(endpoint_id: str) -> str | None:

@@ -84,18 +84,18 @@ def endpoint_update(value: Any) -> EndpointUpdate:
     """Return what a parsed EndpointRequest says, scalars taken for text where text is meant."""
     if not isinstance(value, dict):
         raise BadRequest(f"an endpoint must be an object, given {_shown(value)}")
-    user = _object(value, "User")
+    user = member_object(value, "User")
     update = EndpointUpdate(
-        address=_text(value, "Address"),
+        address=member_text(value, "Address"),
         attributes=_lists(value, "Attributes"),
-        channel_type=_text(value, "ChannelType"),
-        demographic=_filled(Demographic, _object(value, "Demographic")),
-        effective_date=_text(value, "EffectiveDate"),
-        location=_filled(Location, _object(value, "Location")),
+        channel_type=member_text(value, "ChannelType"),
+        demographic=_filled(Demographic, member_object(value, "Demographic")),
+        effective_date=member_text(value, "EffectiveDate"),
+        location=_filled(Location, member_object(value, "Location")),
         metrics=_metrics(value),
-        opt_out=_text(value, "OptOut"),
-        request_id=_text(value, "RequestId"),
-        user=None if user is None else UserUpdate(_text(user, "UserId"), _lists(user, "UserAttributes")),
+        opt_out=member_text(value, "OptOut"),
+        request_id=member_text(value, "RequestId"),
+        user=None if user is None else UserUpdate(member_text(user, "UserId"), _lists(user, "UserAttributes")),
     )
     check_update(update)
     return update
@@ -118,18 +118,35 @@ def check_update(update: EndpointUpdate) -> None:
                 _check_length(field, value)
 
 
+def is_number(value: Any) -> bool:
+    """Tell whether a parsed value was written as a JSON number."""
+    return isinstance(value, _Number)
+
+
+def written(value: Any) -> str:
+    """Return a parsed value as JSON in ASCII: numbers as they came, bytes that are not UTF-8 as the surrogates they were read as."""
+    if isinstance(value, _Number):
+        return str.__str__(value)
+    if isinstance(value, list):
+        return f"[{','.join(map(written, value))}]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(name)}:{written(item)}" for name, item in value.items()) + "}"
+    return json.dumps(value)
+
+
 def _judge(event_id: str, event: Any) -> Event | Refusal:
     try:
         _check_text("event id", event_id)
-        return _event(event)
+        return judge_event(event)
     except BadRequest as refusal:
         return Refusal(str(refusal))
 
 
-def _event(event: Any) -> Event:
+def judge_event(event: Any) -> Event:
+    """Return the event that a parsed member of Events is; `BadRequest` says what is wrong with it."""
     if not isinstance(event, dict):
         _refuse("an event must be an object", event)
-    event_type = _text(event, "EventType")
+    event_type = member_text(event, "EventType")
     if not event_type:
         raise BadRequest(
             "EventType must be text of at least one character, given " + (_shown(event_type) if "EventType" in event else "nothing")
@@ -144,7 +161,7 @@ def _event(event: Any) -> Event:
     count = len(attributes or ()) + len(metrics or ())
     if count > FIELDS_LIMIT:
         raise BadRequest(f"Number of attributes and metrics per event should be at most {FIELDS_LIMIT}, given {count}")
-    judged = Event(event_type, moment, attributes, metrics, _session(event), *(_text(event, name) for name in _EVENT_TEXTS))
+    judged = Event(event_type, moment, attributes, metrics, _session(event), *(member_text(event, name) for name in _EVENT_TEXTS))
     size = len(msgspec.json.encode(judged))
     if size > EVENT_LIMIT_BYTES:
         raise BadRequest(f"an event may have {EVENT_LIMIT_BYTES:,} bytes, given {size:,}")
@@ -161,7 +178,7 @@ def _endpoint(value: Any) -> EndpointUpdate | Refusal | None:
 
 
 def _session(event: dict[str, Any]) -> Session | None:
-    session = _object(event, "Session")
+    session = member_object(event, "Session")
     if not session:
         return None
     moments = []
@@ -174,14 +191,14 @@ def _session(event: dict[str, Any]) -> Session | None:
     duration = session.get("Duration")
     if duration is not None and not (isinstance(duration, _Number) and _INTEGER.fullmatch(duration)):
         _refuse("Session.Duration must be whole milliseconds", duration)
-    session_id = _text(session, "Id")
+    session_id = member_text(session, "Id")
     if session_id is None:
         _refuse("Session.Id must be text", session.get("Id"))
     return Session(session_id, moments[0], moments[1], None if duration is None else _finite_integer("Session.Duration", duration))
 
 
 def _attributes(event: dict[str, Any]) -> dict[str, str | None] | None:
-    found = _object(event, "Attributes")
+    found = member_object(event, "Attributes")
     if found is None:
         return None
     attributes: dict[str, str | None] = {}
@@ -194,7 +211,7 @@ def _attributes(event: dict[str, Any]) -> dict[str, str | None] | None:
 
 
 def _metrics(holder: dict[str, Any]) -> dict[str, Any] | None:
-    found = _object(holder, "Metrics")
+    found = member_object(holder, "Metrics")
     if found is None:
         return None
     metrics: dict[str, int | float] = {}
@@ -219,7 +236,7 @@ def _finite_integer(what: str, text: str) -> int:
 
 
 def _lists(holder: dict[str, Any], name: str) -> dict[str, list[str] | None] | None:
-    found = _object(holder, name)
+    found = member_object(holder, name)
     if found is None:
         return None
     lists: dict[str, list[str] | None] = {}
@@ -231,21 +248,23 @@ def _lists(holder: dict[str, Any], name: str) -> dict[str, list[str] | None] | N
     return lists
 
 
-def _object(holder: dict[str, Any], name: str) -> dict[str, Any] | None:
+def member_object(holder: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """Return member *name* of a parsed object, which must be an object, null or missing."""
     value = holder.get(name)
     if value is not None and not isinstance(value, dict):
         _refuse(f"{name} must be an object", value)
     return value
 
 
-def _text(holder: dict[str, Any], name: str) -> str | None:
+def member_text(holder: dict[str, Any], name: str) -> str | None:
+    """Return member *name* of a parsed object as text, scalars included; None if it is missing or null."""
     value = holder.get(name)
     if isinstance(value, dict | list):
         _refuse(f"{name} must be text", value)
-    text = _as_text(name, value)
-    if text is not None:
-        _check_length(name, text)
-    return text
+    as_text = _as_text(name, value)
+    if as_text is not None:
+        _check_length(name, as_text)
+    return as_text
 
 
 def _filled(shape: type[_Shape], found: dict[str, Any] | None) -> _Shape | None:
@@ -260,7 +279,7 @@ def _filled(shape: type[_Shape], found: dict[str, Any] | None) -> _Shape | None:
                 _refuse(f"{field.encode_name} must be a finite number", number)
             values[field.name] = None if number is None else float(number)
         else:
-            values[field.name] = _text(found, field.encode_name)
+            values[field.name] = member_text(found, field.encode_name)
     return shape(**values)
 
 

@@ -75,7 +75,14 @@ class RecordMaker:
         #: how many bytes of each record are not the event's own, roughly
         self.shared_bytes = len(self._plain_application) + len(self._client) + len(self._endpoint) + 256
 
-    def events(self, events: Mapping[str, Event | Refusal], arrival_ms: int, trace_id: str, refused: dict[str | None, str]) -> list[Run]:
+    def events(
+        self,
+        events: Mapping[str, Event | Refusal],
+        arrival_ms: int,
+        trace_id: str,
+        refused: dict[str | None, str],
+        sent_at: str | None = None,
+    ) -> list[Run]:
         """Return the records of the accepted events, in order, and put the messages of the others into *refused*."""
         runs: list[Run] = []
         heads: list[bytes] = []
@@ -89,7 +96,7 @@ class RecordMaker:
             named = (event.app_package_name, event.app_title, event.app_version_code, event.sdk_name, event.client_sdk_version)
             if named != application or event.session != session:
                 application, session, heads = named, event.session, []
-                runs.append(Run(self.profile.endpoint_id, arrival_ms, self._tail(named, session, arrival_ms, trace_id), heads))
+                runs.append(Run(self.profile.endpoint_id, arrival_ms, self._tail(named, session, arrival_ms, trace_id, sent_at), heads))
             head.event_type = event.event_type
             head.event_timestamp = (event.timestamp - EPOCH) // MILLISECOND
             head.attributes = event.attributes or _EMPTY
@@ -104,11 +111,12 @@ class RecordMaker:
         tail = self._tail(_UNNAMED, None, arrival_ms, trace_id)
         return Run(self.profile.endpoint_id, arrival_ms, tail, [_encode(head)[:-_CLOSED_BY_TAIL]])
 
-    def _tail(self, named: _Named, session: Session | None, arrival_ms: int, trace_id: str) -> bytes:
+    def _tail(self, named: _Named, session: Session | None, arrival_ms: int, trace_id: str, sent_at: str | None = None) -> bytes:
         """Return what ends all records of this endpoint in this request that come from this app and session."""
-        return b'%s%s},"arrival_timestamp":%d,"event_version":"%s","application":%s%s%s%s' % (
+        return b'%s%s%s},"arrival_timestamp":%d,"event_version":"%s","application":%s%s%s%s' % (
             self._door,
             _encode(trace_id),
+            b"" if sent_at is None else b',"sent_at":%s' % _encode(sent_at),
             arrival_ms,
             EVENT_VERSION.encode(),
             self._plain_application if named == _UNNAMED else self._application(named),

@@ -6,22 +6,39 @@ from collections.abc import Mapping, Sequence
 
 from headwater.clock import Clock, SystemClock
 from headwater.collect import Collector
+from headwater.collect.segment import SegmentMessages
 from headwater.control import Control
 from headwater.edge import kinesis, pinpoint_rest
 from headwater.edge.client_files import ClientFiles
 from headwater.edge.cognito import CognitoIdentity
 from headwater.edge.credentials import Credentials, KeyCredentials, Principal, WriteKeys
 from headwater.edge.lent import LentCredentials
+from headwater.edge.limits import Limits, Rate, Rates
 from headwater.edge.pinpoint import SEND_ACTIONS, Pinpoint
-from headwater.edge.protocol import ASGIApp, Health, Listener, health_route
+from headwater.edge.protocol import ASGIApp, Health, Listener, Metrics, Tracer, health_route, metrics_route
 from headwater.edge.ratelimit import TokenBuckets
 from headwater.edge.routing import Route
+from headwater.edge.segment import Segment
 from headwater.edge.sigv4 import Verifier
 from headwater.edge.stream_routes import StreamRooms, stream_routes
 from headwater.edge.sts import Sts
 from headwater.identity import GUEST_ACTIONS, IdentityRoom
+from headwater.telemetry.metrics import Requests
 
-__all__ = ["SERVER_OPTIONS", "ASGIApp", "Credentials", "Health", "Principal", "StreamRooms", "private_app", "public_app"]
+__all__ = [
+    "SERVER_OPTIONS",
+    "ASGIApp",
+    "Credentials",
+    "Health",
+    "Metrics",
+    "Principal",
+    "Rate",
+    "Rates",
+    "StreamRooms",
+    "Tracer",
+    "private_app",
+    "public_app",
+]
 
 SERVER_OPTIONS = {
     "http": "httptools",
@@ -56,6 +73,9 @@ def public_app(
     clock: Clock | None = None,
     identity: IdentityRoom | None = None,
     write_keys: Mapping[str, str] | None = None,
+    requests: Requests | None = None,
+    tracer: Tracer | None = None,
+    rates: Rates | None = None,
 ) -> ASGIApp:
     """Return the ASGI application of the public listener.
 
@@ -63,19 +83,22 @@ def public_app(
     *allowed_origins*: web origins that may call, `*` for any.
     *trusted_proxies*: addresses or networks whose X-Forwarded-Host is believed. *max_skew_s*: how far a request's clock may be off.
     *identity*: the room that lends credentials, None = nobody borrows any. *write_keys*: public key -> the app it writes to.
+    *requests*: counts what is answered. *tracer*: follows some of it.
+    *rates*: how often each may ask, None = as often as they like.
     """
     clock = clock or SystemClock()
     credentials = credentials or KeyCredentials(control, KEY_ACTIONS)
     lending: list[Route] = []
     if identity is not None:
         credentials = LentCredentials(credentials, identity.seal, identity.roles, clock, account_id=account_id)
-        limits = TokenBuckets(identity.rate_per_s, identity.rate_burst, clock)
-        lending += CognitoIdentity(identity.pools, identity.admin, limits, region=region, account_id=account_id).routes()
-        lending += Sts(identity.pools, limits, account_id=account_id).routes()
+        identity_calls = TokenBuckets(identity.rate_per_s, identity.rate_burst, clock)
+        lending += CognitoIdentity(identity.pools, identity.admin, identity_calls, region=region, account_id=account_id).routes()
+        lending += Sts(identity.pools, identity_calls, account_id=account_id).routes()
     pinpoint = Pinpoint(collector, control, region=region, account_id=account_id)
     return Listener(
         [
             *pinpoint.routes(),
+            *(Segment(SegmentMessages(collector, clock)).routes() if write_keys else ()),
             *(stream_routes(streams, control, region=region, account_id=account_id, clock=clock) if streams is not None else ()),
             *lending,
             *ClientFiles().routes(),
@@ -86,9 +109,13 @@ def public_app(
         clock=clock,
         allowed_origins=allowed_origins,
         trusted_proxies=trusted_proxies,
+        requests=requests,
+        tracer=tracer,
+        limits=None if rates is None else Limits(rates, clock),
     )
 
 
-def private_app(*, health: Health, clock: Clock | None = None) -> ASGIApp:
-    """Return the ASGI application of the private listener: `/healthz`, and a JSON 404 for the rest. No CORS."""
-    return Listener([health_route(health)], verifier=None, clock=clock or SystemClock(), allowed_origins=None)
+def private_app(*, health: Health, metrics: Metrics | None = None, clock: Clock | None = None) -> ASGIApp:
+    """Return the ASGI application of the private listener: `/healthz`, `/metrics`, and a JSON 404 for the rest. No CORS."""
+    routes = [health_route(health), *([metrics_route(metrics)] if metrics is not None else [])]
+    return Listener(routes, verifier=None, clock=clock or SystemClock(), allowed_origins=None)

@@ -13,9 +13,9 @@ from headwater.edge.dialect import COGNITO
 from headwater.edge.ratelimit import TokenBuckets, network_of
 from headwater.edge.request import Answer, Request
 from headwater.edge.routing import Operation, Route
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, TooManyRequests
 from headwater.identity.admin import PoolAdmin, PoolWish
-from headwater.identity.errors import InvalidParameter, TooManyRequests, UnknownIdentity
+from headwater.identity.errors import InvalidParameter, UnknownIdentity
 from headwater.identity.guestid import ID_LIMIT, IDENTITY_ID
 from headwater.identity.pools import IdentityPools
 
@@ -156,14 +156,14 @@ class CognitoIdentity:
         """Return an identity id."""
         asked = _read(request, GetIdInput)
         self._limit(request, asked.identity_pool_id)
-        return _answer({"IdentityId": await self._identities.get_id(asked.identity_pool_id, asked.logins or {}, request.request_id)})
+        return _answer({"IdentityId": await self._identities.get_id(asked.identity_pool_id, asked.logins or {}, request.trace_id)})
 
     async def get_credentials_for_identity(self, request: Request) -> Answer:
         """Lend credentials."""
         asked = _read(request, IdentityInput)
         self._limit(request, self._pool_of(asked.identity_id))
         identity_id, lent = await self._identities.get_credentials(
-            asked.identity_id, asked.logins or {}, request.request_id, asked.custom_role_arn
+            asked.identity_id, asked.logins or {}, request.trace_id, asked.custom_role_arn
         )
         credentials = {
             "AccessKeyId": lent.access_key_id,
@@ -177,14 +177,14 @@ class CognitoIdentity:
         """Return a token for AssumeRoleWithWebIdentity."""
         asked = _read(request, IdentityInput)
         self._limit(request, self._pool_of(asked.identity_id))
-        identity_id, token = await self._identities.get_open_id_token(asked.identity_id, asked.logins or {}, request.request_id)
+        identity_id, token = await self._identities.get_open_id_token(asked.identity_id, asked.logins or {}, request.trace_id)
         return _answer({"IdentityId": identity_id, "Token": token})
 
     async def unlink_identity(self, request: Request) -> Answer:
         """Take logins from an identity."""
         asked = _read(request, UnlinkInput)
         self._limit(request, self._pool_of(asked.identity_id))
-        await self._identities.unlink(asked.identity_id, asked.logins, asked.logins_to_remove, request.request_id)
+        await self._identities.unlink(asked.identity_id, asked.logins, asked.logins_to_remove, request.trace_id)
         return _answer(None)
 
     async def describe_identity(self, request: Request) -> Answer:
@@ -209,7 +209,7 @@ class CognitoIdentity:
         failed = []
         for identity_id in asked.identity_ids_to_delete:
             try:
-                await self._identities.delete(identity_id, request.request_id)
+                await self._identities.delete(identity_id, request.trace_id)
             except UnknownIdentity:
                 continue
             except HeadwaterError:

@@ -92,8 +92,11 @@ class WriteKeys:
             key: Principal(f"write key of app {app_id}", "", actions, app_id, streams=frozenset()) for key, app_id in keys.items() if key
         }
 
-    def find(self, authorization: bytes | None, query: bytes) -> Principal | None:
-        """Return the principal of the key that a request carries, None if it carries none; `Unauthenticated` for one nobody knows."""
+    def find(self, authorization: bytes | None, query: bytes, body: bytes = b"") -> Principal | None:
+        """Return the principal of the key that a request carries, None if it carries none; `Unauthenticated` for one nobody knows.
+
+        *body*: JSON that may have the key as its `writeKey`, where the caller wants that looked at.
+        """
         if authorization is not None:
             if authorization[:6].lower() != b"basic ":
                 return None
@@ -106,12 +109,25 @@ class WriteKeys:
             if found is None:
                 return None
             key = found[0]
+        elif (written := _written_key(body)) is not None:
+            key = written
         else:
             return None
         principal = self._principals.get(key)
         if principal is None:
             raise invalid_token()
         return principal
+
+
+class _Keyed(msgspec.Struct, rename="camel"):
+    write_key: str | None = None
+
+
+def _written_key(body: bytes) -> str | None:
+    try:
+        return msgspec.json.decode(body, type=_Keyed).write_key if body else None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
 
 
 def invalid_token() -> Unauthenticated:

@@ -15,6 +15,7 @@ from headwater.errors import (
     HeadwaterError,
     NotFound,
     PayloadTooLarge,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
 )
@@ -44,6 +45,7 @@ _STATUS: dict[type, int] = {
     Unauthenticated: 403,
     NotFound: 404,
     Conflict: 409,
+    TooManyRequests: 429,
     Unavailable: 500,
     HeadwaterError: 500,
 }
@@ -71,11 +73,16 @@ class Dialect(Protocol):
 
 
 class RestJson:
-    """Pinpoint's: the status tells, and the body has Message and RequestID."""
+    """Pinpoint's: the status tells, and the body has Message and RequestID.
+
+    Who asks too often is told 500, too: Amplify for Flutter drops its events on 429, and to all others the two are one.
+    """
 
     def failure(self, error: HeadwaterError, request_id: str) -> Failure:
         """Return what is answered for *error*."""
         body = _encode({"Message": str(error), "RequestID": request_id})
+        if isinstance(error, TooManyRequests):
+            return Failure(500, HeadwaterError.code, body, b"application/json")
         return Failure(status_of(error), error.code, body, b"application/json")
 
 
@@ -89,7 +96,7 @@ class Json11:
         """Return what is answered for *error*."""
         code, status = self._codes.get(error.code, error.code), status_of(error)
         known_elsewhere = status in (413, 415) and code == error.code
-        if (status < 500 and not known_elsewhere) or code == "TooManyRequestsException":
+        if status < 500 and not known_elsewhere:
             status = 400
         return Failure(status, code, _encode({"__type": code, "message": str(error)}), b"application/x-amz-json-1.1")
 
@@ -103,12 +110,23 @@ class QueryXml:
     def failure(self, error: HeadwaterError, request_id: str) -> Failure:
         """Return what is answered for *error*."""
         code, status = self._codes.get(error.code, error.code), status_of(error)
+        status = 400 if status == 429 else status
         kind = "Sender" if status < 500 else "Receiver"
         body = (
             f'<ErrorResponse xmlns="{self._xmlns}"><Error><Type>{kind}</Type><Code>{xml_text(code)}</Code>'
             f"<Message>{xml_text(str(error))}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
         )
         return Failure(status, code, body.encode(), b"text/xml")
+
+
+class CodeAndMessage:
+    """What libraries of the Segment API show people: 401 for a key nobody knows, and a body with `code` and `message`."""
+
+    def failure(self, error: HeadwaterError, request_id: str) -> Failure:
+        """Return what is answered for *error*."""
+        status = 401 if isinstance(error, Unauthenticated) else status_of(error)
+        body = _encode({"success": False, "code": error.code, "message": str(error), "requestId": request_id})
+        return Failure(status, error.code, body, b"application/json")
 
 
 def xml_text(text: str) -> str:
@@ -118,6 +136,7 @@ def xml_text(text: str) -> str:
 
 REST_JSON = RestJson()
 JSON_11 = Json11({})
+SEGMENT = CodeAndMessage()
 COGNITO = Json11(
     {
         "BadRequestException": "InvalidParameterException",

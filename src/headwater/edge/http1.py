@@ -11,42 +11,72 @@ import asyncio
 import contextlib
 import logging
 import math
+import resource
 import socket
+import ssl
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
 import httptools
 
+from headwater.edge.places import Places
 from headwater.edge.protocol import ASGIApp
 from headwater.edge.request import Header
 
 CONNECTIONS_LIMIT = 8_192
+# File descriptors that are not connections: the stream's segments, databases, and what else a process opens.
+OTHER_DESCRIPTORS = 512
 HEADERS_LIMIT, HEAD_LIMIT_BYTES = 100, 32 * 1024
 READ_AHEAD_BYTES = 256 * 1024
+# Requests of one connection that wait for their turn: each takes fifty times the memory that it took to write.
+AHEAD_LIMIT = 32
+# Answers that nobody reads take memory, too: ours, and the system's, which would let each connection have megabytes of it.
+UNSENT_BYTES, UNSENT_BY_SYSTEM_BYTES = 16 * 1024, 128 * 1024
 HEAD_WITHIN_S, STALLED_AFTER_S, STOP_WITHIN_S = 10.0, 20.0, 2.0
+SLOWEST_READER_BYTES_PER_S = 1_024
 # Longer than clients keep theirs (botocore's pool, browsers), so that it is they who close.
 IDLE_AFTER_S = 75.0
 # After an answer that came before the whole body: closing at once would reset the connection, and the client might lose the answer.
 LINGER_S = 1.0
+# How long a client may take to answer the end of TLS; nothing is lost without that answer.
+FAREWELL_WITHIN_S = 1.0
 
 _log = logging.getLogger(__name__)
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
 _CLOSE = (b"connection", b"close")
+# 500 and not 503, after which Amplify drops what it has to send.
+_TURNED_AWAY = (
+    b"HTTP/1.1 500 Internal Server Error\r\nx-amzn-errortype: InternalServerErrorException\r\n"
+    b"retry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+)
 
 
 class Server:
     """Answers on *sock* with *app* between `start` and `stop`."""
 
-    def __init__(self, app: ASGIApp, sock: socket.socket) -> None:
-        self.app, self._socket = app, sock
+    def __init__(
+        self, app: ASGIApp, sock: socket.socket, tls: Callable[[], ssl.SSLContext] | None = None, places: Places | None = None
+    ) -> None:
+        """*tls*: asked at each new connection for what to secure it with; None = plain HTTP. *places*: how many one address may have."""
+        self.app, self._socket, self._tls = app, sock, tls
+        self.places = Places() if places is None else places
+        self.most = CONNECTIONS_LIMIT
         self.connections: set[_Connection] = set()
 
     async def start(self) -> None:
         """Return once requests are answered."""
         self.loop = asyncio.get_running_loop()
-        self._server = await self.loop.create_server(lambda: _Connection(self), sock=self._socket, backlog=2_048)
+        self.most = min(CONNECTIONS_LIMIT, max(1, _descriptors(CONNECTIONS_LIMIT + OTHER_DESCRIPTORS) - OTHER_DESCRIPTORS))
+        if self._socket.family in (socket.AF_INET, socket.AF_INET6) and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            # Every connection has it from the socket that listens.
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BY_SYSTEM_BYTES)
+        self._server: asyncio.AbstractServer | _Handshakes
+        if self._tls is None:
+            self._server = await self.loop.create_server(lambda: _Connection(self), sock=self._socket, backlog=2_048)
+        else:
+            self._server = _Handshakes(self, self._socket, self._tls)
         self._sweeping = self.loop.create_task(self._sweep())
 
     async def stop(self) -> None:
@@ -67,8 +97,61 @@ class Server:
         while True:
             await asyncio.sleep(1.0)
             now = self.loop.time()
-            for connection in [each for each in self.connections if each.deadline < now]:
+            for connection in [each for each in self.connections if each.deadline < now or each.reads_too_slowly(now)]:
                 connection.abort()
+
+
+class _Handshakes:
+    """Accepts on a TLS listener. Whoever has not finished the handshake counts as a connection, and has as long as for a head.
+
+    The loop's own server would hand a connection over after the handshake: nobody could count or refuse it before.
+    """
+
+    def __init__(self, server: Server, sock: socket.socket, tls: Callable[[], ssl.SSLContext]) -> None:
+        sock.setblocking(False)
+        self._server, self._socket, self._tls, self._loop = server, sock, tls, server.loop
+        self._begun: set[asyncio.Task[None]] = set()
+        self._accepting = self._loop.create_task(self._accept())
+
+    def close(self) -> None:
+        """Accept no more, and drop who is not connected yet."""
+        for task in (self._accepting, *self._begun):
+            task.cancel()
+        self._socket.close()
+
+    async def _accept(self) -> None:
+        while True:
+            try:
+                client, peer = await self._loop.sock_accept(self._socket)
+            except ConnectionError:  # it left before it was accepted
+                continue
+            except OSError as error:  # no descriptors left, most likely: as the loop's own server does, wait until some are free
+                _log.error("cannot accept connections: %s", error)
+                await asyncio.sleep(1.0)
+                continue
+            place = self._server.places.enter(peer)
+            if place is None or len(self._begun) + len(self._server.connections) >= self._server.most:
+                if place is not None:
+                    self._server.places.leave(place)
+                client.close()  # a refusal could be read after a handshake only, which is the work that is saved here
+                continue
+            task = self._loop.create_task(self._shake_hands(client, place))
+            self._begun.add(task)
+            task.add_done_callback(self._begun.discard)
+            await asyncio.sleep(0)  # many that come at once must not keep the others waiting
+
+    async def _shake_hands(self, client: socket.socket, place: str) -> None:
+        connection = _Connection(self._server, place)
+        with contextlib.suppress(OSError):  # no TLS, none that both speak, too slow, or gone: all of it is the client's affair
+            await self._loop.connect_accepted_socket(
+                lambda: connection,
+                client,
+                ssl=self._tls(),
+                ssl_handshake_timeout=HEAD_WITHIN_S,
+                ssl_shutdown_timeout=FAREWELL_WITHIN_S,
+            )
+        if not connection.made:
+            self._server.places.leave(place)
 
 
 class _Refused(Exception):
@@ -125,8 +208,8 @@ class _Exchange:
 class _Connection(asyncio.Protocol):
     """One client: its requests, of which the first is being answered while the others wait."""
 
-    def __init__(self, server: Server) -> None:
-        self._server, self._loop = server, server.loop
+    def __init__(self, server: Server, place: str | None = None) -> None:
+        self._server, self._loop, self._place = server, server.loop, place
         self._parser = httptools.HttpRequestParser(self)
         self._exchanges: deque[_Exchange] = deque()
         self._reading: _Exchange | None = None  # the one whose body is not complete
@@ -135,20 +218,32 @@ class _Connection(asyncio.Protocol):
         self._working: asyncio.Task[None] | None = None
         self._idle: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
-        self._deaf = self._finishing = self._paused = False
-        self.lost = False
+        self._deaf = self._finishing = self._paused = self._cut = False
+        self.made = self.lost = False
+        self._unsent, self._look_again = 0, math.inf
         self.deadline = self._loop.time() + HEAD_WITHIN_S
 
     def connection_made(self, transport: Any) -> None:
         self._transport: asyncio.Transport = transport
         self._client = transport.get_extra_info("peername")
+        self._half_closes = transport.get_extra_info("sslcontext") is None
+        self.made = True
+        transport.set_write_buffer_limits(high=UNSENT_BYTES)
+        if self._place is None:
+            self._place = self._server.places.enter(self._client)
+        if self._place is None or len(self._server.connections) >= self._server.most:
+            # Gone at once: one that lingered would take what there is too little of.
+            self._deaf = self._finishing = True
+            self.write(_TURNED_AWAY)
+            transport.close()
+            return
         self._server.connections.add(self)
-        if len(self._server.connections) > CONNECTIONS_LIMIT:
-            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.lost = True
         self._server.connections.discard(self)
+        if self._place is not None:
+            self._server.places.leave(self._place)
         self.resume_writing()
         self._wake()
         for exchange in self._exchanges:
@@ -178,9 +273,12 @@ class _Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._deaf = self._finishing = True
-        return bool(self._exchanges) and self._reading is None  # whoever only half-closed still gets the answers
+        # Whoever only half-closed still gets the answers; within TLS there is no such thing.
+        return self._half_closes and bool(self._exchanges) and self._reading is None
 
     def on_message_begin(self) -> None:
+        if len(self._exchanges) > AHEAD_LIMIT:
+            raise _Refused(HTTPStatus.TOO_MANY_REQUESTS)  # the others are answered, then the connection ends
         self._url, self._headers = b"", []
         self._head_bytes, self._in_head = 0, True
         self.deadline = self._loop.time() + HEAD_WITHIN_S
@@ -198,6 +296,9 @@ class _Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         parser = self._parser
+        version = parser.get_http_version()
+        if version not in ("1.1", "1.0"):  # none was given, which is 0.9
+            raise _Refused(HTTPStatus.BAD_REQUEST)
         raw_path, query = _target(self._url)
         scope = {
             "type": "http",
@@ -208,7 +309,7 @@ class _Connection(asyncio.Protocol):
             "client": self._client,
         }
         self._headers, self._in_head = [], False  # what comes from now on are trailers, which nobody reads
-        keep_alive = parser.should_keep_alive() and parser.get_http_version() == "1.1"
+        keep_alive = version == "1.1" and parser.should_keep_alive()
         self._reading = _Exchange(self, scope, keep_alive)
         self._exchanges.append(self._reading)
         if self._working is None:
@@ -227,9 +328,10 @@ class _Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._drained = self._loop.create_future()
-        self.deadline = self._loop.time() + STALLED_AFTER_S
+        self._unsent, self._look_again = self._transport.get_write_buffer_size(), self._loop.time() + STALLED_AFTER_S
 
     def resume_writing(self) -> None:
+        self._look_again = math.inf
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
 
@@ -240,6 +342,14 @@ class _Connection(asyncio.Protocol):
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._resume()
         return self._loop.create_future()
+
+    def reads_too_slowly(self, now: float) -> bool:
+        """Return whether the client took too little of its answers since this was last looked at."""
+        if self._look_again > now:
+            return False
+        before, self._unsent = self._unsent, self._transport.get_write_buffer_size()
+        self._look_again = now + STALLED_AFTER_S
+        return before - self._unsent < STALLED_AFTER_S * SLOWEST_READER_BYTES_PER_S
 
     def write(self, data: bytes) -> None:
         """Send, unless nobody is left."""
@@ -277,14 +387,14 @@ class _Connection(asyncio.Protocol):
             self._exchanges.popleft()
             if not (exchange.answered and exchange.keep_alive) or (self._finishing and not self._exchanges):
                 self._exchanges.clear()
-                self._close(whole=exchange.complete)
+                self._close(whole=exchange.complete and not self._cut)
             elif not self._exchanges:
                 self._resume()
                 if not self._in_head:
                     self.deadline = self._loop.time() + IDLE_AFTER_S
 
     def _refuse(self, status: HTTPStatus) -> None:
-        self._deaf = self._finishing = True
+        self._deaf = self._finishing = self._cut = True
         if not self._exchanges:
             self.write(_head(status, [(b"content-length", b"0")], keep_alive=False))
             self._close(whole=False)
@@ -313,6 +423,17 @@ class _Connection(asyncio.Protocol):
         if self._paused and not self.lost:
             self._paused = False
             self._transport.resume_reading()
+
+
+def _descriptors(wanted: int) -> int:
+    """Return how many file descriptors this process may have, *wanted* if the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return soft
 
 
 def _target(url: bytes) -> tuple[bytes, bytes]:

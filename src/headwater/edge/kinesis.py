@@ -66,6 +66,7 @@ KINESIS = Json11(
         "ConflictException": "ResourceInUseException",
         "PayloadTooLargeException": "InvalidArgumentException",
         "InternalServerErrorException": "InternalFailureException",
+        "TooManyRequestsException": "ProvisionedThroughputExceededException",
     }
 )
 
@@ -122,7 +123,7 @@ class Kinesis:
         principal = request.caller()
         agent = request.text(b"x-amz-user-agent") or request.text(b"user-agent")
         caller = Caller(principal.name, principal.identity_id, principal.identity_pool_id, agent)
-        call = Call(f"kinesis:{name}", principal, caller, request.request_id)
+        call = Call(f"kinesis:{name}", principal, caller, request.trace_id)
         if entry.about_stream:
             stream = self._name(asked)
             call.authorize(stream, self._names.arn(stream))

@@ -39,7 +39,7 @@ class Call(NamedTuple):
     action: str
     principal: Principal
     caller: Caller
-    request_id: str
+    trace_id: str
 
     def authorize(self, name: str, arn: str) -> None:
         """Raise `AccessDenied` unless the caller may do this with the stream *name*."""

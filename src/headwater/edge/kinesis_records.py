@@ -99,9 +99,7 @@ class RecordOperations:
         if stream is not self._names.streams.app:
             return await stream.append([Record(entry.data, entry.partition_key, now_ms) for entry in entries])
         app_id, make = call.principal.app_id, self._records.record
-        return await stream.append(
-            [make(entry.data, entry.partition_key, call.caller, app_id, now_ms, call.request_id) for entry in entries]
-        )
+        return await stream.append([make(entry.data, entry.partition_key, call.caller, app_id, now_ms, call.trace_id) for entry in entries])
 
     async def _begin(self, stream: NamedStream, request: GetShardIteratorInput) -> int:
         """Return the number after which reading begins, 0 for the oldest record kept."""

@@ -87,7 +87,7 @@ class Pinpoint:
         app_id = self._app_id(request)
         # Not given a name here: the collector lets go of the events before it waits.
         verdicts = await self._collector.put_events(
-            app_id, decode_put_events(request.body), _caller(request), door=DOOR, trace_id=request.request_id
+            app_id, decode_put_events(request.body), _caller(request), door=DOOR, trace_id=request.trace_id
         )
         return Answer(202, events_response(verdicts))
 
@@ -95,14 +95,14 @@ class Pinpoint:
         """Merge what was sent into one endpoint."""
         app_id, endpoint_id = self._app_id(request), request.segment(1)
         update = decode_endpoint_update(request.body)
-        await self._collector.update_endpoints(app_id, [(endpoint_id, update)], _caller(request), door=DOOR, trace_id=request.request_id)
+        await self._collector.update_endpoints(app_id, [(endpoint_id, update)], _caller(request), door=DOOR, trace_id=request.trace_id)
         return _accepted(request)
 
     async def update_endpoints_batch(self, request: Request) -> Answer:
         """Merge what was sent into several endpoints, all or none."""
         app_id = self._app_id(request)
         updates = decode_endpoint_updates(request.body)
-        await self._collector.update_endpoints(app_id, updates, _caller(request), door=DOOR, trace_id=request.request_id)
+        await self._collector.update_endpoints(app_id, updates, _caller(request), door=DOOR, trace_id=request.trace_id)
         return _accepted(request)
 
     async def get_endpoint(self, request: Request) -> Answer:
@@ -112,7 +112,7 @@ class Pinpoint:
     async def delete_endpoint(self, request: Request) -> Answer:
         """Delete the endpoint and return what it was."""
         app_id, endpoint_id = self._app_id(request), request.segment(1)
-        profile = await self._collector.delete_endpoint(app_id, endpoint_id, _caller(request), door=DOOR, trace_id=request.request_id)
+        profile = await self._collector.delete_endpoint(app_id, endpoint_id, _caller(request), door=DOOR, trace_id=request.trace_id)
         return Answer(202, profile.body)
 
     async def get_user_endpoints(self, request: Request) -> Answer:
@@ -122,7 +122,7 @@ class Pinpoint:
     async def delete_user_endpoints(self, request: Request) -> Answer:
         """Delete the user's endpoints and return what they were."""
         app_id, user_id = self._app_id(request), request.segment(1)
-        profiles = await self._collector.delete_user_endpoints(app_id, user_id, _caller(request), door=DOOR, trace_id=request.request_id)
+        profiles = await self._collector.delete_user_endpoints(app_id, user_id, _caller(request), door=DOOR, trace_id=request.trace_id)
         return Answer(202, _endpoints_response(profiles))
 
     async def create_app(self, request: Request) -> Answer:

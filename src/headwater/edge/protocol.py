@@ -5,21 +5,24 @@ Order of answers: size, signature, authorization, body.
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
 import itertools
 import logging
 import traceback
 import uuid
+import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from email.utils import formatdate
-from typing import Any
+from time import perf_counter
+from typing import Any, Protocol
 
 import msgspec
 
 from headwater.clock import Clock
+from headwater.edge.bodies import Bodies, Receive
 from headwater.edge.credentials import WriteKeys
 from headwater.edge.dialect import JSON_11, REST_JSON, Dialect, MethodNotAllowed, UnsupportedMedia
+from headwater.edge.limits import Limits
+from headwater.edge.ratelimit import Networks
 from headwater.edge.request import Answer, Header, Request, joined_headers
 from headwater.edge.routing import Route, Router, UnknownOperation
 from headwater.edge.sigv4 import Verifier
@@ -30,26 +33,46 @@ from headwater.errors import (
     NotFound,
     PayloadTooLarge,
     StreamFull,
+    TooManyRequests,
+    Unauthenticated,
     Unavailable,
 )
+from headwater.telemetry.metrics import Requests
 
 _log = logging.getLogger(__name__)
 
 Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+Metrics = Callable[[], Awaitable[tuple[bytes, str]]]
 Health = Callable[[], tuple[bool, dict[str, Any]]]
 
 LOGGED_TEXT_LIMIT = 256
-_SLOW_AFTER_S = 10.0
-_SLOWEST_BYTES_PER_S = 1024
 _PREFLIGHT_MAX_AGE = b"172800"
 _ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 _EXPOSED = (b"access-control-expose-headers", b"x-amzn-RequestId,x-amzn-ErrorType,Date")
 _METHODS = b"GET, POST, PUT, DELETE"
+_GZIP = 16 + zlib.MAX_WBITS  # what zlib calls that format
 _FORM = b"application/x-www-form-urlencoded"
 _encode = msgspec.json.encode
+
+
+class Span(Protocol):
+    """One request in a trace; `traceparent` is empty if nobody will see the trace."""
+
+    @property
+    def traceparent(self) -> str:
+        """The W3C header that names it."""
+
+    def end(self, status: int) -> None:
+        """Say how it was answered."""
+
+
+class Tracer(Protocol):
+    """Where traces of requests are begun."""
+
+    def begin(self, operation: str, traceparent: bytes | None, request_id: str) -> Span:
+        """Begin a request's span, in the trace that the client's *traceparent* names if it sent one."""
 
 
 class Listener:
@@ -64,6 +87,9 @@ class Listener:
         clock: Clock,
         allowed_origins: Sequence[str] | None,
         trusted_proxies: Sequence[str] = (),
+        limits: Limits | None = None,
+        requests: Requests | None = None,
+        tracer: Tracer | None = None,
         in_flight_limit: int = 64 * 1024 * 1024,
     ) -> None:
         """*allowed_origins*: None = no CORS, `["*"]` = any. *trusted_proxies*: addresses or networks whose X-Forwarded-Host we believe."""
@@ -73,8 +99,9 @@ class Listener:
         self._verifier, self._write_keys, self._clock = verifier, write_keys, clock
         self._origins = None if allowed_origins is None else frozenset(origin.encode("latin-1") for origin in allowed_origins)
         self._any_origin = self._origins is not None and b"*" in self._origins
-        self._proxies = [ipaddress.ip_network(proxy) for proxy in trusted_proxies]
-        self._in_flight, self._in_flight_limit = 0, in_flight_limit
+        self._proxies = Networks(*trusted_proxies)
+        self._bodies, self._limits = Bodies(in_flight_limit), limits
+        self._requests, self._tracer = requests, tracer
         self._request_ids = _request_ids()
         self._date: tuple[int, bytes] = (-1, b"")
 
@@ -88,7 +115,8 @@ class Listener:
         if scope["type"] != "http":
             await _refuse_scope(scope, receive, send)
             return
-        request_id = next(self._request_ids)
+        began, request_id = perf_counter(), next(self._request_ids)
+        operation, span = "OPTIONS" if scope["method"] == "OPTIONS" else "unknown", None
         if scope["method"] == "OPTIONS":
             answer = Answer(204, b"")
         else:
@@ -96,8 +124,14 @@ class Listener:
             try:
                 given, repeated = joined_headers(scope["headers"])
                 route, segments = self._find(scope, given)
-                dialect = route.dialect
+                dialect, operation = route.dialect, self._router.names[id(route)]
                 request = Request(scope["method"], scope["raw_path"], scope["query_string"], given, b"", request_id, segments, repeated)
+                request.address = self._address(scope, given)
+                if self._limits is not None:
+                    self._limits.arrive(request.address)
+                if self._tracer is not None:
+                    span = self._tracer.begin(operation, given.get(b"traceparent"), request_id)
+                    request.traceparent = span.traceparent
                 answer = await self._answer(route, request, scope, receive)
             except HeadwaterError as error:
                 in_json_11 = dialect is REST_JSON and isinstance(error, UnknownOperation)
@@ -110,6 +144,10 @@ class Listener:
         headers = self._headers(scope, answer, request_id)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
+        if self._requests is not None:
+            self._requests.answered(operation, answer.status, perf_counter() - began)
+        if span is not None:
+            span.end(answer.status)
 
     def _find(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[Route, tuple[bytes, ...]]:
         raw_path, method = scope["raw_path"], scope["method"]
@@ -128,46 +166,54 @@ class Listener:
         return match
 
     async def _answer(self, route: Route, request: Request, scope: Scope, receive: Receive) -> Answer:
-        headers, reserved = request.headers, 0
+        headers, held = request.headers, 0
         try:
-            declared = _declared_length(headers, route.body_limit)
-            if self._in_flight + declared > self._in_flight_limit:
-                raise Unavailable("too many requests are being worked on; try again in a moment")
-            reserved = declared
-            self._in_flight += reserved
+            zipped = route.gzip and headers.get(b"content-encoding", b"").strip().lower() == b"gzip"
+            declared = _declared_length(headers, route.body_limit, zipped)
+            self._bodies.expect(declared)
             message = await receive()
             body = message.get("body", b"")
             if message.get("more_body") or len(body) > route.body_limit or message["type"] == "http.disconnect":
-                body = await _read_on(receive, route.body_limit, message)
-            self._in_flight += len(body) - reserved
-            reserved = len(body)
+                body = await self._bodies.read(receive, route.body_limit, message)
+            else:
+                self._bodies.hold(len(body))
+            held = len(body)
+            if zipped:
+                body = _unzipped(body, route.body_limit)
+                self._bodies.hold(len(body))
+                held += len(body)
             request.body = body
             if route.target is not None and route.path != "*":
                 route = self._router.by_action(request)
             if route.action is not None:
                 self._authorize(request, route, scope)
-            else:
-                request.address = self._address(scope, headers)
             return await route.operation(request)
         finally:
-            self._in_flight -= reserved
+            self._bodies.release(held)
 
     def _authorize(self, request: Request, route: Route, scope: Scope) -> None:
         assert self._verifier is not None and route.action is not None
         headers = request.headers
-        principal = self._write_keys.find(headers.get(b"authorization"), request.query) if self._write_keys is not None else None
+        principal = None
+        if self._write_keys is not None:
+            keyed_body = request.body if route.keyed else b""
+            principal = self._write_keys.find(headers.get(b"authorization"), request.query, keyed_body)
+        if route.keyed and principal is None:
+            raise Unauthenticated("MissingAuthenticationTokenException", "the app's write key must come as the user of Basic authorization")
         if principal is None:
             forwarded = headers.get(b"x-forwarded-host") if self._proxies and self._is_proxy(scope) else None
             principal = self._verifier.verify(request, route.service, forwarded, beacon=route.beacon)
-        app_id = request.segment(0) if request.segments else None
+        app_id = principal.app_id if route.keyed else request.segment(0) if request.segments else None
         if not principal.may(route.action, app_id):
             resource = printable(route.resource.replace("{app}", app_id or "*"))
             raise AccessDenied(f"User: {principal.name} is not authorized to perform: {route.action} on resource: {resource}")
         request.principal = principal
+        if self._limits is not None:
+            self._limits.allow(principal, request.address, len(request.body))
 
     def _is_proxy(self, scope: Scope) -> bool:
         client = scope.get("client")
-        return client is not None and _within(client[0], self._proxies)
+        return client is not None and client[0] in self._proxies
 
     def _address(self, scope: Scope, headers: dict[bytes, bytes]) -> str:
         """Return the address that the request came from: of those a trusted proxy vouches for, the last that is no proxy itself."""
@@ -176,7 +222,7 @@ class Listener:
         if self._proxies and self._is_proxy(scope):
             for hop in reversed(headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")):
                 address = hop.strip() or address
-                if not _within(address, self._proxies):
+                if address not in self._proxies:
                     break
         return address
 
@@ -225,6 +271,16 @@ def health_route(health: Health) -> Route:
     return Route("GET", "/healthz", healthz, unsigned=True)
 
 
+def metrics_route(metrics: Metrics) -> Route:
+    """Return `GET /metrics`, in the text format that Prometheus reads."""
+
+    async def show(request: Request) -> Answer:
+        text, content_type = await metrics()
+        return Answer(200, text, content_type=content_type.encode())
+
+    return Route("GET", "/metrics", show, unsigned=True)
+
+
 def printable(text: str) -> str:
     """Return client text as a message or a log line may hold it: capped, control characters escaped."""
     cut = text[:LOGGED_TEXT_LIMIT]
@@ -235,48 +291,45 @@ def _error(error: HeadwaterError, request_id: str, dialect: Dialect) -> Answer:
     failure = dialect.failure(error, request_id)
     headers: tuple[Header, ...] = ((b"x-amzn-errortype", failure.code.encode()),)
     if isinstance(error, Unavailable):
-        headers += ((b"retry-after", b"60" if isinstance(error, StreamFull) else b"1"),)
-    if failure.status >= 500:
+        headers += ((b"retry-after", b"%d" % _retry_after_s(error)),)
+    if failure.status >= 500 and not isinstance(error, TooManyRequests):
         _log.warning("request %s answered %d: %s", request_id, failure.status, printable(str(error)))
     if isinstance(error, PayloadTooLarge):
         headers += ((b"connection", b"close"),)  # the rest of the body is not read
     return Answer(failure.status, failure.body, headers, failure.content_type)
 
 
-def _declared_length(headers: dict[bytes, bytes], limit: int) -> int:
+def _retry_after_s(error: Unavailable) -> int:
+    if isinstance(error, TooManyRequests):
+        return error.retry_after_s
+    return 60 if isinstance(error, StreamFull) else 1
+
+
+def _declared_length(headers: dict[bytes, bytes], limit: int, zipped: bool) -> int:
     encoding = headers.get(b"content-encoding")
-    if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
+    if encoding is not None and not zipped and encoding.strip().lower() not in (b"", b"identity"):
         raise UnsupportedMedia(f"Content-Encoding {printable(encoding.decode('latin-1'))!r} is not accepted; send the body as it is")
     value = headers.get(b"content-length")
     if value is None:
         return limit if b"transfer-encoding" in headers else 0  # nobody knows how much will come
+    value = value.strip()
     declared = int(value) if value.isdigit() and len(value) < 20 else limit + 1
     if declared > limit:
         raise PayloadTooLarge(f"the body may have {limit:,} bytes here, given {printable(value.decode('latin-1'))}")
     return declared
 
 
-async def _read_on(receive: Receive, limit: int, message: dict[str, Any]) -> bytes:
-    """Return a body whose first part did not settle it."""
-    chunks: list[bytes] = []
-    size = 0
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    while True:
-        if message["type"] == "http.disconnect":
-            raise ConnectionResetError
-        chunk = message.get("body", b"")
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > limit:
-            raise PayloadTooLarge(f"the body may have {limit:,} bytes here")
-        if not message.get("more_body"):
-            return b"".join(chunks)
-        try:
-            async with asyncio.timeout_at(started + _SLOW_AFTER_S + size / _SLOWEST_BYTES_PER_S):
-                message = await receive()
-        except TimeoutError:
-            raise BadRequest("the body comes too slowly") from None
+def _unzipped(body: bytes, limit: int) -> bytes:
+    try:
+        stream = zlib.decompressobj(_GZIP)
+        content = stream.decompress(body, limit + 1)
+    except zlib.error:
+        raise BadRequest("the body is not what Content-Encoding says, gzip") from None
+    if len(content) > limit:
+        raise PayloadTooLarge(f"the body may have {limit:,} bytes here once it is unpacked")
+    if not stream.eof:
+        raise BadRequest("the body ends before what is packed in it does")
+    return content
 
 
 async def _refuse_scope(scope: Scope, receive: Receive, send: Send) -> None:
@@ -286,14 +339,6 @@ async def _refuse_scope(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "lifespan.shutdown.complete"})
     else:
         await send({"type": "websocket.close", "code": 1003})
-
-
-def _within(address: str, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:  # a Unix socket has no address
-        return False
-    return any(parsed in network for network in networks)
 
 
 def _request_ids() -> Iterator[str]:

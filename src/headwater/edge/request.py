@@ -30,6 +30,12 @@ class Request(msgspec.Struct):
     repeated: frozenset[bytes] = frozenset()
     principal: Principal | None = None
     address: str = ""
+    traceparent: str = ""
+
+    @property
+    def trace_id(self) -> str:
+        """What records carry so that they can be followed: the span of a traced request, else the request's id."""
+        return self.traceparent or self.request_id
 
     def text(self, name: bytes, limit: int = 256) -> str:
         """Return the header as text of at most *limit* characters, empty if it is missing."""

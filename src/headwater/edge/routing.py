@@ -23,7 +23,8 @@ class Route(msgspec.Struct, frozen=True):
     *action* (`mobiletargeting:PutEvents`) is what a principal must be allowed; its first part is the service that must have been signed.
     *unsigned*: nobody needs to sign it. *beacon*: a signature in the query string will do, as `navigator.sendBeacon` cannot set headers.
     *target*: on path `*`, the `X-Amz-Target` that calls it, whatever the path; on another, the `Action` of a form that is posted there.
-    *dialect*: how the service words its errors.
+    *dialect*: how the service words its errors. *keyed*: a write key, in the body too, is all it takes, and it says which app is meant.
+    *gzip*: the body may come compressed; *body_limit* then holds for what it contains, too.
     """
 
     method: str
@@ -36,6 +37,13 @@ class Route(msgspec.Struct, frozen=True):
     dialect: Dialect = REST_JSON
     unsigned: bool = False
     beacon: bool = False
+    keyed: bool = False
+    gzip: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return what it is called: the operation of an AWS service, else method and path."""
+        return self.target or f"{self.method} {self.path}"
 
     @property
     def service(self) -> str:
@@ -55,12 +63,14 @@ class Router:
     def __init__(self, routes: Iterable[Route]) -> None:
         """Raise `ValueError` for a route without an action that does not say it is unsigned, and for a route given twice."""
         self.routes = tuple(routes)
+        #: what a route is called in metrics and traces, by its id()
+        self.names = {id(route): route.name for route in self.routes}
         self._targets: dict[bytes, Route] = {}
         self._forms: dict[bytes, dict[str, Route]] = {}
         self._tree: dict[bytes, Any] = {}
         self._found: dict[tuple[str, bytes], tuple[Route, tuple[bytes, ...]]] = {}
         for route in self.routes:
-            name = route.target or f"{route.method} {route.path}"
+            name = route.name
             if (route.action is None) != route.unsigned:
                 raise ValueError(f"{name} must declare the action it needs")
             if route.target is not None:

@@ -10,8 +10,7 @@ from headwater.edge.dialect import STS, STS_XMLNS, xml_text
 from headwater.edge.ratelimit import TokenBuckets, network_of
 from headwater.edge.request import Answer, Request
 from headwater.edge.routing import Route
-from headwater.errors import BadRequest
-from headwater.identity.errors import TooManyRequests
+from headwater.errors import BadRequest, TooManyRequests
 from headwater.identity.pools import IdentityPools
 
 VERSION = "2011-06-15"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headwater.errors import AccessDenied, BadRequest, Conflict, NotFound, Unavailable
+from headwater.errors import AccessDenied, BadRequest, Conflict, NotFound
 
 
 class InvalidParameter(BadRequest):
@@ -56,15 +56,6 @@ class IssuerUnreachable(BadRequest):
     """The keys of an issuer cannot be read."""
 
     code = "ExternalServiceException"
-
-
-class TooManyRequests(Unavailable):
-    """Too many calls from one address; the same call may succeed later."""
-
-    code = "TooManyRequestsException"
-
-    def __init__(self) -> None:
-        super().__init__("Rate exceeded")
 
 
 class InvalidToken(BadRequest):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,13 +73,14 @@ class FoldLedger(Protocol):
 
 
 class FoldResult(NamedTuple):
-    """What one fold did: batches up to `folded` of `table` are in the lake now."""
+    """What one fold did: batches up to `folded` of `table` are in the lake now; it took that many seconds."""
 
     table: str
     rows: int
     files: int
     size: int
     folded: int
+    seconds: float
 
 
 class Upkeep(NamedTuple):
@@ -138,6 +140,7 @@ class Lake:
         continues there and no row is lost or doubled.
         """
         with self._lock, self._failures(f"fold table {table}"):
+            began = time.perf_counter()
             folded = self._recover(table)
             self._recovered.discard(table)  # until this fold is through
             tail = self._ledger.tail({table: folded}, [table], self._fold_rows)
@@ -163,7 +166,7 @@ class Lake:
             self._ledger.fold(table, upto)
             self._step("forgotten")
             self._recovered.add(table)
-            return FoldResult(table, len(rows), len(files), sum(f.size for f in files), upto)
+            return FoldResult(table, len(rows), len(files), sum(f.size for f in files), upto, time.perf_counter() - began)
 
     def due(self, now_ms: int) -> list[str]:
         """Return the tables to fold now: `fold_rows` rows, or `fold_soon_rows` after a while, any after a long one; the largest first."""

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails, ValidationError
 from headwater.model.eventtype import EventType
 from headwater.model.wire import FIRST_MS, LAST_MS, MALFORMED
 
-Reason = Literal["not-json", "envelope", "unknown-format", "clock", "field", "validator"]
+Reason = Literal["not-json", "refused", "envelope", "unknown-format", "clock", "field", "validator"]
 
 GIVEN_LIMIT = 256
 _NAMED_AT_MOST = 5
@@ -25,8 +25,9 @@ _AT = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
 class Letter(NamedTuple):
     """Why a record was rejected.
 
-    reason: `not-json` (the body cannot be read), `envelope` (it is no event), `unknown-format` (a newer Headwater wrote it), `clock` (its
-    timestamp is outside the window), `field` (an attribute or metric is wrong), `validator` (the class's own code failed).
+    reason: `not-json` (the body cannot be read), `refused` (the door that took it could make no event of it), `envelope` (it is no
+    event), `unknown-format` (a newer Headwater wrote it), `clock` (its timestamp is outside the window), `field` (an attribute or
+    metric is wrong), `validator` (the class's own code failed).
     field, given, expected: of the first thing wrong; `given` is its text, at most 256 characters, None where nothing was given.
     message: one sentence for each thing wrong, at most five.
     """
@@ -66,6 +67,8 @@ def envelope(error: Exception, body: bytes, inside: str = "") -> Letter:
     path = ".".join(part for part in (inside, path) if part)
     missing = re.match(r"Object missing required field `(.*)`", what)
     if missing:
+        if (refused := _look_up(body, "refused")) is not None:
+            return Letter("refused", None, None, None, refused)
         path = f"{path}.{missing[1]}" if path else missing[1]
         expected = "a value (the field is required)"
         return Letter("envelope", path, None, expected, f"{path} is missing; every record of the event stream has it")

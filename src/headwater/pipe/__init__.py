@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import pyarrow as pa
@@ -26,6 +27,7 @@ class Pipe:
 
     stored: after a lost ledger, table -> "pipe/shard" -> number up to which its rows are in the lake; those are counted, not written.
     between: called with a name between any two steps, so that a test may stop it there.
+    moved: called with each batch that is committed, and when it was read and committed (epoch ns).
     """
 
     def __init__(
@@ -40,12 +42,13 @@ class Pipe:
         batch_size: int = 10_000,
         stored: Mapping[str, Mapping[str, int]] | None = None,
         between: Callable[[str], None] = lambda step: None,
+        moved: Callable[[Batch, int, int], None] = lambda batch, read_ns, committed_ns: None,
     ) -> None:
         self.name = name
         self._stream, self._ledger, self._models, self._seen = stream, into, models, seen
         self._window, self._clock, self._batch_size = window, clock, batch_size
         self._stored = stored or {}
-        self._between = between
+        self._between, self._moved = between, moved
         self._positions = {shard_id: upto for (pipe, shard_id), upto in into.positions().items() if pipe == name}
         self._log = structlog.get_logger("pipe")
 
@@ -61,6 +64,7 @@ class Pipe:
         return moved
 
     def _store(self, batch: Batch, after: int) -> None:
+        read_ns = time.time_ns()
         self._between("read")
         decoded = self._models.decode(batch.records, batch.shard_id, batch.sequence_numbers, self._window)
         self._between("decoded")
@@ -76,6 +80,7 @@ class Pipe:
         self._between("committed")
         self._positions[batch.shard_id] = batch.upto
         self._seen.remember(seen.keys)
+        self._moved(batch, read_ns, time.time_ns())
         for damage in batch.damaged:
             self._log.error("acknowledged events cannot be read any more", shard=batch.shard_id, **damage._asdict())
 

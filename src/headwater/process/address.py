@@ -12,24 +12,30 @@ from headwater.process.lock import is_held
 from headwater.settings import Settings
 
 
-def running_url(project: Path) -> str | None:
-    """Return the URL of the public listener of the `serve` that runs, or None."""
+def local_url(project: Path) -> str | None:
+    """Return the URL by which programs on this machine reach the public listener of the `serve` that runs, or None."""
+    return _running(project, "local_url")
+
+
+def _running(project: Path, fact: str) -> str | None:
     paths = Paths(project)
     if not is_held(paths.project_lock) or not paths.status.exists():
         return None
-    url = json.loads(paths.status.read_text()).get("public_url")
+    url = json.loads(paths.status.read_text()).get(fact)
     return None if url is None else str(url)
 
 
 def public_url(settings: Settings, project: Path) -> str:
     """Return the URL of the public listener: as it runs, else as the settings say; `ProjectError` if neither knows the port."""
-    running = running_url(project)
+    running = _running(project, "public_url")
     if running is not None:
         return running
+    if settings.public.url:
+        return settings.public.url
     host, port = settings.public.host, settings.public.port
     if port == 0:
         raise ProjectError("public.port is 0, a free port is picked at the start: run `headwater serve` first, or give --url")
-    return f"http://{_reachable(host)}:{port}"
+    return f"{'https' if settings.public.tls_cert else 'http'}://{_reachable(host)}:{port}"
 
 
 def _reachable(host: str) -> str:

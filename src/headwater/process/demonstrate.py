@@ -75,7 +75,7 @@ class _Demo:
             await serving
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self._ending.set)
-        url = self._supervisor.facts["public_url"]
+        url = self._supervisor.facts["local_url"]
         client = boto3_client(url, self._settings.app.region, self._key.access_key_id, self._key.secret_access_key or "")
         app = SimulatedApp(client, self._settings.app.id, students, rate)
         stream, lake = open_stream_reader(self._settings, self._project), open_lake(self._project)

@@ -84,9 +84,9 @@ def send_job(path: Path, name: str, timeout_s: float = 600, **arguments: Any) ->
             conversation.sendall(json.dumps({"job": name, "arguments": arguments}).encode() + b"\n")
             line = conversation.makefile("rb").readline()
         except (OSError, TimeoutError) as error:
-            raise Unavailable(f"the worker does not answer at {path}: {error}") from error
+            raise Unavailable(f"nobody answers at {path}: {error}") from error
     if not line:
-        raise Unavailable(f"the worker ended before it answered job {name!r}; ask again")
+        raise Unavailable(f"the role at {path} ended before it answered job {name!r}; ask again")
     answer = json.loads(line)
     if "error" in answer:
         raise HeadwaterError(answer["message"])

@@ -10,8 +10,10 @@ from typing import Any
 from headwater.errors import ProjectError
 from headwater.pipeline import build_query
 from headwater.process import listen
+from headwater.process.metrics import project_families
 from headwater.process.uvicorn_listener import Listener
 from headwater.settings import Settings
+from headwater.telemetry.prometheus import CONTENT_TYPE, exposition
 
 # At a project's first start the worker makes the tables while this role waits for them.
 TABLES_WITHIN_S = 60.0
@@ -29,7 +31,7 @@ class QueryRole:
         deadline = asyncio.get_running_loop().time() + TABLES_WITHIN_S
         while True:
             try:
-                app, self._engine = build_query(self._settings, self._project, self._health)
+                app, self._engine = build_query(self._settings, self._project, self._health, self._metrics)
                 await asyncio.to_thread(self._engine.tables)
                 break
             except ProjectError:
@@ -46,6 +48,9 @@ class QueryRole:
         self._ready = False
         await self._listener.stop()
         self._engine.close()
+
+    async def _metrics(self) -> tuple[bytes, str]:
+        return exposition(await project_families(self._settings, self._project)), CONTENT_TYPE
 
     def _health(self) -> tuple[bool, dict[str, Any]]:
         return self._ready, {"role": "query", "ready": self._ready}

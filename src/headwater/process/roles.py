@@ -13,14 +13,25 @@ from headwater.process.job import send_job
 from headwater.process.lock import FileLock, is_held
 from headwater.process.project import check_formats
 from headwater.process.role import Service, run_role
-from headwater.settings import load_settings
+from headwater.process.tls import TlsFiles, tls_files
+from headwater.settings import ListenerSettings, load_settings
 from headwater.telemetry import configure_logs
 
 NAMES = {"collect": "collector", "work": "worker", "query": "query"}
 
 
-def run_named_role(command: str, project: Path, listen_fd: int | None, life_line_fd: int | None) -> None:
-    """Run the role behind `headwater collect`, `work` or `query`; without a supervisor's socket it binds its own."""
+def run_named_role(
+    command: str,
+    project: Path,
+    listen_fd: int | None,
+    life_line_fd: int | None,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+) -> None:
+    """Run the role behind `headwater collect`, `work` or `query`; without a supervisor's socket it binds its own.
+
+    *tls_cert*, *tls_key*: for the collector; a supervisor, whose socket it is, says both or means plain HTTP.
+    """
     settings = load_settings(project)
     check_formats(project)
     name = NAMES[command]
@@ -33,13 +44,16 @@ def run_named_role(command: str, project: Path, listen_fd: int | None, life_line
 
             return WorkerRole(settings, project)
         public = name == "collector"
-        where = settings.public if public else settings.private
+        where: ListenerSettings = settings.public if public else settings.private
         bound = listen.bind(where.host, where.port, "public" if public else "private") if listen_fd is None else None
         sock = bound or socket.socket(fileno=listen_fd)
         if public:
             from headwater.process.collector import CollectorRole
 
-            return CollectorRole(settings, project, sock)
+            files = TlsFiles(tls_cert, tls_key) if tls_cert and tls_key else None
+            return CollectorRole(
+                settings, project, sock, files if bound is None else tls_files(settings.public, project, tls_cert, tls_key)
+            )
         from headwater.process.query import QueryRole
 
         return QueryRole(settings, project, sock)

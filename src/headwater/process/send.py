@@ -23,7 +23,7 @@ from headwater.model.judge import judge
 from headwater.model.letter import Letter
 from headwater.model.wire import Untyped
 from headwater.pipeline import load_project_models, open_project_control
-from headwater.process.address import running_url
+from headwater.process.address import local_url
 from headwater.settings import FILE, load_settings
 
 KEY_NAME = "cli"
@@ -94,7 +94,7 @@ def find_door(project: Path, url: str | None, app_id: str | None, access_key_id:
         region = app.region if app else os.environ.get("AWS_REGION", "us-east-1")
         return Door(url, app_id or (app.id if app else ""), region, access_key_id, secret_access_key)
     settings = load_settings(project)
-    url = running_url(project)
+    url = local_url(project)
     if url is None:
         raise ProjectError("the project is not served; start `headwater serve`, or name a server elsewhere with --url")
     if access_key_id is None or secret_access_key is None:

@@ -14,10 +14,13 @@ import structlog
 from headwater.clock import SystemClock
 from headwater.errors import HeadwaterError
 from headwater.pipe.relearn import relearn_keys
-from headwater.pipeline import DAY_MS, Paths, WorkerParts, build_worker
+from headwater.pipeline import DAY_MS, PIPE, Paths, WorkerParts, build_worker
 from headwater.process.job import serve_jobs
+from headwater.process.metrics import WorkerCounts, plain
 from headwater.process.repeat import repeat
+from headwater.process.tracing import open_traces
 from headwater.settings import Settings
+from headwater.stream import Batch
 
 FATES_KEPT_DAYS = 30
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
@@ -31,6 +34,7 @@ class WorkerRole:
         self._ending = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
         self._log = structlog.get_logger("worker")
+        self._counts, self._traces = WorkerCounts(), open_traces(settings, "worker")
 
     async def start(self) -> dict[str, Any]:
         """Open everything, find out where the last run ended, and begin."""
@@ -38,7 +42,7 @@ class WorkerRole:
         # What is loaded now stays: the collector of garbage need not look at it again and again while batches come and go.
         gc.collect()
         gc.freeze()
-        self._jobs = await serve_jobs(Paths(self._project).worker_socket, {"fold": self.fold})
+        self._jobs = await serve_jobs(Paths(self._project).worker_socket, {"fold": self.fold, "metrics": self._metrics})
         self._moving = asyncio.create_task(self._move())
         self._keeping = [
             asyncio.create_task(repeat(1.0, self._maintain, "lake maintenance")),
@@ -57,10 +61,12 @@ class WorkerRole:
         await self.drain(deadline - within_s / 2)
         await asyncio.to_thread(self._parts.lake.fold_all)
         self.close()
+        if self._traces is not None:
+            await asyncio.to_thread(self._traces.close)
 
     async def open(self) -> WorkerParts:
         """Open the places where data rests, and learn again what a lost ledger knew."""
-        self._parts = parts = await asyncio.to_thread(build_worker, self._settings, self._project)
+        self._parts = parts = await asyncio.to_thread(build_worker, self._settings, self._project, moved=self._moved)
         await relearn_keys(
             parts.stream, parts.ledger, parts.models, parts.seen, parts.window, SystemClock(), self._settings.pipe.batch_size
         )
@@ -73,7 +79,9 @@ class WorkerRole:
     async def fold(self) -> list[dict[str, Any]]:
         """Take what the stream holds and put all rows that wait into files; the job behind `headwater fold`."""
         await self.drain(time.monotonic() + 60)
-        return [fold._asdict() for fold in await asyncio.to_thread(self._parts.lake.fold_all)]
+        folds = await asyncio.to_thread(self._parts.lake.fold_all)
+        self._counts.folded(folds)
+        return [fold._asdict() for fold in folds]
 
     async def drain(self, deadline: float) -> None:
         """Take batches until the stream has no more or the *deadline* (monotonic seconds) is there."""
@@ -104,8 +112,18 @@ class WorkerRole:
 
     async def _maintain(self) -> None:
         upkeep = await asyncio.to_thread(self._parts.lake.maintain)
+        self._counts.folded(upkeep.folds)
+        self._counts.fold_failures.update(upkeep.failures.keys())
         for table, failure in upkeep.failures.items():
             self._log.error("a table could not be folded and is tried again", table=table, reason=str(failure))
+
+    def _moved(self, batch: Batch, read_ns: int, committed_ns: int) -> None:
+        self._counts.moved(PIPE, len(batch.records), (committed_ns - read_ns) / 1e9)
+        if self._traces is not None:
+            self._traces.moved(PIPE, (record.body for record in batch.records), read_ns, committed_ns)
+
+    async def _metrics(self) -> Any:
+        return plain(self._counts.families())
 
     async def _forget(self) -> None:
         now_ms = SystemClock().now_ms()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from headwater.record import Position, Record, Runs
 from headwater.stream import FIRST_SHARD, Batch, Stream
 from headwater.stream.segment import sync_folder
 from headwater.stream.stat import ShardStat
+from headwater.telemetry.metrics import Histogram
 
 FORMAT = 1
 STATE_FILE = "stream.json"
@@ -69,6 +71,8 @@ class NamedStream:
         self.state = state
         self._stream = stream
         self._counts: dict[ShardMetric, int] = dict.fromkeys(SHARD_METRICS, 0)
+        #: how long appends took until they were durable, and how many wait now
+        self.append_seconds, self.waiting = Histogram(), 0
         self._reading, self._closed = 0, False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -81,11 +85,16 @@ class NamedStream:
     async def append(self, records: Sequence[Record]) -> list[Position]:
         """Keep the promise of `Stream.append`."""
         size = sum([run.size() for run in records.runs]) if isinstance(records, Runs) else sum([len(record.body) for record in records])
+        began = time.perf_counter()
+        self.waiting += 1
         try:
             positions = await self._stream.append(records)
         except Unavailable:
             self._counts["WriteProvisionedThroughputExceeded"] += len(records)
             raise
+        finally:
+            self.waiting -= 1
+        self.append_seconds.observe(time.perf_counter() - began)
         self._counts["IncomingRecords"] += len(positions)
         self._counts["IncomingBytes"] += size
         return positions

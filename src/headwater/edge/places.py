@@ -1,0 +1,34 @@
+"""How many connections each address has: one of them must not take them all."""
+
+from __future__ import annotations
+
+from headwater.edge.ratelimit import Networks, network_of
+
+
+class Places:
+    """At most *per_address* connections of one address (of one /64 in IPv6), 0 = any number; those in *exempt* are not counted."""
+
+    def __init__(self, per_address: int = 0, exempt: tuple[str, ...] = ()) -> None:
+        self._per_address, self._exempt = per_address, Networks(*exempt)
+        self._taken: dict[str, int] = {}
+
+    def enter(self, peer: object) -> str | None:
+        """Take a place for the socket address *peer*; return what `leave` is to be told, None if there is no place."""
+        address = str(peer[0]) if isinstance(peer, tuple) else ""
+        if not (self._per_address and address) or address in self._exempt:
+            return ""
+        network = network_of(address)
+        taken = self._taken.get(network, 0)
+        if taken >= self._per_address:
+            return None
+        self._taken[network] = taken + 1
+        return network
+
+    def leave(self, network: str) -> None:
+        """Give a place back."""
+        taken = self._taken.pop(network, 0) - 1
+        if taken > 0:
+            self._taken[network] = taken
+
+    def __len__(self) -> int:
+        return len(self._taken)
