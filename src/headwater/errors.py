@@ -15,6 +15,7 @@ HeadwaterError
 ├── Unavailable             try again: nothing was accepted
 │   ├── StreamFull          the stream's size limit is reached
 │   └── TooManyRequests     one caller asks too often
+├── NotDelivered            (client) events a server could not be given
 ├── LedgerError             a ledger that refuses a batch
 └── QueryError              SQL that cannot be answered
 """

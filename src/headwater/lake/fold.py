@@ -331,4 +331,5 @@ class Lake:
         except pa.ArrowException as error:
             raise LedgerError(f"cannot {doing}: rows in the tail cannot be read as the table's: {error}; they stay there") from error
         except (SQLAlchemyError, OSError, CommitFailedException, ValidationException) as error:
-            raise Unavailable(f"cannot {doing} now: {error}; nothing is lost, it will be tried again") from error
+            what = getattr(error, "orig", None) or error  # SQLAlchemy's own text has the whole statement, and a link
+            raise Unavailable(f"cannot {doing} now: {what}; nothing is lost, it will be tried again") from error

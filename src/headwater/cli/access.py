@@ -1,0 +1,98 @@
+"""Who may: access keys, identity pools."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from headwater.cli.group import json_option, main, project_option
+from headwater.cli.show import key_facts, print_key, print_rows
+
+ALLOW = ("send", "query", "admin")
+
+
+@main.group()
+def keys() -> None:
+    """Access keys for servers, tools and people."""
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option("--allow", default="send", show_default=True, help="What it may do: send, query, admin, joined by commas.")
+@json_option
+@project_option
+def keys_create(name: str, allow: str, as_json: bool, project: Path) -> None:
+    """Make an access key; its secret is shown this once."""
+    from headwater.pipeline import open_project_control
+
+    allowed = frozenset(part.strip() for part in allow.split(","))
+    if unknown := allowed - set(ALLOW):
+        raise click.BadParameter(f"{', '.join(sorted(unknown))!r} is not one of {', '.join(ALLOW)}", param_hint="--allow")
+    key = open_project_control(project).create_key(name, allowed)
+    if as_json:
+        click.echo(json.dumps(key_facts(key)))
+    else:
+        print_key(Console(), key)
+
+
+@keys.command("list")
+@json_option
+@project_option
+def keys_list(as_json: bool, project: Path) -> None:
+    """List the access keys, without their secrets."""
+    from headwater.pipeline import open_project_control
+
+    rows = [key_facts(key) for key in open_project_control(project).keys()]  # noqa: SIM118 - not a dict
+    print_rows(rows, as_json)
+
+
+@keys.command("revoke")
+@click.argument("name_or_id")
+@project_option
+def keys_revoke(name_or_id: str, project: Path) -> None:
+    """Make an access key useless, by its name or id; within a second for a running collector."""
+    from headwater.pipeline import open_project_control
+
+    key = open_project_control(project).revoke_key(name_or_id)
+    click.echo(f"revoked {key.name} ({key.access_key_id})")
+
+
+@keys.command("rotate-master")
+@project_option
+def keys_rotate_master(project: Path) -> None:
+    """Make a fresh master key for what is lent and made from now on; what older ones made stays good."""
+    from headwater.control.masterkey import rotate_master_keys
+    from headwater.settings import load_settings
+
+    rotated = rotate_master_keys(project.absolute() / load_settings(project).stores.master_keys)
+    click.echo(f"the current master key is {rotated.current}, one of {len(rotated.keys)}")
+
+
+@main.group()
+def identity() -> None:
+    """Identity pools: who may borrow credentials, and who signed in."""
+
+
+@identity.command("pools")
+@json_option
+@project_option
+def identity_pools(as_json: bool, project: Path) -> None:
+    """List the pools with their roles; the declared one is that of headwater.toml."""
+    from headwater.process.identities import list_pools
+
+    print_rows(list_pools(project), as_json)
+
+
+@identity.command("logins")
+@click.option("--pool", "pool_id", help="Only of this pool (default: the one of headwater.toml).")
+@click.option("-n", "--count", type=click.IntRange(1), default=1_000, show_default=True, help="At most this many.")
+@json_option
+@project_option
+def identity_logins(pool_id: str | None, count: int, as_json: bool, project: Path) -> None:
+    """List the identities that signed in, with their logins, and those that gave way to another."""
+    from headwater.process.identities import list_logins
+
+    print_rows(list_logins(project, pool_id, count), as_json)

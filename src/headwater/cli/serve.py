@@ -1,0 +1,103 @@
+"""Making a project, serving it, and seeing how it does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from headwater.cli.group import json_option, main, project_option, tls_options
+from headwater.cli.show import key_facts, print_key
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), required=False, metavar="DIR")
+@click.option("--name", help="Name of the app (default: the folder's).")
+@click.option("--app-id", help="Keep the Pinpoint application id of shipped apps (32 hex digits).")
+@click.option("--identity-pool-id", help="Keep the Cognito identity pool id of shipped apps.")
+@click.option("--region", default="us-east-1", show_default=True, help="Region the apps sign for.")
+@click.option("--account-id", default="000000000000", show_default=True, help="AWS account id written into records and ARNs.")
+@json_option
+@project_option
+def init(
+    folder: Path | None,
+    name: str | None,
+    app_id: str | None,
+    identity_pool_id: str | None,
+    region: str,
+    account_id: str,
+    as_json: bool,
+    project: Path,
+) -> None:
+    """Make a project: headwater.toml, events.py and an owner key."""
+    from headwater.process.project import make_project
+
+    folder = project / folder if folder else project
+    made = make_project(folder, name or folder.resolve().name[:64] or "app", app_id, identity_pool_id, region, account_id)
+    if as_json:
+        click.echo(json.dumps({**made._asdict(), "folder": str(made.folder), "owner": key_facts(made.owner)}))
+        return
+    console = Console()
+    console.print(f"[bold]{escape(str(folder))}[/] is a project now:\n")
+    console.print("  headwater.toml  the settings, each with a sentence\n  events.py       your event types; each becomes a table\n")
+    print_key(console, made.owner)
+    console.print(f"  app id             {made.app_id}\n  identity pool id   {made.identity_pool_id}\n  region             {made.region}\n")
+    where = "" if str(folder) == "." else f" -C {folder}"
+    console.print(f"Next:  [green]headwater serve{escape(where)}[/]", highlight=False)
+
+
+@main.command()
+@click.option("--public-port", type=click.IntRange(0, 65535), help="Port of the public listener; 0 picks a free one.")
+@click.option("--private-port", type=click.IntRange(0, 65535), help="Port of the private listener; 0 picks a free one.")
+@tls_options
+@project_option
+def serve(public_port: int | None, private_port: int | None, tls_cert: Path | None, tls_key: Path | None, project: Path) -> None:
+    """Serve a project: collector, worker and query, started again when they die."""
+    from headwater.process.serve import serve_project
+
+    serve_project(project, public_port, private_port, tls_cert, tls_key)
+
+
+def _role(name: str, summary: str, options: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda command: command) -> None:
+    @main.command(name, help=summary)
+    @click.option("--listen-fd", type=int, hidden=True)
+    @click.option("--life-line-fd", type=int, hidden=True)
+    @options
+    @project_option
+    def run(listen_fd: int | None, life_line_fd: int | None, project: Path, **given: Path | None) -> None:
+        from headwater.process.roles import run_named_role
+
+        run_named_role(name, project, listen_fd, life_line_fd, **given)
+
+
+_role("collect", "Run the collector alone: accepts events and puts them on the stream.", tls_options)
+_role("work", "Run the worker alone: moves events from the stream into the lake.")
+_role("query", "Run the query role alone: answers on the private listener.")
+
+
+@main.command()
+@json_option
+@project_option
+def status(as_json: bool, project: Path) -> None:
+    """Say whether the project is served, where, and how far the worker is behind."""
+    from headwater.process.status import project_status
+
+    facts = asyncio.run(project_status(project))
+    if as_json:
+        click.echo(json.dumps(facts))
+        return
+    table = Table.grid(padding=(0, 3))
+    for key in ("running", "app_id", "identity_pool_id", "region", "public_url", "private_url"):
+        table.add_row(key, escape(str(facts[key])))
+    for role, state in facts["roles"].items():
+        table.add_row(role, escape(f"{state['state']}, pid {state['pid']}, restarted {state['restarts']} times"))
+    lag = facts["lag"]
+    table.add_row("lag", f"{lag['records']:,} records, {lag['seconds']:.1f} s")
+    Console().print(table)

@@ -1,0 +1,41 @@
+"""Trying Headwater out: a demonstration, and measurements."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from headwater.cli.group import json_option, main, project_option
+
+
+@main.command()
+@click.option(
+    "--data", type=click.Path(path_type=Path, file_okay=False), help="Keep the project in this folder (default: a temporary one)."
+)
+@click.option("--seconds", type=click.FloatRange(min=1), help="End after this time (default: Ctrl-C).")
+@click.option("--students", type=click.IntRange(1, 5_000), default=300, show_default=True)
+@click.option("--rate", type=click.FloatRange(0.1, 2_000), default=150, show_default=True, help="Events a second, all students together.")
+@project_option
+def demo(data: Path | None, seconds: float | None, students: int, rate: float, project: Path) -> None:
+    """Serve a project with a simulated piano-learning app, and show what becomes of its events."""
+    from headwater.process.demonstrate import demonstrate
+
+    if data is not None:
+        demonstrate(project / data, seconds, students, rate, keep=True)
+        return
+    with tempfile.TemporaryDirectory(prefix="headwater-demo-") as folder:
+        demonstrate(Path(folder) / "piano", seconds, students, rate, keep=False)
+
+
+@main.command()
+@click.option("--quick", is_flag=True, help="Smaller runs: rougher figures in a fifth of the time.")
+@click.option("--only", multiple=True, help="Only these parts; `--only list` names them.")
+@json_option
+@project_option
+def bench(quick: bool, only: tuple[str, ...], as_json: bool, project: Path) -> None:
+    """Measure this machine's limits and Headwater beside them, as ratios."""
+    from headwater.bench import run_bench
+
+    run_bench(quick=quick, only=only, as_json=as_json)
