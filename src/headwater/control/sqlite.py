@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 import sqlite3
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +13,12 @@ import msgspec
 
 from headwater.clock import Clock, SystemClock
 from headwater.control import PERMISSIONS, App, Key
+from headwater.control.database import Database, sqlite_path
 from headwater.control.masterkey import KeyRing
-from headwater.errors import BadRequest, Conflict, NotFound, ProjectError, SettingsError
+from headwater.errors import BadRequest, Conflict, NotFound, ProjectError
 
 FORMAT = 1
 
-# How old what we remember may get before we ask SQLite whether another connection changed the file. Revocation must arrive within a second.
-_TRUST_S = 0.25
 _REMEMBERED = 10_000
 _NAME_LIMIT = 256
 _TAG_LIMIT = 50
@@ -41,25 +38,25 @@ class SqliteControl:
     def __init__(
         self, url: str, *, apps: Sequence[App] = (), master_key_file: str | Path | None = None, clock: Clock | None = None
     ) -> None:
-        path = sqlite_path(url)
         self._clock = clock or SystemClock()
-        self._lock = threading.RLock()
         self._declared = {app.app_id: msgspec.structs.replace(app, declared=True) for app in apps}
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+        path = sqlite_path(url)
+        database = None
         try:
             self._masters = KeyRing(Path(master_key_file) if master_key_file else path.with_name("master-keys.json"), self._clock)
-            self._prepare(path)
+            database = self._database = Database(url, self._clock)
+            self._prepare()
         except BaseException as error:
-            self._connection.close()
+            if database is not None:
+                database.close()
             if getattr(error, "sqlite_errorname", None) in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
                 raise ProjectError(
                     f"{path} is damaged: {error}; restore it, or move it away and make new keys: the old ones are lost"
                 ) from error
             raise
+        self._lock, self._connection = database.lock, database.connection
         self._found_keys: dict[str, Key | None] = {}
         self._found_apps: dict[str, App | None] = {}
-        self._checked_at = float("-inf")
-        self._data_version = -1
 
     def create_key(self, name: str, allow: frozenset[str]) -> Key:
         """Return a new key with its secret."""
@@ -68,7 +65,7 @@ class SqliteControl:
             raise BadRequest(f"a key may be allowed {', '.join(sorted(PERMISSIONS))}; given: {', '.join(sorted(allow)) or 'nothing'}")
         access_key_id = "AKIA" + base64.b32encode(secrets.token_bytes(10)).decode()
         master_id, created_ms = self._masters.keys().current, self._clock.now_ms()
-        with self._write() as cursor:
+        with self._database.write() as cursor:
             try:
                 cursor.execute(
                     "INSERT INTO keys VALUES (?, ?, ?, ?, ?, NULL)", (access_key_id, name, " ".join(sorted(allow)), master_id, created_ms)
@@ -96,7 +93,7 @@ class SqliteControl:
 
     def revoke_key(self, name: str) -> Key:
         """Refuse the key from now on."""
-        with self._write() as cursor:
+        with self._database.write() as cursor:
             cursor.execute("UPDATE keys SET revoked_ms = ? WHERE name = ? AND revoked_ms IS NULL", (self._clock.now_ms(), name))
             row = cursor.execute("SELECT * FROM keys WHERE name = ?", (name,)).fetchone()
         if row is None:
@@ -108,7 +105,7 @@ class SqliteControl:
         _check_name("app", name)
         _check_tags(tags)
         app = App(secrets.token_hex(16), name, dict(tags), self._clock.now_ms())
-        with self._write() as cursor:
+        with self._database.write() as cursor:
             cursor.execute("INSERT INTO apps VALUES (?, ?, ?, ?)", (app.app_id, name, _tags_text(tags), app.created_ms))
         return app
 
@@ -135,7 +132,7 @@ class SqliteControl:
     def delete_app(self, app_id: str) -> App:
         """Forget the app and return what it was."""
         self._refuse_declared(app_id)
-        with self._write() as cursor:
+        with self._database.write() as cursor:
             row = cursor.execute("DELETE FROM apps WHERE app_id = ? RETURNING *", (app_id,)).fetchone()
         if row is None:
             raise NotFound("app", app_id)
@@ -145,7 +142,7 @@ class SqliteControl:
         """Replace the tags of the app."""
         self._refuse_declared(app_id)
         _check_tags(tags)
-        with self._write() as cursor:
+        with self._database.write() as cursor:
             row = cursor.execute("UPDATE apps SET tags = ? WHERE app_id = ? RETURNING *", (_tags_text(tags), app_id)).fetchone()
         if row is None:
             raise NotFound("app", app_id)
@@ -153,56 +150,26 @@ class SqliteControl:
 
     def close(self) -> None:
         """Let go of the file."""
-        with self._lock:
-            self._connection.close()
+        self._database.close()
 
-    def _prepare(self, path: Path) -> None:
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        with self._write() as cursor:
+    def _prepare(self) -> None:
+        with self._database.write() as cursor:
             [found] = cursor.execute("PRAGMA user_version").fetchone()
             if found > FORMAT:
-                raise ProjectError(f"{path} has format {found}; this Headwater reads up to {FORMAT}: use a newer one")
+                raise ProjectError(f"{self._database.path} has format {found}; this Headwater reads up to {FORMAT}: use a newer one")
             if found == 0:
                 for statement in filter(str.strip, _SCHEMA.split(";")):
                     cursor.execute(statement)
                 cursor.execute(f"PRAGMA user_version = {FORMAT}")
 
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Cursor]:
-        with self._lock:
-            cursor = self._connection.cursor()
-            cursor.execute("BEGIN IMMEDIATE")  # take the write lock at once: a later upgrade cannot wait for another writer
-            try:
-                yield cursor
-            except BaseException:
-                cursor.execute("ROLLBACK")
-                raise
-            cursor.execute("COMMIT")
-            self._checked_at = float("-inf")
-            self._data_version = -1  # our own commits do not move data_version
-
     def _forget_if_changed(self) -> None:
-        now = self._clock.monotonic()
-        if now - self._checked_at < _TRUST_S:
-            return
-        [version] = self._connection.execute("PRAGMA data_version").fetchone()
-        if version != self._data_version:
+        if self._database.changed():
             self._found_keys.clear()
             self._found_apps.clear()
-        self._checked_at, self._data_version = now, version
 
     def _refuse_declared(self, app_id: str) -> None:
         if app_id in self._declared:
             raise Conflict(f"app {app_id!r} is declared in headwater.toml; change it there")
-
-
-def sqlite_path(url: str) -> Path:
-    """Return the file that `sqlite:///file` names; `SettingsError` for anything else."""
-    prefix = "sqlite:///"
-    if not url.startswith(prefix) or len(url) == len(prefix):
-        raise SettingsError(f"a control store is named sqlite:///file, given: {url!r}")
-    return Path(url.removeprefix(prefix))
 
 
 def _key(row: tuple[Any, ...], secret: str | None) -> Key:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-
-from headwater.control.sqlite import sqlite_path
+from headwater.clock import SystemClock
+from headwater.control.database import Database
 
 # Beside the tables of the control store, whose format number counts for this one, too.
 _SCHEMA = """
@@ -19,14 +17,12 @@ class SqliteDocuments:
     """Safe to share among threads."""
 
     def __init__(self, url: str) -> None:
-        self._lock = threading.Lock()
-        self._connection = sqlite3.connect(sqlite_path(url), isolation_level=None, check_same_thread=False, timeout=10)
+        self._database = Database(url, SystemClock())
+        self._lock, self._connection = self._database.lock, self._database.connection
         try:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute(_SCHEMA)
         except BaseException:
-            self._connection.close()
+            self._database.close()
             raise
 
     def get(self, app_id: str, kind: str) -> bytes | None:
@@ -52,5 +48,4 @@ class SqliteDocuments:
 
     def close(self) -> None:
         """Let go of the file."""
-        with self._lock:
-            self._connection.close()
+        self._database.close()

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import msgspec
 
 from headwater.clock import Clock, SystemClock
+from headwater.control.database import Database
 from headwater.control.identities import Identity, IdentityChange, Login, Pool
-from headwater.control.sqlite import sqlite_path
 from headwater.errors import Conflict, NotFound
 
 _TRUST_S = 0.25
@@ -37,21 +35,16 @@ class SqliteIdentities:
     """Safe to share among threads; any process may open it."""
 
     def __init__(self, url: str, *, pools: Sequence[Pool] = (), clock: Clock | None = None) -> None:
-        self._clock = clock or SystemClock()
-        self._lock = threading.RLock()
         self._declared = {pool.pool_id: msgspec.structs.replace(pool, declared=True) for pool in pools}
-        self._connection = sqlite3.connect(sqlite_path(url), isolation_level=None, check_same_thread=False, timeout=10)
         self._found: dict[str, Pool] | None = None
-        self._checked_at = float("-inf")
-        self._data_version = -1
+        self._database = Database(url, clock or SystemClock())
+        self._lock, self._connection = self._database.lock, self._database.connection
         try:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            with self._write() as cursor:
+            with self._database.write() as cursor:
                 for statement in _SCHEMA.split(";"):
                     cursor.execute(statement)
         except BaseException:
-            self._connection.close()
+            self._database.close()
             raise
 
     def pools(self) -> list[Pool]:
@@ -66,13 +59,13 @@ class SqliteIdentities:
     def put_pool(self, pool: Pool) -> None:
         """Add or replace the pool."""
         self._refuse_declared(pool.pool_id)
-        with self._write() as cursor:
+        with self._database.write() as cursor:
             cursor.execute("INSERT OR REPLACE INTO identity_pools VALUES (?, ?)", (pool.pool_id, msgspec.json.encode(pool).decode()))
 
     def delete_pool(self, pool_id: str) -> Pool:
         """Forget the pool and return what it was."""
         self._refuse_declared(pool_id)
-        with self._write() as cursor:
+        with self._database.write() as cursor:
             row = cursor.execute("DELETE FROM identity_pools WHERE pool_id = ? RETURNING pool", (pool_id,)).fetchone()
         if row is None:
             raise NotFound("identity pool", pool_id)
@@ -99,14 +92,13 @@ class SqliteIdentities:
 
     def apply(self, changes: Sequence[IdentityChange]) -> None:
         """Make the changes in one transaction."""
-        with self._write() as cursor:
+        with self._database.write() as cursor:
             for change in changes:
                 _apply(cursor, change)
 
     def close(self) -> None:
         """Let go of the file."""
-        with self._lock:
-            self._connection.close()
+        self._database.close()
 
     def _identity(self, row: tuple[str, str, int, int, str | None, int]) -> Identity:
         identity_id, pool_id, created_ms, modified_ms, merged_into, deleted = row
@@ -116,27 +108,10 @@ class SqliteIdentities:
 
     def _pools(self) -> dict[str, Pool]:
         with self._lock:
-            now = self._clock.monotonic()
-            if self._found is None or now - self._checked_at >= _TRUST_S:
-                [version] = self._connection.execute("PRAGMA data_version").fetchone()
-                if self._found is None or version != self._data_version:
-                    rows = self._connection.execute("SELECT pool_id, pool FROM identity_pools").fetchall()
-                    self._found = {pool_id: msgspec.json.decode(pool, type=Pool) for pool_id, pool in rows} | self._declared
-                self._checked_at, self._data_version = now, version
+            if self._database.changed() or self._found is None:
+                rows = self._connection.execute("SELECT pool_id, pool FROM identity_pools").fetchall()
+                self._found = {pool_id: msgspec.json.decode(pool, type=Pool) for pool_id, pool in rows} | self._declared
             return self._found
-
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Cursor]:
-        with self._lock:
-            cursor = self._connection.cursor()
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                yield cursor
-            except BaseException:
-                cursor.execute("ROLLBACK")
-                raise
-            cursor.execute("COMMIT")
-            self._found = None  # our own commits do not move data_version
 
     def _refuse_declared(self, pool_id: str) -> None:
         if pool_id in self._declared:

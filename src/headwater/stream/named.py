@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import msgspec
 
@@ -32,15 +32,7 @@ ShardMetric = Literal[
     "ReadProvisionedThroughputExceeded",
     "WriteProvisionedThroughputExceeded",
 ]
-SHARD_METRICS: tuple[ShardMetric, ...] = (
-    "IncomingBytes",
-    "IncomingRecords",
-    "IteratorAgeMilliseconds",
-    "OutgoingBytes",
-    "OutgoingRecords",
-    "ReadProvisionedThroughputExceeded",
-    "WriteProvisionedThroughputExceeded",
-)
+SHARD_METRICS: tuple[ShardMetric, ...] = get_args(ShardMetric)
 
 
 class StreamState(msgspec.Struct, frozen=True):
