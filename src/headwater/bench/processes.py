@@ -19,6 +19,7 @@ from urllib.request import urlopen
 
 import msgspec
 
+from headwater import memory
 from headwater.bench.load import Order, Outcome
 from headwater.errors import HeadwaterError
 
@@ -42,7 +43,7 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=self._output,
-            env={**os.environ, **(env or {})},
+            env={**memory.ENVIRONMENT, **os.environ, **(env or {})},
         )
         self.pid = self._process.pid
 

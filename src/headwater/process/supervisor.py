@@ -17,6 +17,7 @@ from typing import Any
 
 import structlog
 
+from headwater import memory
 from headwater.errors import SettingsError
 from headwater.process.role import CONFIG_EXIT
 
@@ -108,7 +109,12 @@ class Supervisor:
         # Own session: a Ctrl-C in the terminal reaches the supervisor alone, which then ends the roles in order.
         with self._log_path.open("ab") if self._log_path else contextlib.nullcontext() as log:
             process = await asyncio.create_subprocess_exec(
-                *command, pass_fds=inherited, start_new_session=True, stdin=asyncio.subprocess.DEVNULL, stderr=log
+                *command,
+                pass_fds=inherited,
+                start_new_session=True,
+                stdin=asyncio.subprocess.DEVNULL,
+                stderr=log,
+                env=memory.ENVIRONMENT | os.environ,
             )
         theirs.close()
         role.process, role.pid, role.facts = process, process.pid, {}

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import structlog
-from cryptography import x509
 
 from headwater.errors import SettingsError
 from headwater.settings import PublicSettings
@@ -105,6 +104,8 @@ def load_context(files: TlsFiles) -> ssl.SSLContext:
 def expires(certificate: Path) -> datetime:
     """Return when the first certificate of the file stops being good. Raises `SettingsError` if there is none."""
     try:
+        from cryptography import x509  # 10 MB, which a supervisor without TLS does not need
+
         return x509.load_pem_x509_certificates(_read(certificate))[0].not_valid_after_utc
     except ValueError as error:
         raise SettingsError(f"{certificate} cannot be read as certificates: {error}") from None
