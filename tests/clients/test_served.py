@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import time
 import tomllib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import Browser
+from tests.clients.conftest import NODE_TESTS, Browser, Built
 from tests.clients.standin import StandIn
 from tests.served import Served
 
@@ -27,7 +30,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 def ids(served: Served, **more: object) -> dict[str, object]:
     app = tomllib.loads((served.folder / "headwater.toml").read_text())["app"]
-    return {"appId": app["id"], "identityPoolId": app["identity_pool_id"], "writeKey": app["write_key"], "region": app["region"], **more}
+    given = {"url": served.url, "appId": app["id"], "identityPoolId": app["identity_pool_id"], "writeKey": app["write_key"]}
+    return given | {"region": app["region"], **more}
 
 
 def serve_app(site: StandIn, served: Served, app: bytes, attributes: str = "") -> str:
@@ -48,6 +52,75 @@ def test_amplify_6_through_the_redirect(browser: Browser, site: StandIn, served:
 
     assert [(dict(row["attributes"]), dict(row["metrics"])) for row in rows] == [({"email": "é@example.com"}, {"score": 1.5})]
     assert rows[0]["cognito_id"].startswith(f"{ids(served)['region']}:")
+
+
+def test_amplify_6_with_its_own_option_for_the_identity_pool(
+    browser: Browser, site: StandIn, served: Served, bundle_file: Callable[..., bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "app.js").write_text("""
+        import { Amplify } from "aws-amplify";
+        import { record } from "aws-amplify/analytics";
+        const { appId, identityPoolId, region, url } = globalThis.ids;
+        Amplify.configure({
+          Auth: { Cognito: { identityPoolId, allowGuestAccess: true, identityPoolEndpoint: `${url}/idp/` } },
+          Analytics: { Pinpoint: { appId, region, flushInterval: 100 } },
+        });
+        globalThis.app = { record };
+    """)
+    page = browser.open(serve_app(site, served, bundle_file(tmp_path / "app.js"), 'data-services="pinpoint"'))
+
+    page.run("app.record({name: 'ByOption', attributes: {email: 'é@example.com'}})")
+    [row] = rows_of(served, "ByOption")
+
+    assert str(row["cognito_id"]).startswith(f"{ids(served)['region']}:")
+    assert row["client_id"]
+
+
+def test_amplify_5_through_the_redirect_and_by_the_beacon_of_a_closing_page(
+    browser: Browser, site: StandIn, served: Served, bundle: Bundle
+) -> None:
+    page = browser.open(serve_app(site, served, bundle("amplify5")))
+
+    page.run("app.record({name: 'ByFive', attributes: {n: 'é'}})")
+    [row] = rows_of(served, "ByFive")
+    page.run("app.autoTrack('session', {enable: true})")
+    started = rows_of(served, "_session.start")
+    page.close()
+    stopped = rows_of(served, "_session.stop")
+
+    assert str(row["cognito_id"]).startswith(f"{ids(served)['region']}:")
+    assert dict(row["attributes"]) == {"n": "é"}
+    for others in (started, stopped):
+        assert {(other["client_id"], other["cognito_id"]) for other in others} == {(row["client_id"], row["cognito_id"])}
+    assert len(stopped) == 1
+
+
+@pytest.mark.parametrize("version", [5, 6])
+def test_amplify_in_node(served: Served, node: str, node_modules: Path, built: Built, tmp_path: Path, version: int) -> None:
+    (tmp_path / "node_modules").symlink_to(node_modules)
+    redirect = json.dumps(str(built.folder / "redirect/dist/index.js"))
+    (tmp_path / "redirect.mjs").write_text(f"""
+        import {{ redirect }} from {redirect};
+        redirect({json.dumps({"url": served.url})});
+        globalThis.ids = {json.dumps(ids(served))};
+    """)
+    shutil.copy(NODE_TESTS / f"apps/amplify{version}.js", tmp_path / "amplify.mjs")
+    (tmp_path / "app.mjs").write_text(f"""
+        import "./redirect.mjs";
+        await import("./amplify.mjs");
+        app.record({{ name: "ByNode{version}", attributes: {{ a: "é" }} }});
+        setTimeout(() => process.exit(0), 20000).unref();
+    """)
+
+    process = subprocess.Popen([node, "app.mjs"], cwd=tmp_path)
+    try:
+        [row] = rows_of(served, f"ByNode{version}")
+    finally:
+        process.kill()
+        process.wait()
+
+    assert str(row["cognito_id"]).startswith(f"{ids(served)['region']}:")
+    assert dict(row["attributes"]) == {"a": "é"}
 
 
 def test_the_client_by_the_write_key(browser: Browser, site: StandIn, served: Served) -> None:

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from headwater import memory
 from headwater.bench.measure import Scale, stolen_share
 from headwater.bench.report import Report, Row, failed, machine_facts, misses, print_report
 from headwater.errors import BadRequest
@@ -58,9 +57,6 @@ def run_bench(quick: bool, only: tuple[str, ...], as_json: bool) -> None:
         return
     if unknown := [name for name in only if name not in PARTS]:
         raise BadRequest(f"no part {', '.join(map(repr, unknown))}; there are: {', '.join(PARTS)}")
-    if not memory.ENVIRONMENT.keys() <= os.environ.keys():
-        # Some parts are measured in this very process, which is to be like a role's.
-        os.execve(sys.executable, [sys.executable, "-m", "headwater", *sys.argv[1:]], memory.ENVIRONMENT | os.environ)
     report = measure(quick, only or tuple(PARTS))
     print_report(report, as_json)
     if any(row.verdict == "failed" for row in report.rows):
