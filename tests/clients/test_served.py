@@ -76,16 +76,15 @@ def test_amplify_6_with_its_own_option_for_the_identity_pool(
     assert row["client_id"]
 
 
-def test_amplify_5_through_the_redirect_and_by_the_beacon_of_a_closing_page(
+def test_amplify_5_through_the_redirect_and_by_the_beacon_of_a_page_that_is_left(
     browser: Browser, site: StandIn, served: Served, bundle: Bundle
 ) -> None:
     page = browser.open(serve_app(site, served, bundle("amplify5")))
 
     page.run("app.record({name: 'ByFive', attributes: {n: 'é'}})")
     [row] = rows_of(served, "ByFive")
-    page.run("app.autoTrack('session', {enable: true})")
     started = rows_of(served, "_session.start")
-    page.close()
+    page.go(f"{site.url}/")
     stopped = rows_of(served, "_session.stop")
 
     assert str(row["cognito_id"]).startswith(f"{ids(served)['region']}:")
