@@ -68,7 +68,11 @@ class Served:
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **environment},
             )
-        self.wait_ready(ready_s)
+        try:
+            self.wait_ready(ready_s)
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def wait_ready(self, within_s: float = 60) -> None:
