@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -28,10 +31,18 @@ def run(*arguments: str | Path, check: bool = True, **options: Any) -> subproces
     return done
 
 
+# Below the ports that the system gives to outgoing connections, and apart from those of other test processes.
+_PORTS = range(12_000, 32_000, 2_000)
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_ports = itertools.cycle(random.sample(range(_PORTS[_worker % 10], _PORTS[_worker % 10] + 2_000), 2_000))
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = next(_ports)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Served:
