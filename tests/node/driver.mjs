@@ -21,13 +21,14 @@ const args = [
   ...more,
 ];
 let process_; // of the browser, ours to end
+let starting; // the promise of its context: a command that gave up waiting must not start a second one on the same profile
 let context; // its profile lies on disk, so that it can be opened again
 const pages = new Map();
 let number = 0;
 
 const commands = {
   async open({ url, script }) {
-    context ??= await start();
+    context = await (starting ??= start());
     const page = await context.newPage();
     const id = ++number;
     pages.set(id, { page, said: [] });
@@ -62,8 +63,8 @@ const commands = {
   },
   /** Kill the browser; the next `open` starts it again on the same profile. */
   async kill() {
-    if (!context) return;
-    context = undefined;
+    if (!process_) return;
+    context = starting = undefined;
     pages.clear();
     process_.kill("SIGKILL");
     if (process_.exitCode === null && process_.signalCode === null) await once(process_, "exit");
@@ -72,18 +73,25 @@ const commands = {
 
 async function start() {
   process_ = spawn(executablePath, args, { stdio: ["ignore", "ignore", "pipe"] });
-  for await (const line of createInterface({ input: process_.stderr })) {
-    const address = /DevTools listening on (ws:.*)/.exec(line)?.[1];
-    if (address) return (await chromium.connectOverCDP(address)).contexts()[0];
-  }
-  throw new Error("the browser did not start");
+  const lines = createInterface({ input: process_.stderr }); // read to its end: a pipe that is full would stop the browser
+  const address = await new Promise((found, failed) => {
+    lines.on("line", (line) => {
+      const told = /DevTools listening on (ws:.*)/.exec(line)?.[1];
+      if (told) found(told);
+    });
+    lines.on("close", () => failed(new Error("the browser did not start")));
+  });
+  return (await chromium.connectOverCDP(address)).contexts()[0];
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { op, ...given } = JSON.parse(line);
   let answer;
   try {
-    const late = new Promise((_, reject) => setTimeout(() => reject(new Error(`${op} takes more than 20 s`)), 20_000).unref());
+    const patience = context ? 20 : 60; // the first start of a browser on a busy machine takes long
+    const late = new Promise((_, reject) => {
+      setTimeout(() => reject(new Error(`${op} takes more than ${patience} s`)), patience * 1000).unref();
+    });
     answer = { value: (await Promise.race([commands[op](given), late])) ?? null };
   } catch (error) {
     answer = { error: String(error?.message ?? error) };
