@@ -23,7 +23,7 @@ EVENT = {
     "Metrics": {"score": 1.5},
     "Session": {"Id": "s", "StartTimestamp": AT},
 }
-ODD_IDS = ["boto:1/é x", "a!'()*b", "...", "%2F", "a//b", "+ &?#=;", "日本", "~-_.", str(uuid.uuid4())]
+ODD_IDS = ["boto:1/é x", "a!'()*b", "...", "%2F", "a//b", "+ &?#=;", "日本", "~-_.", "c843ec7d-cc52-43d2-88db-7c166f329b4f"]
 
 
 def put(served: Served, endpoint_id: str, events: dict[str, Any]) -> dict[str, Any]:
