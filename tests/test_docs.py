@@ -15,6 +15,7 @@ import pytest
 
 import headwater
 from headwater.cli import main
+from headwater.query.dialect.page import dialect_page
 from headwater.settings import load_settings, settings_table
 from tests.served import Served, run
 
@@ -70,6 +71,10 @@ def test_the_settings_page_says_what_the_code_says() -> None:
 
 def test_the_commands_page_says_what_the_code_says() -> None:
     generated(ROOT / "docs/commands.md", command_page())
+
+
+def test_the_dialect_page_says_what_the_code_says() -> None:
+    generated(ROOT / "docs/dialect.md", dialect_page())
 
 
 def test_every_public_name_is_documented() -> None:
@@ -137,11 +142,12 @@ def test_every_command_of_the_docs_runs(page: str, line: str, served: Served, tm
 
 
 def test_every_python_snippet_of_the_docs_runs(served: Served) -> None:
-    key = json.loads(run("keys", "create", "docs", "--json", "-C", served.folder).stdout)
+    key = json.loads(run("keys", "create", "docs", "--allow", "send,query", "--json", "-C", served.folder).stdout)
     for page in DOCS:
         for snippet in snippets(page, "python"):
             code = (
                 snippet.replace("http://127.0.0.1:8700", served.url)
+                .replace("http://127.0.0.1:8701", f"http://127.0.0.1:{served.ports[1]}")
                 .replace('aws_access_key_id="…"', f'aws_access_key_id="{key["access_key_id"]}"')
                 .replace('aws_secret_access_key="…"', f'aws_secret_access_key="{key["secret_access_key"]}"')
                 .replace('write_key="…"', f'write_key="{load_settings(served.folder).app.write_key}"')

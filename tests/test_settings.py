@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args, get_origin
 
 import pytest
 
@@ -30,15 +31,35 @@ def test_the_written_file_reads_back_as_the_defaults_and_the_given_ids(tmp_path:
 
 def test_every_setting_has_a_sentence() -> None:
     for section, field in Settings.model_fields.items():
-        for name, knob in field.annotation.model_fields.items():  # type: ignore[union-attr]
+        model = get_args(field.annotation)[0] if get_origin(field.annotation) is tuple else field.annotation
+        for name, knob in model.model_fields.items():  # type: ignore[union-attr]
             assert knob.description, f"{section}.{name}"
             assert knob.description.endswith("."), f"{section}.{name}"
 
 
 def test_a_default_may_be_uncommented(tmp_path: Path) -> None:
-    text = settings_file(**APP).replace("# port = 8700", "port = 9000")
+    text = settings_file(**APP).replace("# port = 8700", "port = 9000").replace("# guests = true", "guests = true")
 
-    assert load_settings(write(tmp_path, text)).public.port == 9000
+    settings = load_settings(write(tmp_path, text))
+
+    assert (settings.public.port, settings.identity.guests) == (9000, True)
+    assert "\nguests = true\n" in text
+
+
+def test_workgroups_are_tables_of_their_own(tmp_path: Path) -> None:
+    text = settings_file(**APP).replace("# [[workgroups]]", "[[workgroups]]").replace('# name = "…"', 'name = "team"')
+
+    [team] = load_settings(write(tmp_path, text + '\n[[workgroups]]\nname = "other"\n')).workgroups[:1]
+
+    assert (team.name, team.enforce, team.concurrency) == ("team", True, 0)
+
+
+@pytest.mark.parametrize("wrong", ["scan_cutoff_bytes = 9_999_999", 'output_location = "nowhere"', "size = 1"])
+def test_a_wrong_workgroup_is_named(tmp_path: Path, wrong: str) -> None:
+    text = settings_file(**APP) + f'\n[[workgroups]]\nname = "team"\n{wrong}\n'
+
+    with pytest.raises(SettingsError, match=r"workgroups\.0"):
+        load_settings(write(tmp_path, text))
 
 
 def test_a_variable_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

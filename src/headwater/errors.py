@@ -18,9 +18,12 @@ HeadwaterError
 ├── NotDelivered            (client) events a server could not be given
 ├── LedgerError             a ledger that refuses a batch
 └── QueryError              SQL that cannot be answered
+    └── QueryLimit          it took more time or memory than a query may
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 
 class HeadwaterError(Exception):
@@ -121,3 +124,11 @@ class QueryError(HeadwaterError):
     """The SQL cannot be answered; the message says why, and what would work."""
 
     code = "InvalidRequestException"
+
+
+class QueryLimit(QueryError):
+    """The query was stopped because it took more *limit* than a query may: "time" or "memory"."""
+
+    def __init__(self, limit: Literal["time", "memory"], message: str) -> None:
+        super().__init__(message)
+        self.limit = limit

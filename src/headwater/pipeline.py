@@ -30,6 +30,8 @@ if TYPE_CHECKING:  # for the reader of types; at run time each role loads its ow
     from headwater.model import Models, Window
     from headwater.pipe import Pipe, SeenKeys
     from headwater.query import Engine
+    from headwater.query.executions import Queries
+    from headwater.query.sandbox import Sandboxes
     from headwater.stream import Batch
     from headwater.stream.named import ShardStream
     from headwater.telemetry.metrics import Requests
@@ -75,6 +77,14 @@ class WorkerParts(NamedTuple):
     seen: SeenKeys
     models: Models
     window: Window
+
+
+class QueryParts(NamedTuple):
+    """What the query role runs: `app` answers, `engine` and `queries` are what it answers from."""
+
+    app: ASGIApp
+    engine: Engine
+    queries: Queries
 
 
 async def build_collector(
@@ -234,15 +244,83 @@ def build_worker(
     return WorkerParts(pipe, lake, stream, ledger, ledger, ledger, seen, models, window)
 
 
-def build_query(settings: Settings, project: Path, health: Health, metrics: Metrics) -> tuple[ASGIApp, Engine]:
-    """[ledger], [files, catalog] -> query -> people."""
+def build_query(settings: Settings, project: Path, engine: Engine, health: Health, metrics: Metrics) -> QueryParts:
+    """[ledger], [files, catalog] -> query -> [results] -> people."""
     from headwater.edge import private_app
+    from headwater.edge.athena import Athena
 
-    return private_app(health=health, metrics=metrics), build_engine(settings, project)
+    queries = build_queries(settings, project, engine)
+    app = private_app(
+        health=health,
+        metrics=metrics,
+        control=open_project_control(project, settings),
+        region=settings.app.region,
+        doors=Athena(queries, region=settings.app.region, account_id=settings.app.account_id).routes(),
+        confined=engine.confined,
+        max_skew_s=settings.public.max_clock_skew_s,
+    )
+    return QueryParts(app, engine, queries)
 
 
-def build_engine(settings: Settings, project: Path) -> Engine:
-    """Return an engine that answers about the project, whether it is served or not. Raises `ProjectError` if it never was."""
+def build_queries(settings: Settings, project: Path, engine: Engine) -> Queries:
+    """Return the room of query executions on *engine*; one process at a time has it open."""
+    from headwater.query.executions import Bounds, Workgroup, open_queries
+
+    query = settings.query
+    declared = [
+        Workgroup(
+            each.name,
+            each.description,
+            "ENABLED" if each.enabled else "DISABLED",
+            each.output_location or None,
+            each.enforce,
+            each.scan_cutoff_bytes or None,
+            concurrency=each.concurrency or None,
+            time_limit_s=each.time_limit_seconds or None,
+        )
+        for each in settings.workgroups
+    ]
+    return open_queries(
+        resolve(settings.stores.queries, project),
+        engine,
+        results=project.absolute() / query.results,
+        database=settings.app.database,
+        location=query.output_location or f"s3://headwater-{settings.app.id}/",
+        workgroups=declared,
+        bounds=Bounds(
+            query.sandboxes,
+            query.waiting,
+            query.waiting_per_key,
+            query.max_seconds,
+            query.history_days,
+            query.result_days,
+            query.result_bytes,
+        ),
+    )
+
+
+def build_sandboxes(settings: Settings, project: Path) -> Sandboxes:
+    """Return processes that may read the lake's files and nothing else of the project. Raises `ProjectError` if there is no lake yet."""
+    from headwater.query.sandbox import Sandboxes
+
+    lake, knobs = project.absolute() / settings.lake.folder, settings.query
+    if not lake.is_dir():
+        raise ProjectError(f"{project.resolve()} has no lake yet: `headwater serve` makes it when it first starts")
+    return Sandboxes(
+        [lake],
+        database=settings.app.database,
+        memory=knobs.memory,
+        threads=knobs.threads,
+        max_seconds=knobs.max_seconds,
+        most=knobs.sandboxes,
+    )
+
+
+def build_engine(settings: Settings, project: Path, *, sandboxed: bool = False) -> Engine:
+    """Return an engine that answers about the project, whether it is served or not. Raises `ProjectError` if it never was.
+
+    *sandboxed*: statements come from people who may not do all that this process may; each runs in a process of its own.
+    """
     from headwater.lake import open_index
     from headwater.query import DEAD_LETTERS, IDENTITIES, Engine, endpoint_rows
     from headwater.query.fates import fate_rows
@@ -268,6 +346,7 @@ def build_engine(settings: Settings, project: Path) -> Engine:
         settings.app.database,
         tables={"endpoints": endpoints, "fate_counts": lambda: fate_rows(ledger.fate_counts())},
         views={"dead_letters": DEAD_LETTERS, "identities": IDENTITIES},
+        sessions=build_sandboxes(settings, project) if sandboxed else None,
         memory_limit=settings.query.memory,
         threads=settings.query.threads,
         temp_directory=spill.absolute(),

@@ -224,6 +224,8 @@ class StoreSettings(Section):
     """Current endpoint profiles."""
     control: str = "sqlite:data/control.db"
     """Apps, keys, identity pools, and which login has which identity."""
+    queries: str = "sqlite:data/queries.db"
+    """Query executions, workgroups, and what was saved with them."""
     master_keys: str = "data/master-keys.json"
     """Master keys that access keys derive from; readable by the owner only."""
 
@@ -232,9 +234,54 @@ class QuerySettings(Section):
     """How questions are answered."""
 
     memory: Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s?[KMGT]i?B$")] = "1GB"
-    """Most memory a question may use before it spills to disk."""
+    """Most memory a question may use: `headwater sql` and `headwater.open` spill the rest to disk, a question to the server fails."""
     threads: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=lambda: os.cpu_count() or 1)
     """Threads a question may use; the machine's processors unless said."""
+    waiting: Annotated[int, Field(ge=1)] = 1_000
+    """Queries of the Athena API that may wait for their turn."""
+    waiting_per_key: Annotated[int, Field(ge=1)] = 200
+    """Such queries that may wait of one key."""
+    history_days: Annotated[float, Field(gt=0)] = 45
+    """Days that is remembered which queries were run."""
+    results: str = "data/results"
+    """Folder that stands for all `s3://` places that results are put in."""
+    result_days: Annotated[float, Field(gt=0)] = 45
+    """Days that results are kept."""
+    result_bytes: Annotated[int, Field(ge=1_000_000)] = 10_000_000_000
+    """Size that one result may have; a query that gives more fails."""
+    output_location: Annotated[str, Field(pattern=r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?)?$")] = ""
+    """Where the workgroup `primary` puts results at first, if clients do not say where. Empty: `s3://headwater-<app id>/`."""
+    max_seconds: Annotated[float, Field(gt=0, le=86_400)] = 1_800
+    """Seconds after which a question to the server is stopped."""
+    sandboxes: Annotated[int, Field(ge=1, le=256)] = 4
+    """Questions the server answers at once, each in a process of its own; others wait for their turn."""
+
+
+class WorkgroupSettings(Section):
+    """One workgroup that cannot be changed through the API."""
+
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,128}$")]
+    """What queries call it. `primary` may be among them."""
+    description: Annotated[str, Field(max_length=1024)] = ""
+    """What it is for."""
+    enabled: bool = True
+    """Whether queries are accepted in it."""
+    output_location: Annotated[str, Field(pattern=r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?)?$")] = ""
+    """Where its results are said to lie, such as `s3://bucket/prefix/`. Empty: each query says where."""
+    enforce: bool = True
+    """Whether its own location holds whatever a client asks for."""
+    scan_cutoff_bytes: Annotated[int, Field(ge=0)] = 0
+    """Bytes after which a query is stopped, at least 10,000,000; 0 = any number."""
+    concurrency: Annotated[int, Field(ge=0)] = 0
+    """Queries of it that run at a time; 0 = as `query.sandboxes` says for all together."""
+    time_limit_seconds: Annotated[float, Field(ge=0)] = 0
+    """Seconds after which a query is stopped; 0 = as `query.max_seconds` says, which holds in any case."""
+
+    @model_validator(mode="after")
+    def _cutoff_as_at_athena(self) -> Self:
+        if 0 < self.scan_cutoff_bytes < 10_000_000:
+            raise ValueError(f"scan_cutoff_bytes is 0 or at least 10000000, given: {self.scan_cutoff_bytes}")
+        return self
 
 
 class LogSettings(Section):
@@ -282,6 +329,8 @@ class Settings(BaseSettings):
     """The small databases beside the lake."""
     query: QuerySettings = QuerySettings()
     """How questions are answered."""
+    workgroups: tuple[WorkgroupSettings, ...] = ()
+    """Workgroups of the Athena API; write each as a table `[[workgroups]]`."""
     log: LogSettings = LogSettings()
     """What the processes say about themselves."""
     telemetry: TelemetrySettings = TelemetrySettings()
@@ -356,16 +405,22 @@ def settings_file(**app: str) -> str:
     for section, field in Settings.model_fields.items():
         lines += ["", f"# {field.description}", f"[{section}]"]
         model: Any = field.annotation
+        if get_origin(model) is tuple:  # as many tables as there are
+            lines[-1] = f"# [[{section}]]"
+            model = get_args(model)[0]
         for key, knob in model.model_fields.items():
             given = section == "app" and key in app
             default = app[key] if given else knob.get_default(call_default_factory=True)
-            lines += [f"# {knob.description}", f"{'' if given else '# '}{key} = {_toml(default)}"]
+            value = '"…"' if knob.is_required() and not given else _toml(default)
+            lines += [f"# {knob.description}", f"{'' if given else '# '}{key} = {value}"]
     return "\n".join(lines) + "\n"
 
 
 def _toml(value: Any) -> str:
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
     return str(value)
@@ -376,6 +431,8 @@ def settings_table() -> str:
     lines = ["| setting | default | what it is |", "|---|---|---|"]
     for section, field in Settings.model_fields.items():
         model: Any = field.annotation
+        if get_origin(model) is tuple:
+            section, model = f"{section}[]", get_args(model)[0]
         for key, knob in model.model_fields.items():
             default = "required" if knob.is_required() else "processors" if knob.default_factory else f"`{_toml(knob.default)}`"
             lines.append(f"| `{section}.{key}` | {default} | {re.sub(r'[|]', '/', knob.description or '')} |")

@@ -121,6 +121,8 @@ class Project:
                 if time.monotonic() > deadline:
                     raise BenchError(f"headwater serve is not ready after {READY_WITHIN_S:.0f} s ({states}): {server.output()}")
             pids = {name: int(role["pid"]) for name, role in facts["roles"].items()}
+            # What the query role starts to run statements in counts, too.
+            pids |= {f"sandboxes {number}": pid for number, pid in enumerate(_children(pids["query"]), 1)}
             yield Serving(server, facts["public_url"], {"supervisor": server.pid, **pids})
 
     def status(self) -> dict[str, Any]:
@@ -152,6 +154,10 @@ class Serving(NamedTuple):
     server: Server
     url: str
     pids: Mapping[str, int]
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @contextmanager

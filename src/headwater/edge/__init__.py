@@ -8,7 +8,7 @@ from headwater.clock import Clock, SystemClock
 from headwater.collect import Collector
 from headwater.collect.segment import SegmentMessages
 from headwater.control import Control
-from headwater.edge import kinesis, pinpoint_rest
+from headwater.edge import athena_actions, kinesis, pinpoint_rest
 from headwater.edge.client_files import ClientFiles
 from headwater.edge.cognito import CognitoIdentity
 from headwater.edge.credentials import Credentials, KeyCredentials, Principal, WriteKeys
@@ -53,7 +53,7 @@ SERVER_OPTIONS = {
 
 KEY_ACTIONS = {
     "send": SEND_ACTIONS | pinpoint_rest.SEND_ACTIONS | kinesis.SEND_ACTIONS,
-    "query": kinesis.QUERY_ACTIONS,
+    "query": kinesis.QUERY_ACTIONS | athena_actions.QUERY_ACTIONS,
 }
 """What a key's permissions allow; `admin` allows everything."""
 
@@ -115,7 +115,27 @@ def public_app(
     )
 
 
-def private_app(*, health: Health, metrics: Metrics | None = None, clock: Clock | None = None) -> ASGIApp:
-    """Return the ASGI application of the private listener: `/healthz`, `/metrics`, and a JSON 404 for the rest. No CORS."""
-    routes = [health_route(health), *([metrics_route(metrics)] if metrics is not None else [])]
-    return Listener(routes, verifier=None, clock=clock or SystemClock(), allowed_origins=None)
+def private_app(
+    *,
+    health: Health,
+    metrics: Metrics | None = None,
+    control: Control | None = None,
+    region: str = "",
+    doors: Sequence[Route] = (),
+    confined: bool = True,
+    max_skew_s: int = 300,
+    clock: Clock | None = None,
+) -> ASGIApp:
+    """Return the ASGI application of the private listener: `/healthz`, `/metrics`, *doors*, and a JSON 404 for the rest. No CORS.
+
+    *control*: whose keys may call the doors, signed for *region*; what is unsigned needs none.
+    *confined*: whether the system holds statements to the lake's files; where it cannot, only `admin` keys may run them.
+    *doors*: routes, made by whoever loads the rooms behind them: this module must not, for the collector loads it, too.
+    """
+    clock = clock or SystemClock()
+    routes = [health_route(health), *([metrics_route(metrics)] if metrics is not None else []), *doors]
+    verifier = None
+    if control is not None:
+        actions = KEY_ACTIONS if confined else KEY_ACTIONS | {"query": KEY_ACTIONS["query"] - athena_actions.RUN_ACTIONS}
+        verifier = Verifier(KeyCredentials(control, actions), region=region, clock=clock, max_skew_s=max_skew_s)
+    return Listener(routes, verifier=verifier, clock=clock, allowed_origins=None)

@@ -65,6 +65,7 @@ class Router:
         self.routes = tuple(routes)
         #: what a route is called in metrics and traces, by its id()
         self.names = {id(route): route.name for route in self.routes}
+        self._services = sorted({route.service for route in self.routes if route.service})
         self._targets: dict[bytes, Route] = {}
         self._forms: dict[bytes, dict[str, Route]] = {}
         self._tree: dict[bytes, Any] = {}
@@ -88,7 +89,7 @@ class Router:
         """Return the route that an `X-Amz-Target` header names; `UnknownOperation` if there is none."""
         route = self._targets.get(target.strip())
         if route is None:
-            raise UnknownOperation("there is no such operation here; what there is: Pinpoint, Cognito Identity, Kinesis, STS")
+            raise UnknownOperation(f"there is no such operation here; what there is, by signing name: {', '.join(self._services)}")
         return route
 
     def form(self, raw_path: bytes) -> Route | None:

@@ -16,7 +16,7 @@ from headwater.pipeline import open_project_control
 from headwater.settings import FILE, load_settings, settings_file
 from headwater.stream.segment import sync_folder
 
-FORMATS = {"stream": 1, "ledger": 1, "endpoints": 1, "control": 1, "catalog": 1}
+FORMATS = {"stream": 1, "ledger": 1, "endpoints": 1, "control": 1, "catalog": 1, "queries": 1}
 FORMAT_FILE = "project.json"
 OWNER = "owner"
 

@@ -7,16 +7,21 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from headwater.errors import ProjectError
-from headwater.pipeline import build_query
+import structlog
+
+from headwater.errors import HeadwaterError, ProjectError
+from headwater.pipeline import build_engine, build_query
 from headwater.process import listen
 from headwater.process.metrics import project_families
+from headwater.process.repeat import repeat
 from headwater.process.uvicorn_listener import Listener
+from headwater.query.executions.metrics import families
 from headwater.settings import Settings
 from headwater.telemetry.prometheus import CONTENT_TYPE, exposition
 
 # At a project's first start the worker makes the tables while this role waits for them.
 TABLES_WITHIN_S = 60.0
+FORGET_EVERY_S = 600.0
 
 
 class QueryRole:
@@ -31,26 +36,42 @@ class QueryRole:
         deadline = asyncio.get_running_loop().time() + TABLES_WITHIN_S
         while True:
             try:
-                app, self._engine = build_query(self._settings, self._project, self._health, self._metrics)
-                await asyncio.to_thread(self._engine.tables)
+                engine = build_engine(self._settings, self._project, sandboxed=True)
+                await asyncio.to_thread(engine.tables)
                 break
             except ProjectError:
                 if asyncio.get_running_loop().time() > deadline:
                     raise
                 await asyncio.sleep(0.1)
-        self._listener = Listener(app, self._socket)
+        self._parts = build_query(self._settings, self._project, engine, self._health, self._metrics)
+        self._listener = Listener(self._parts.app, self._socket)
         await self._listener.start()
+        self._learning = asyncio.create_task(self._learn())
+        self._forgetting = asyncio.create_task(repeat(FORGET_EVERY_S, self._forget, "forgetting old queries and results"))
         self._ready = True
         return {"url": listen.url(self._socket)}
 
     async def stop(self, within_s: float) -> None:
         """Answer the requests under way, then close."""
         self._ready = False
+        self._learning.cancel()
+        self._forgetting.cancel()
         await self._listener.stop()
-        self._engine.close()
+        await asyncio.to_thread(self._parts.queries.close, within_s / 2)
+        self._parts.engine.close()
+
+    async def _learn(self) -> None:
+        try:
+            await asyncio.to_thread(self._parts.queries.catalog.learn)
+        except HeadwaterError as error:
+            structlog.get_logger("query").warning("the columns of a table are not known yet", reason=str(error))
+
+    async def _forget(self) -> None:
+        await asyncio.to_thread(self._parts.queries.executions.forget_old)
 
     async def _metrics(self) -> tuple[bytes, str]:
-        return exposition(await project_families(self._settings, self._project)), CONTENT_TYPE
+        project = await project_families(self._settings, self._project)
+        return exposition([*project, *families(self._parts.queries.executions)]), CONTENT_TYPE
 
     def _health(self) -> tuple[bool, dict[str, Any]]:
         return self._ready, {"role": "query", "ready": self._ready}

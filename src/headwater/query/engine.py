@@ -18,12 +18,12 @@ from headwater.lake.index import DataFile, Field
 from headwater.query.columns import quote
 from headwater.query.days import BY_DAY
 from headwater.query.predicate import NOW_WORDS, TIME_COLUMNS
-from headwater.query.relation import table_sql
 from headwater.query.result import Result, Running, refused
-from headwater.query.session import Session, SessionPool
+from headwater.query.session import LocalSession, Session, SessionPool, Sessions
 from headwater.query.source import Planner, TableStats, TailSource
 from headwater.query.statement import Statement, parse
 from headwater.query.tail import EMPTY, Tail, TailCache
+from headwater.query.watch import Watch
 from headwater.query.window import EVERYTHING, Window, any_of, window_of
 
 Parameters = Sequence[Any] | Mapping[str, Any] | None
@@ -36,6 +36,7 @@ _CONFIG: dict[str, Any] = {
     "allow_persistent_secrets": False,
 }
 _PARSED = 512
+_PARSED_CHARS = 16_384
 
 
 class _Table(NamedTuple):
@@ -50,7 +51,8 @@ class Engine:
     """Answers SQL about one database; safe to share between threads, each query has a connection of its own.
 
     tables: name -> a callable giving an Arrow table, called when a query names it. views: name -> a SELECT over any of the tables.
-    memory_limit (like '2GB') and threads are DuckDB's; what does not fit in memory goes to temp_directory, None = nowhere.
+    sessions: where statements run, None = in this process: then memory_limit (like '2GB') and threads are DuckDB's, and what does not
+    fit in memory goes to temp_directory, None = nowhere.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Engine:
         *,
         tables: Mapping[str, Callable[[], pa.Table]] | None = None,
         views: Mapping[str, str] | None = None,
+        sessions: Sessions[Any] | None = None,
         memory_limit: str | None = None,
         threads: int | None = None,
         temp_directory: Path | None = None,
@@ -72,22 +75,14 @@ class Engine:
         self._views = {name.lower(): text for name, text in (views or {}).items()}
         self._fixed = frozenset(self._tables.keys() | self._views.keys())
         self._tails = TailCache(ledger)
-        config = dict(_CONFIG, temp_directory="" if temp_directory is None else str(temp_directory))
-        if memory_limit is not None:
-            config["memory_limit"] = memory_limit
-        if threads is not None:
-            config["threads"] = threads
-        self._root = duckdb.connect(":memory:", config=config)
-        self._root.execute("SET GLOBAL TimeZone = 'UTC'")
-        self._root.execute("SET GLOBAL parquet_metadata_cache = true")
         self._lock = threading.Lock()
-        self._sessions = SessionPool(self._open_session)
+        self._sessions = sessions or _local_sessions(database, memory_limit, threads, temp_directory)
         self._parsed: OrderedDict[str, Statement] = OrderedDict()
 
-    def sql(self, query: str, parameters: Parameters = None) -> Result:
+    def sql(self, query: str, parameters: Parameters = None, *, watch: Watch | None = None) -> Result:
         """Return the answer to one read-only statement, seeing every row committed to the ledger before this call, each once.
 
-        The text is DuckDB's SQL; times are UTC. *parameters*: a sequence for `?` and `$1`, a mapping for `$name`.
+        The text is DuckDB's SQL; times are UTC. *parameters*: a sequence for `?` and `$1`, a mapping for `$name`. *watch* may stop it.
         Raises `QueryError` for anything that is not one such statement, and for a table there is none of.
         """
         session = self._sessions.take()
@@ -95,7 +90,7 @@ class Engine:
             statement = self._parse(query, session)
         finally:
             self._sessions.give_back(session)
-        return Result(lambda: self._start(statement, parameters))
+        return Result(lambda: self._start(statement, parameters, watch or Watch()))
 
     def tables(self) -> list[TableStats]:
         """Return what is known of every table of the lake, by name; tables and views from elsewhere are not listed."""
@@ -111,6 +106,25 @@ class Engine:
             found.append(TableStats(name, rows, len(table.files), size, table.tail.rows, max(newest, default=None)))
         return found
 
+    def names(self) -> list[str]:
+        """Return the names of all there is to select from, sorted."""
+        tailed = [name for name, tail in self._tails.copy(None).items() if tail.rows]
+        return sorted({*self._planner.tables(), *tailed, *self._fixed})
+
+    def fields(self, table: str) -> tuple[Field, ...] | None:
+        """Return the columns of a table that has been committed to the lake, None for anything else."""
+        if table in self._fixed:
+            return None
+        try:
+            return tuple(self._planner.plan(table, 1, 0).fields)  # no day is both: the plan names no file
+        except NotFound:
+            return None
+
+    @property
+    def confined(self) -> bool:
+        """Whether statements run where they can open nothing but the lake's files, so that others than the owner may write them."""
+        return self._sessions.confined
+
     def close(self) -> None:
         """Let go of the engine, the planner and the ledger; a result already open can still be read to its end."""
         self._sessions.close()
@@ -123,26 +137,24 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _open_session(self, number: int) -> Session:
-        with self._lock:
-            return Session(self._root, f"headwater_{number}", self._database)
-
     def _parse(self, query: str, session: Session) -> Statement:
         with self._lock:
             if (found := self._parsed.get(query)) is not None:
                 self._parsed.move_to_end(query)
                 return found
         try:
-            statement = parse(query, self._database, session.ask, self._fixed)
+            statement = parse(query, self._database, session.ask, self._fixed, self._sessions.check)
         except (duckdb.Error, UnicodeEncodeError) as error:
             raise QueryError(str(error).strip()) from error
+        if len(query) > _PARSED_CHARS:
+            return statement
         with self._lock:
             self._parsed[query] = statement
             while len(self._parsed) > _PARSED:
                 self._parsed.popitem(last=False)
         return statement
 
-    def _start(self, statement: Statement, parameters: Parameters) -> Running:
+    def _start(self, statement: Statement, parameters: Parameters, watch: Watch) -> Running:
         started = time.perf_counter()
         session = self._sessions.take()
         tables: dict[str, _Table] = {}
@@ -153,29 +165,39 @@ class Engine:
             ]
 
         def release(broken: bool) -> None:
+            watch.disarm()
             if not broken:
                 session.drop_arrow(self._tables)
             self._sessions.give_back(session, broken=broken)
 
         try:
+            watch.arm(session.interrupt)
             if statement.kind == "show tables":
-                names = pa.table({"name": pa.array(self._all_names(), pa.string())})
+                names = pa.table({"name": pa.array(self.names(), pa.string())})
                 text, parameters = f"SELECT name FROM {session.put_arrow('names', names)} ORDER BY name", None
             else:
                 text = self._bind(session, statement, parameters, tables)
             planned = time.perf_counter()
-            relation = session.connection.sql(text, params=parameters)
-            reader = relation.to_arrow_reader(65_536)
+            watch.planned(
+                sum(file.size for table in tables.values() for file in table.files),
+                sum(file.rows for table in tables.values() for file in table.files) + sum(table.tail.rows for table in tables.values()),
+                (planned - started) * 1000,
+            )
+            reader = session.run(text, parameters)
         except duckdb.Error as error:
+            watch.disarm()
             self._sessions.give_back(session)
             raise refused(error, lost_files) from error
         except HeadwaterError:
+            watch.disarm()
             self._sessions.give_back(session)
             raise
         except (TypeError, ValueError) as error:
+            watch.disarm()
             self._sessions.give_back(session)
             raise QueryError(f"a parameter cannot be given to the engine: {error}") from error
         except BaseException:
+            watch.disarm()
             self._sessions.give_back(session, broken=True)
             raise
         return Running(
@@ -208,9 +230,9 @@ class Engine:
             tail = session.put_tail(name, table.tail, table.fields) if table.tail.segments else None
             fields = _named(table.fields, None if views else statement.columns)
             if not by_day or name in statement.plain_tables or name in below:
-                session.put_view(name, table_sql(fields, table.files, tail))
+                session.put_files(name, fields, table.files, tail)
             if by_day and name in statement.by_day_tables:
-                session.put_view(name + BY_DAY, table_sql(fields, table.files, tail, by_day=True))
+                session.put_files(name + BY_DAY, fields, table.files, tail, by_day=True)
         shapes = "".join(f"{name} {[(field.name, field.duckdb) for field in table.fields]}" for name, table in tables.items() if views)
         for name in sorted((named | below) & self._tables.keys()):
             rows = self._tables[name]()
@@ -287,14 +309,28 @@ class Engine:
         raise QueryError(f"there is no {'.'.join(quote(part) for part in path)}; tables are named {self._database}.<table>")
 
     def _unknown(self, name: str) -> QueryError:
-        names = self._all_names()
+        names = self.names()
         close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(close)}?" if close else f"there are: {', '.join(names)}" if names else "the lake has no tables yet"
         return QueryError(f"there is no table {quote(name)}; {hint}")
 
-    def _all_names(self) -> list[str]:
-        tailed = [name for name, tail in self._tails.copy(None).items() if tail.rows]
-        return sorted({*self._planner.tables(), *tailed, *self._fixed})
+
+def _local_sessions(database: str, memory_limit: str | None, threads: int | None, temp_directory: Path | None) -> SessionPool:
+    config = dict(_CONFIG, temp_directory="" if temp_directory is None else str(temp_directory))
+    if memory_limit is not None:
+        config["memory_limit"] = memory_limit
+    if threads is not None:
+        config["threads"] = threads
+    root = duckdb.connect(":memory:", config=config)
+    root.execute("SET GLOBAL TimeZone = 'UTC'")
+    root.execute("SET GLOBAL parquet_metadata_cache = true")
+    opening = threading.Lock()
+
+    def open_session(number: int) -> LocalSession:
+        with opening:
+            return LocalSession(root, f"headwater_{number}", database)
+
+    return SessionPool(open_session)
 
 
 def _named(fields: tuple[Field, ...], names: frozenset[str] | None) -> tuple[Field, ...]:

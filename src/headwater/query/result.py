@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import duckdb
 import pyarrow as pa
@@ -23,10 +23,24 @@ class Statistics(NamedTuple):
     engine_ms: float
 
 
+class Batches(Protocol):
+    """What gives the rows of a query, as `pyarrow.RecordBatchReader` does."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns."""
+
+    def read_next_batch(self) -> pa.RecordBatch:
+        """Return the next rows; raises `StopIteration` after the last."""
+
+    def close(self) -> None:
+        """Want no more rows."""
+
+
 class Running(NamedTuple):
     """A query under way: its batches, what planning it took, and what to call when no more of it will be read."""
 
-    reader: pa.RecordBatchReader
+    reader: Batches
     files: int
     bytes: int
     tail_rows: int

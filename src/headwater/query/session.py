@@ -1,21 +1,75 @@
-"""One connection to the engine, with the tables of the last query still in place, and the pool of them."""
+"""Where a statement runs: an interface, and connections of this process, with the tables of the last query still in place."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, TypeVar
 
 import duckdb
 import pyarrow as pa
 
-from headwater.lake.index import Field
+from headwater.lake.index import DataFile, Field
 from headwater.query.columns import quote
+from headwater.query.predicate import Node
+from headwater.query.relation import table_sql
+from headwater.query.result import Batches
 from headwater.query.tail import Tail
 
 
-class Session:
-    """A connection with a catalog of its own, so that what one query binds no other sees."""
+class Session(Protocol):
+    """What one statement is bound in and then runs in; no other sees what is put here."""
+
+    def ask(self, text: str, parameters: Any = None) -> Any:
+        """Return the first value of the first row of what *text*, one of ours, gives; it reads no table."""
+
+    def put_view(self, name: str, text: str, version: str = "") -> None:
+        """Make *name* mean the SELECT in *text*; *version* says what else its columns depend on."""
+
+    def put_arrow(self, name: str, table: pa.Table) -> str:
+        """Make an Arrow table readable and return the quoted name it has in SQL."""
+
+    def put_tail(self, name: str, tail: Tail, fields: tuple[Field, ...]) -> str:
+        """Make a tail readable under the schema *fields* and return the quoted name it has in SQL."""
+
+    def put_files(self, name: str, fields: Sequence[Field], files: Sequence[DataFile], tail: str | None, *, by_day: bool = False) -> None:
+        """Make *name* mean all rows of *files* and of the relation named *tail*; see `table_sql`."""
+
+    def run(self, text: str, parameters: Any) -> Batches:
+        """Run a SELECT over what was put here. Raises `duckdb.Error`, `QueryError`, or `TypeError` for a parameter it cannot take."""
+
+    def interrupt(self) -> None:
+        """End what runs soon, from any thread."""
+
+    def drop_arrow(self, names: Iterable[str] | None = None) -> None:
+        """Let go of the rows put under *names* (None: under any)."""
+
+
+SessionT = TypeVar("SessionT", bound=Session)
+
+
+class Sessions(Protocol[SessionT]):
+    """Gives out sessions; each is used by one statement at a time."""
+
+    @property
+    def confined(self) -> bool:
+        """Whether statements run where the system itself lets them open nothing but the lake's files."""
+
+    def take(self) -> SessionT:
+        """Return a session nobody else uses."""
+
+    def give_back(self, session: SessionT, *, broken: bool = False) -> None:
+        """Take a session back; *broken*: a query failed in it half-way."""
+
+    def check(self, statement: Node) -> None:
+        """Raise `QueryError` for a statement, as the engine serializes it, that may not run here though it only reads."""
+
+    def close(self) -> None:
+        """Let go of all of them."""
+
+
+class LocalSession:
+    """A connection with a catalog of its own."""
 
     def __init__(self, root: duckdb.DuckDBPyConnection, catalog: str, database: str) -> None:
         self.connection = connection = root.cursor()
@@ -55,6 +109,19 @@ class Session:
             known = self._tails[name] = (tail, fields, tail.table(fields))
         return self.put_arrow(name, known[2])
 
+    def put_files(self, name: str, fields: Sequence[Field], files: Sequence[DataFile], tail: str | None, *, by_day: bool = False) -> None:
+        """Make *name* mean all rows of *files* and of the relation named *tail*; see `table_sql`."""
+        self.put_view(name, table_sql(fields, files, tail, by_day=by_day))
+
+    def run(self, text: str, parameters: Any) -> pa.RecordBatchReader:
+        """Run a SELECT over what was put here."""
+        reader: pa.RecordBatchReader = self.connection.sql(text, params=parameters).to_arrow_reader(65_536)
+        return reader
+
+    def interrupt(self) -> None:
+        """End what runs soon, from any thread."""
+        self.connection.interrupt()
+
     def drop_arrow(self, names: Iterable[str] | None = None) -> None:
         """Let go of the rows put under *names* (None: under any)."""
         for name in list(self._arrow) if names is None else [name for name in names if name in self._arrow]:
@@ -74,15 +141,20 @@ class Session:
 class SessionPool:
     """Sessions on one engine; each is used by one query at a time, and at most *keep* idle ones are kept."""
 
-    def __init__(self, open_session: Callable[[int], Session], keep: int = 8) -> None:
+    def __init__(self, open_session: Callable[[int], LocalSession], keep: int = 8) -> None:
         self._open = open_session
         self._keep = keep
         self._lock = threading.Lock()
-        self._idle: list[Session] = []
+        self._idle: list[LocalSession] = []
         self._opened = 0
         self._closed = False
 
-    def take(self) -> Session:
+    @property
+    def confined(self) -> bool:
+        """Return that they are not: they run in this process."""
+        return False
+
+    def take(self) -> LocalSession:
         """Return a session nobody else uses."""
         with self._lock:
             if self._idle:
@@ -91,7 +163,7 @@ class SessionPool:
             number = self._opened
         return self._open(number)
 
-    def give_back(self, session: Session, *, broken: bool = False) -> None:
+    def give_back(self, session: LocalSession, *, broken: bool = False) -> None:
         """Take a session back; one that a query failed in is closed."""
         with self._lock:
             if not broken and not self._closed and len(self._idle) < self._keep:
@@ -101,6 +173,9 @@ class SessionPool:
                 self._idle.append(session)
                 return
         session.close()
+
+    def check(self, statement: Node) -> None:
+        """Let every statement run that only reads: who runs it is who wrote it."""
 
     def close(self) -> None:
         """Close the idle sessions now and the others when they come back."""

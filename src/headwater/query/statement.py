@@ -56,10 +56,10 @@ class Statement(NamedTuple):
     clock_words: bool
 
 
-def parse(text: str, database: str, ask: Ask, fixed_names: frozenset[str]) -> Statement:
+def parse(text: str, database: str, ask: Ask, fixed_names: frozenset[str], check: Callable[[Node], None]) -> Statement:
     """Return what *text* reads; raise `QueryError` unless it is one statement that only reads.
 
-    *fixed_names* (lower-case) are tables and views that are not in the lake.
+    *fixed_names* (lower-case) are tables and views that are not in the lake. *check* raises `QueryError` for trees it does not like.
     """
     kind: Literal["query", "explain"] = "query"
     prefix, run = "", text
@@ -73,6 +73,7 @@ def parse(text: str, database: str, ask: Ask, fixed_names: frozenset[str]) -> St
         if _shows_tables(found["node"]):
             return Statement("show tables", text, (), None, None, frozenset(), frozenset(), None, False)
         walk = Walk(found)
+        check(found)
         constants = _constant_query(walk.constants, ask)
         clock_words = uses_clock_words(walk)
         columns = columns_named(walk, found)

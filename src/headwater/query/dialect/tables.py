@@ -1,0 +1,141 @@
+"""What table names mean: tables and views of the catalog, tables about tables, older states, information_schema."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from headwater.query.columns import literal, quote
+from headwater.query.dialect.errors import QueryFailed
+from headwater.query.dialect.statement import CATALOG_NAME, Catalog, TableRead
+from headwater.query.dialect.types import Type, parse_type
+
+_METADATA: dict[str, tuple[tuple[str, str], ...]] = {
+    "history": (
+        ("made_current_at", "timestamp(3) with time zone"), ("snapshot_id", "bigint"), ("parent_id", "bigint"),
+        ("is_current_ancestor", "boolean"),
+    ),
+    "snapshots": (
+        ("committed_at", "timestamp(3) with time zone"), ("snapshot_id", "bigint"), ("parent_id", "bigint"), ("operation", "varchar"),
+        ("manifest_list", "varchar"), ("summary", "map(varchar, varchar)"),
+    ),
+    "files": (
+        ("content", "integer"), ("file_path", "varchar"), ("file_format", "varchar"), ("record_count", "bigint"), ("file_size_in_bytes",
+        "bigint"),
+    ),
+    "partitions": (
+        ("partition", "varchar"), ("record_count", "bigint"), ("file_count", "bigint"), ("total_size", "bigint"),
+    ),
+}  # fmt: skip
+_INFORMATION: dict[str, tuple[str, ...]] = {
+    "schemata": ("catalog_name", "schema_name"),
+    "tables": ("table_catalog", "table_schema", "table_name", "table_type"),
+    "views": ("table_catalog", "table_schema", "table_name", "view_definition"),
+    "columns": (
+        "table_catalog", "table_schema", "table_name", "column_name", "ordinal_position", "column_default", "is_nullable", "data_type",
+        "comment",
+        "extra_info",
+    ),
+}  # fmt: skip
+_SUFFIX = re.compile(r"(.+)\$(\w+)")
+
+
+class Meaning(NamedTuple):
+    """A table as it is selected from: its SQL, its columns, or the text of the view it is."""
+
+    sql: str
+    columns: tuple[tuple[str, Type], ...]
+    view: str | None = None
+
+
+class Tables:
+    """Resolves table names for one statement, and remembers which it read."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._aliases: set[str] = set()
+        self.reads: list[TableRead] = []
+
+    def alias(self, name: str) -> str:
+        """Return a name for a relation that no other relation of the statement has: *name*, if it is free."""
+        found, at = name.lower(), 1
+        while found in self._aliases:
+            at += 1
+            found = f"{name.lower()}_{at}"
+        self._aliases.add(found)
+        return found
+
+    def find(self, database: str, name: str, where: str, *, version: int | None = None, as_of_us: int | None = None) -> Meaning:
+        """Return what a table's name means; raise `QueryFailed` for one there is none of."""
+        if database == "information_schema":
+            return self._information(name, where)
+        suffix = _SUFFIX.fullmatch(name)
+        if suffix is not None:
+            return self._metadata(database, suffix[1], suffix[2], where)
+        columns = self._catalog.columns(database, name)
+        if columns is None:
+            raise self._missing(database, name, where)
+        text = self._catalog.view_text(database, name)
+        told = tuple((column.name.lower(), parse_type(column.type)) for column in columns)
+        if text is not None:
+            return Meaning("", told, text)
+        tag = f"@{version}" if version is not None else f"@{as_of_us}us" if as_of_us is not None else ""
+        return Meaning(self._read(TableRead(database, name, name + tag, None, version, as_of_us)), told)
+
+    def _read(self, read: TableRead) -> str:
+        if read not in self.reads:
+            self.reads.append(read)
+        return f"{quote(read.database)}.{quote(read.name)}"
+
+    def _metadata(self, database: str, table: str, kind: str, where: str) -> Meaning:
+        if self._catalog.columns(database, table) is None:
+            raise self._missing(database, f"{table}${kind}", where)
+        if kind not in _METADATA:
+            raise QueryFailed(
+                "TABLE_NOT_FOUND",
+                f"{where}Table '{CATALOG_NAME}.{database}.{table}${kind}' does not exist; "
+                f"there are: {', '.join(f'${name}' for name in _METADATA)}",
+            )
+        sql = self._read(TableRead(database, table, f"{table}${kind}", kind))
+        return Meaning(sql, tuple((name, parse_type(text)) for name, text in _METADATA[kind]))
+
+    def _missing(self, database: str, name: str, where: str) -> QueryFailed:
+        if database not in self._catalog.databases():
+            return QueryFailed("SCHEMA_NOT_FOUND", f"{where}Schema '{database}' does not exist")
+        return QueryFailed("TABLE_NOT_FOUND", f"{where}Table '{CATALOG_NAME}.{database}.{name}' does not exist")
+
+    def _information(self, name: str, where: str) -> Meaning:
+        if name not in _INFORMATION:
+            raise QueryFailed("TABLE_NOT_FOUND", f"{where}Table '{CATALOG_NAME}.information_schema.{name}' does not exist")
+        databases = list(self._catalog.databases())
+        rows: list[Sequence[str | int | None]] = []
+        for database in databases:
+            if name == "schemata":
+                rows.append((CATALOG_NAME, database))
+                continue
+            for table in self._catalog.tables(database):
+                view = self._catalog.view_text(database, table)
+                if name == "tables":
+                    rows.append((CATALOG_NAME, database, table, "BASE TABLE" if view is None else "VIEW"))
+                elif name == "views":
+                    if view is not None:
+                        rows.append((CATALOG_NAME, database, table, view))
+                else:
+                    keys = set(self._catalog.partition_keys(database, table))
+                    rows += [
+                        (CATALOG_NAME, database, table, column.name, at, None, "YES", str(parse_type(column.type)), column.comment or None,
+                         "partition key" if column.name in keys else None)
+                        for at, column in enumerate(self._catalog.columns(database, table) or (), 1)
+                    ]  # fmt: skip
+        kinds = tuple((column, parse_type("bigint" if column == "ordinal_position" else "varchar")) for column in _INFORMATION[name])
+        names = ", ".join(quote(column) for column, _ in kinds)
+        # One row that is filtered away gives the columns their types where there is nothing to tell.
+        nothing = ", ".join(f"CAST(NULL AS {kind.duckdb})" for _, kind in kinds)
+        lines = ", ".join(f"({', '.join(_constant(value) for value in row)})" for row in rows)
+        values = f"SELECT {nothing} WHERE false" + (f" UNION ALL VALUES {lines}" if rows else "")
+        return Meaning(f"(SELECT * FROM ({values}) AS v ({names}))", kinds)
+
+
+def _constant(value: str | int | None) -> str:
+    return "NULL" if value is None else str(value) if isinstance(value, int) else literal(value)

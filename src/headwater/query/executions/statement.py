@@ -1,0 +1,71 @@
+"""What a request asks for once it is read: a statement to run, or the reason why it will fail."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from headwater.query.dialect import Catalog, NotSupported, QueryFailed, Statement, translate
+from headwater.query.dialect.commands import Execute, Prepare
+from headwater.query.executions.errors import InvalidRequest
+from headwater.query.executions.execution import Request
+from headwater.query.executions.saved import PreparedStatement, Shelf
+
+_SKIPPED = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
+_WORDS = re.compile(r"[a-z_]+")
+
+
+class Read(NamedTuple):
+    """One request, read. *statement* is None where *failure* says why it cannot be run."""
+
+    kind: str
+    substatement: str
+    statement: Statement | None
+    failure: QueryFailed | None
+
+    @property
+    def is_select(self) -> bool:
+        """Whether its result is rows of values."""
+        return self.statement is not None and self.statement.sql is not None and self.statement.command is None
+
+    def output_name(self, execution_id: str) -> str:
+        """Return the name of its result beneath the output location."""
+        if self.substatement in ("SELECT", "UPDATE", "DELETE", "MERGE", "UNLOAD"):
+            return f"{execution_id}.csv"
+        if self.substatement == "CREATE_TABLE_AS_SELECT":
+            return f"tables/{execution_id}"
+        return execution_id if self.substatement == "INSERT" else f"{execution_id}.txt"
+
+
+def read(request: Request, catalog: Catalog, database: str, prepared: Shelf[PreparedStatement]) -> Read:
+    """Read a request; raises `MalformedQuery` and `InvalidRequest` for what is refused before it becomes an execution."""
+    try:
+        statement = translate(request.query, parameters=request.parameters, catalog=catalog, database=database)
+        if isinstance(statement.command, Execute):
+            kept = prepared.get(request.workgroup, statement.command.name)
+            if kept is None:
+                raise QueryFailed("NOT_FOUND", f"Prepared statement not found: {statement.command.name}")
+            given = statement.command.parameters or request.parameters
+            statement = translate(kept.query, parameters=given, catalog=catalog, database=database)
+            if isinstance(statement.command, Execute | Prepare):
+                raise InvalidRequest("A prepared statement cannot be one about prepared statements.", "MALFORMED_QUERY")
+    except QueryFailed as failure:
+        return Read(*_classified(request.query), None, failure)
+    if past := [f'"{each.name}"' for each in statement.tables if each.metadata or each.version is not None or each.as_of_us is not None]:
+        refused = NotSupported(f"only the newest state of a table can be read here: {', '.join(past)}")
+        return Read(statement.kind, statement.substatement, None, refused)
+    return Read(statement.kind, statement.substatement, statement, None)
+
+
+def _classified(text: str) -> tuple[str, str]:
+    """Return kind and substatement by the first words, for a statement that nothing more is known of."""
+    skipped = _SKIPPED.match(text)
+    rest = text[skipped.end() :] if skipped else text
+    words = _WORDS.findall(rest[:64].lower())[:2]
+    first = words[0] if words and rest[:1] != "(" else "select"
+    if first in ("select", "with", "values", "table"):
+        return "DML", "SELECT"
+    if first in ("insert", "update", "delete", "merge", "explain", "unload"):
+        return "DML", first.upper()
+    kind = "UTILITY" if first in ("show", "describe", "desc") else "DDL"
+    return kind, "DESCRIBE_TABLE" if first in ("describe", "desc") else "_".join(words).upper()

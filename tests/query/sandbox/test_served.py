@@ -1,0 +1,50 @@
+"""The query role of a served project, and what it leaves behind."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from headwater.errors import ProjectError, QueryError
+from headwater.pipeline import build_engine
+from headwater.settings import load_settings
+from tests.served import Served
+
+from .test_sandboxes import children, parent_and_state, sandboxes_of
+
+
+def test_the_query_role_has_sandboxes_and_they_end_with_it(tmp_path: Path) -> None:
+    served = Served(tmp_path / "app").start()
+    role = served.roles()["query"]["pid"]
+
+    deadline = time.monotonic() + 20
+    while len(spares := sandboxes_of(role)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    launchers = children(role)
+    served.stop()
+
+    assert len(spares) >= 2
+    assert all(parent_and_state(pid)[1] == "Z" for pid in [*launchers, *spares])
+
+
+def test_the_served_engine_answers_and_reads_nothing_else(tmp_path: Path) -> None:
+    served = Served(tmp_path / "app", "query.max_seconds = 2\nquery.sandboxes = 2\nquery.memory = '300MB'").start()
+    with build_engine(load_settings(served.folder), served.folder, sandboxed=True) as engine:
+        rows = engine.sql("SELECT count(*) FROM endpoints").rows()
+        letters = engine.sql("SELECT count(*) FROM dead_letters").rows()
+        with pytest.raises(QueryError):
+            engine.sql(f"SELECT * FROM read_text('{served.folder}/data/master-keys.json')")
+        with pytest.raises(QueryError, match=r"after 2 s|300MB"):
+            engine.sql("SELECT count(*) FROM range(1e12::BIGINT) a(i) WHERE i % 7 = 8")
+    served.stop()
+
+    assert rows == letters == [(0,)]
+
+
+def test_a_project_that_was_never_served_has_none(tmp_path: Path) -> None:
+    served = Served(tmp_path / "app")
+
+    with pytest.raises(ProjectError):
+        build_engine(load_settings(served.folder), served.folder, sandboxed=True)
