@@ -343,6 +343,8 @@ class _Checkpoint:
             # One sync of the database for all commits of a pause, not one for each.
             while self._wanted.wait() and not self._stopped.wait(_CHECKPOINT_PAUSE_S):
                 self._wanted.clear()
+                if self._stopped.is_set():  # `stop` may have spoken between the two lines above, and its word is cleared now
+                    break
                 try:
                     self._copy(sql)
                 except (sqlite3.Error, OSError) as error:
