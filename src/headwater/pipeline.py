@@ -322,8 +322,9 @@ def build_engine(settings: Settings, project: Path, *, sandboxed: bool = False) 
     *sandboxed*: statements come from people who may not do all that this process may; each runs in a process of its own.
     """
     from headwater.lake import open_index
-    from headwater.query import DEAD_LETTERS, IDENTITIES, Engine, endpoint_rows
+    from headwater.query import Engine, endpoint_rows
     from headwater.query.fates import fate_rows
+    from headwater.query.views import project_views
 
     ledger: Any = open_ledger_reader(settings, project)
     if ledger is None:
@@ -340,12 +341,13 @@ def build_engine(settings: Settings, project: Path, *, sandboxed: bool = False) 
             store.close()
 
     spill = Paths(project).spill
+    index = open_index(path_of(settings.stores.catalog, project), settings.app.database)
     return Engine(
-        open_index(path_of(settings.stores.catalog, project), settings.app.database),
+        index,
         ledger,
         settings.app.database,
         tables={"endpoints": endpoints, "fate_counts": lambda: fate_rows(ledger.fate_counts())},
-        views={"dead_letters": DEAD_LETTERS, "identities": IDENTITIES},
+        views=project_views(index),
         sessions=build_sandboxes(settings, project) if sandboxed else None,
         memory_limit=settings.query.memory,
         threads=settings.query.threads,

@@ -36,10 +36,62 @@ def sql(query: str, form: str, output: Path | None, project: Path) -> None:
 def tables(as_json: bool, project: Path) -> None:
     """List the tables: rows, files, bytes, rows not yet in files, newest event."""
     from headwater.pipeline import open_lake
+    from headwater.query.views import library
 
     with open_lake(project) as lake:
         rows = [table._asdict() for table in lake.tables()]
     print_rows(rows, as_json)
+    if not as_json:
+        views = ", ".join(view.name for view in library().values() if not view.parameters)
+        click.echo(f"\nViews: {views} (headwater views says what they are)")
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A parameter of a saved query; may be given several times.")
+@click.option("--show", is_flag=True, help="Print the SQL instead of running it.")
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+@project_option
+def views(name: str | None, settings: tuple[str, ...], show: bool, form: str, project: Path) -> None:
+    """List the views and saved queries that every project has, or run NAME; docs/views.md says what each answers."""
+    from headwater.pipeline import open_lake
+    from headwater.query import write
+    from headwater.query.views import library, over_our_events, saved
+
+    with open_lake(project) as lake:
+        own = {table.name for table in lake.tables()}
+        if name is None:
+            rows = [
+                {
+                    "name": each.name,
+                    "kind": "saved query" if each.parameters else "view",
+                    "answers": each.says,
+                    "note": "in SQL, this is your own table" if each.name in own else "",
+                }
+                for each in library().values()
+            ]
+            print_rows(rows, as_json=form == "json")
+            return
+        asked = saved(name)
+        text = asked.filled(dict(_assignment(setting) for setting in settings))
+        if not asked.parameters:
+            text = lake.view(asked.name)
+            if asked.name in own:
+                click.echo(f"In SQL, {asked.name} is your own table; this is the view that every project has.", err=True)
+        else:
+            text = over_our_events(text, own, lambda: lake.view("events"))
+        if show:
+            click.echo(text.strip())
+        else:
+            with click.open_file("-", "wb") as out:
+                write(lake.sql(text), form, out)
+
+
+def _assignment(setting: str) -> tuple[str, str]:
+    name, mark, value = setting.partition("=")
+    if not mark:
+        raise click.UsageError(f"--set {setting}: write NAME=VALUE")
+    return name, value
 
 
 @main.command()

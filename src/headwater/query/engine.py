@@ -24,7 +24,7 @@ from headwater.query.source import Planner, TableStats, TailSource
 from headwater.query.statement import Statement, parse
 from headwater.query.tail import EMPTY, Tail, TailCache
 from headwater.query.watch import Watch
-from headwater.query.window import EVERYTHING, Window, any_of, window_of
+from headwater.query.window import EVERYTHING, Window, both, either, window_of
 
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 
@@ -50,7 +50,8 @@ class _Table(NamedTuple):
 class Engine:
     """Answers SQL about one database; safe to share between threads, each query has a connection of its own.
 
-    tables: name -> a callable giving an Arrow table, called when a query names it. views: name -> a SELECT over any of the tables.
+    tables: name -> a callable giving an Arrow table, called when a query names it. views: name -> a SELECT over any of the tables, or a
+    callable giving one, called when a query names it; a table of the lake with that name takes the view's place.
     sessions: where statements run, None = in this process: then memory_limit (like '2GB') and threads are DuckDB's, and what does not
     fit in memory goes to temp_directory, None = nowhere.
     """
@@ -62,7 +63,7 @@ class Engine:
         database: str = "analytics",
         *,
         tables: Mapping[str, Callable[[], pa.Table]] | None = None,
-        views: Mapping[str, str] | None = None,
+        views: Mapping[str, str | Callable[[], str]] | None = None,
         sessions: Sessions[Any] | None = None,
         memory_limit: str | None = None,
         threads: int | None = None,
@@ -73,7 +74,6 @@ class Engine:
         self._database = database
         self._tables = {name.lower(): table for name, table in (tables or {}).items()}
         self._views = {name.lower(): text for name, text in (views or {}).items()}
-        self._fixed = frozenset(self._tables.keys() | self._views.keys())
         self._tails = TailCache(ledger)
         self._lock = threading.Lock()
         self._sessions = sessions or _local_sessions(database, memory_limit, threads, temp_directory)
@@ -124,6 +124,16 @@ class Engine:
     def confined(self) -> bool:
         """Whether statements run where they can open nothing but the lake's files, so that others than the owner may write them."""
         return self._sessions.confined
+
+    def views(self) -> frozenset[str]:
+        """Return the names of the views that no table takes the place of."""
+        return self._fixed - self._tables.keys()
+
+    def view(self, name: str) -> str:
+        """Return the SELECT of a view, also where a table takes its place. Raises `QueryError` if there is none of that name."""
+        if (found := self._views.get(name.lower())) is None:
+            raise QueryError(f"there is no view {quote(name)}; there are: {', '.join(sorted(self._views))}")
+        return found if isinstance(found, str) else found()
 
     def close(self) -> None:
         """Let go of the engine, the planner and the ledger; a result already open can still be read to its end."""
@@ -216,12 +226,13 @@ class Engine:
         named = {self._name_of(reference.path) for reference in statement.references}
         views = self._views_below(named, session)
         below = {self._name_of(ref.path) for _, view in views for ref in view.references}
-        lake = sorted((named | below) - self._fixed)
+        lake = sorted((named | below) - self._tables.keys() - {name for name, _ in views})
         # The order is the contract: a batch folded after the tail was copied is in the files, too, and is then left out of the tail.
         tails = self._tails.copy(lake)
-        windows = self._windows(session, statement, parameters, below)
+        windows = self._windows(session, statement, parameters, views)
+        clock_words = statement.clock_words or any(view.clock_words for _, view in views)
         for name in lake:
-            table = self._table(name, tails[name], windows.get(name, EVERYTHING), clock_words=statement.clock_words)
+            table = self._table(name, tails[name], windows[name], clock_words=clock_words)
             if table is None:
                 raise self._unknown(name)
             tables[name] = table
@@ -247,7 +258,7 @@ class Engine:
         first, last = window.day_bounds()
         try:
             plan = self._planner.plan(name, first, last)
-            if window is not EVERYTHING and not _prunable(plan.fields, clock_words=clock_words):
+            if window != EVERYTHING and not _prunable(plan.fields, clock_words=clock_words):
                 window = EVERYTHING
                 plan = self._planner.plan(name)
         except NotFound:
@@ -260,16 +271,30 @@ class Engine:
         files = [file for file in plan.files if file.day is None or window.admits(file.day, file.lower_ms, file.upper_ms)]
         return _Table(files, tail.after(plan.folded), tuple(plan.fields))
 
-    def _windows(self, session: Session, statement: Statement, parameters: Parameters, below: set[str]) -> dict[str, Window]:
-        if statement.constants is None:
-            return {}
-        constants = self._constants(session, statement, parameters)
-        if constants is None:
-            return {}
-        conditions: dict[str, list[Any]] = {}
-        for reference in statement.references:
-            conditions.setdefault(reference.path[-1].lower(), []).append(reference.condition)
-        return {name: window_of(any_of(found), constants) for name, found in conditions.items() if name not in below}
+    @property
+    def _fixed(self) -> frozenset[str]:
+        """The names that are no tables of the lake."""
+        return frozenset(self._tables.keys() | (self._views.keys() - set(self._planner.tables())))
+
+    def _windows(
+        self, session: Session, statement: Statement, parameters: Parameters, views: list[tuple[str, Statement]]
+    ) -> dict[str, Window]:
+        """Return the window in which each table or view that is read can have rows that matter."""
+        found: dict[str, Window] = {}
+
+        def read(reader: Statement, parameters: Parameters, within: Window) -> None:
+            constants = self._constants(session, reader, parameters)
+            for reference in reader.references:
+                name = reference.path[-1].lower()
+                own = EVERYTHING if constants is None else window_of(reference.condition, constants)
+                window = both(own, within.of(reference.handed))
+                found[name] = either(found[name], window) if name in found else window
+
+        read(statement, parameters, EVERYTHING)
+        # What is asked of a view is known when all its readers have been looked at: they come after it.
+        for name, view in reversed(views):
+            read(view, None, found[name])
+        return found
 
     def _constants(self, session: Session, statement: Statement, parameters: Parameters) -> list[int | None] | None:
         query = statement.constants
@@ -293,8 +318,8 @@ class Engine:
         def visit(name: str, path: tuple[str, ...]) -> None:
             if name in path:
                 raise QueryError(f"the view {name} is made of itself")
-            if name in self._views and name not in ordered:
-                view = self._parse(self._views[name], session)
+            if name in self._views and name not in ordered and name not in self._planner.tables():
+                view = self._parse(self.view(name), session)
                 for reference in view.references:
                     visit(self._name_of(reference.path), (*path, name))
                 ordered[name] = view

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from headwater.errors import QueryError
-from headwater.query.predicate import NOW_WORDS, TIME_COLUMNS, Constants, Node, Resolve, read_condition
+from headwater.query.predicate import NOW_WORDS, TIME_COLUMNS, Constants, Node, Resolve, cast_to, read_condition
 from headwater.query.window import ColumnName, Condition, all_of, any_of, keep
 
 _READING = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
 _TABLE_FUNCTIONS = {"unnest", "range", "generate_series", "json_each", "json_tree"}
 _PLAIN_STAR = {"class", "type", "query_location", "query_location_length", "columns", "relation_name"}
 _PLAIN_JOINS = {"REGULAR", "CROSS", "NATURAL"}
+_TIMESTAMPTZ = {"TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"}
 
 READ_ONLY = "only reading is possible here: SELECT, WITH, VALUES, FROM, DESCRIBE, SUMMARIZE, EXPLAIN or SHOW TABLES"
 
@@ -25,11 +26,16 @@ class Source(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """One place that reads a table: its path as written, and what is known of the rows it can use."""
+    """One place that reads a table: its path as written, and what is known of the rows it can use.
+
+    handed: the time columns that the statement gives out, row by row, as this table has them; what a reader of the statement
+    asks of them holds here, too.
+    """
 
     node: Node
     path: tuple[str, ...]
     condition: Condition
+    handed: frozenset[ColumnName] = frozenset()
 
 
 class Select(NamedTuple):
@@ -44,6 +50,7 @@ class _Cte:
     def __init__(self, node: Node, visible: dict[str, _Cte]) -> None:
         self.node, self.visible = node, visible
         self.conditions: list[Condition] = []
+        self.handed: list[frozenset[ColumnName]] = []
 
 
 class Walk:
@@ -53,9 +60,9 @@ class Walk:
         self.constants = Constants()
         self.references: list[Reference] = []
         self.selects: list[Select] = []
-        self._query(statement["node"], {}, None)
+        self._query(statement["node"], {}, None, TIME_COLUMNS)
 
-    def _query(self, node: Node, ctes: dict[str, _Cte], outer: Condition) -> None:
+    def _query(self, node: Node, ctes: dict[str, _Cte], outer: Condition, handed: frozenset[ColumnName]) -> None:
         if node["type"] not in _READING:
             raise QueryError(f"{node['type'].removesuffix('_QUERY_NODE').removesuffix('_NODE')}: {READ_ONLY}")
         visible, own = dict(ctes), []
@@ -67,28 +74,35 @@ class Walk:
             visible[entry["key"].lower()] = cte
             own.append(cte)
         if node["type"] == "SELECT_NODE":
-            self._select(node, visible, outer)
+            self._select(node, visible, outer, handed)
+        elif _is_plain_union(node):
+            shared = _typed_everywhere(node["children"])
+            for child in node["children"]:
+                self._query(child, visible, keep(outer, shared), handed & shared)
+            self._rest(node.get("modifiers"), visible)
         else:
             self._rest({key: value for key, value in node.items() if key not in ("cte_map", "type")}, visible)
         for cte in reversed(own):
-            self._query(cte.node, cte.visible, any_of(cte.conditions))
+            self._query(cte.node, cte.visible, any_of(cte.conditions), frozenset.intersection(TIME_COLUMNS, *cte.handed))
 
-    def _select(self, node: Node, ctes: dict[str, _Cte], outer: Condition) -> None:
+    def _select(self, node: Node, ctes: dict[str, _Cte], outer: Condition, handed: frozenset[ColumnName]) -> None:
         origin = node.get("from_table", {"type": "EMPTY"})
         sources = list(_sources(origin))
         tables = []
         trusted = _joins_are_plain(origin) and "sample" not in node and not _shadowed(node)
         for source in sources:
             condition: Condition = None
+            passed: frozenset[ColumnName] = frozenset()
             if trusted and "sample" not in source.node and "column_name_alias" not in source.node:
                 resolve = resolver(source, sources)
                 condition = read_condition(node.get("where_clause"), resolve, self.constants)
-                if outer is not None and origin is source.node:
-                    condition = all_of([condition, keep(outer, _passed_through(node, source))])
+                if outer is not None or handed:
+                    passed = _passed_through(node, source, sources)
+                    condition = all_of([condition, keep(outer, passed)])
             if source.node["type"] == "SUBQUERY":
-                self._query(source.node["subquery"]["node"], ctes, condition)
+                self._query(source.node["subquery"]["node"], ctes, condition, handed & passed)
             elif source.node["type"] == "BASE_TABLE":
-                if self._table(source.node, ctes, condition):
+                if self._table(source.node, ctes, condition, handed & passed):
                     tables.append(source)
             else:
                 self._rest(source.node, ctes)
@@ -97,12 +111,13 @@ class Walk:
             self._rest(join.get("condition"), ctes)
         self._rest({key: value for key, value in node.items() if key not in ("cte_map", "from_table", "type")}, ctes)
 
-    def _table(self, node: Node, ctes: dict[str, _Cte], condition: Condition) -> bool:
+    def _table(self, node: Node, ctes: dict[str, _Cte], condition: Condition, handed: frozenset[ColumnName]) -> bool:
         path = tuple(node["qualified_name"]["path"])
         if len(path) == 1 and path[0].lower() in ctes:
             ctes[path[0].lower()].conditions.append(condition)
+            ctes[path[0].lower()].handed.append(handed)
             return False
-        self.references.append(Reference(node, path, condition))
+        self.references.append(Reference(node, path, condition, handed))
         return True
 
     def _rest(self, part: object, ctes: dict[str, _Cte]) -> None:
@@ -116,10 +131,10 @@ class Walk:
         kind = part.get("type")
         if isinstance(kind, str):
             if kind.endswith("_NODE"):
-                self._query(part, ctes, None)
+                self._query(part, ctes, None, frozenset())
                 return
             if kind == "BASE_TABLE":
-                self._table(part, ctes, None)
+                self._table(part, ctes, None, frozenset())
                 return
             if kind == "TABLE_FUNCTION" and part["function"].get("function_name", "").lower() not in _TABLE_FUNCTIONS:
                 name = part["function"].get("function_name")
@@ -209,13 +224,41 @@ def _shadowed(node: Node) -> bool:
     """Return whether an output column is called like a time column and is something else."""
     for item in node["select_list"]:
         alias = item.get("alias", "").lower()
-        if alias in TIME_COLUMNS and not (item.get("class") == "COLUMN_REF" and item["column_names"][-1].lower() == alias):
+        if alias in TIME_COLUMNS and not _is_column(_uncast(item, alias), alias):
             return True
     return False
 
 
-def _passed_through(node: Node, source: Source) -> frozenset[ColumnName]:
-    """Return the time columns that this SELECT hands out row by row as its one source has them."""
+def _is_column(item: Node, name: str) -> bool:
+    return item.get("class") == "COLUMN_REF" and item["column_names"][-1].lower() == name
+
+
+def _uncast(item: Node, column: str) -> Node:
+    """Return what is cast to the type a time column has in the lake, where it changes nothing; anything else as it is."""
+    kind = cast_to(item)
+    own = kind in _TIMESTAMPTZ if column == "datetime" else kind == "VARCHAR"
+    child: Node = item["child"] if own else item
+    return child
+
+
+def _is_plain_union(node: Node) -> bool:
+    """Return whether the rows are those of all children, with columns found by name."""
+    everything = node.get("setop_type") == "UNION_BY_NAME" and node.get("setop_all") is True
+    return everything and all(modifier["type"] == "ORDER_MODIFIER" for modifier in node.get("modifiers", []))
+
+
+def _typed_everywhere(children: list[Node]) -> frozenset[ColumnName]:
+    """Return the time columns that every child casts to their type: without that the union might have another, and compare in that."""
+
+    def typed(child: Node, column: ColumnName) -> bool:
+        items = child.get("select_list", [])
+        return any(item.get("alias", "").lower() == column and _uncast(item, column) is not item for item in items)
+
+    return frozenset(column for column in TIME_COLUMNS if all(typed(child, column) for child in children))
+
+
+def _passed_through(node: Node, source: Source, sources: list[Source]) -> frozenset[ColumnName]:
+    """Return the time columns that this SELECT hands out row by row as *source*, one of its *sources*, has them."""
     for clause in ("group_expressions", "group_sets", "having", "qualify", "sample"):
         if node.get(clause):
             return frozenset()
@@ -224,18 +267,19 @@ def _passed_through(node: Node, source: Source) -> frozenset[ColumnName]:
     for modifier in node.get("modifiers", []):
         if modifier["type"] not in ("ORDER_MODIFIER", "DISTINCT_MODIFIER") or modifier.get("distinct_on_targets"):
             return frozenset()
-    resolve = resolver(source, [source])
+    resolve = resolver(source, sources)
     passed: set[ColumnName] = set()
     for column in TIME_COLUMNS:
         givers = 0
         for item in node["select_list"]:
             if item["class"] == "STAR":
                 plain = item.keys() <= _PLAIN_STAR and not item.get("columns")
-                givers += 1 if plain and item.get("relation_name", source.name).lower() == source.name else 2
-            elif item.get("alias", "").lower() in (column, "") and resolve(item) == column:
-                givers += 1
+                relation = item.get("relation_name", source.name if len(sources) == 1 else None)
+                givers += 1 if plain and relation is not None and relation.lower() == source.name else 2
             elif item.get("alias", "").lower() == column:
-                givers += 2
+                givers += 1 if resolve(_uncast(item, column)) == column else 2
+            elif not item.get("alias") and _is_column(item, column):
+                givers += 1 if resolve(item) == column else 2
         if givers == 1:
             passed.add(column)
     return frozenset(passed)

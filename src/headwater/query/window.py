@@ -75,6 +75,12 @@ class Window(NamedTuple):
         sets = ((self.years, when.year), (self.months, when.month), (self.days, when.day))
         return all(allowed is None or value in allowed for allowed, value in sets)
 
+    def of(self, columns: frozenset[ColumnName]) -> Window:
+        """Return what is left when only *columns* are known to be bounded."""
+        lower_us, upper_us = (self.lower_us, self.upper_us) if "datetime" in columns else (None, None)
+        sets = [found if name in columns else None for name, found in (("year", self.years), ("month", self.months), ("day", self.days))]
+        return Window(lower_us, upper_us, *sets)
+
 
 EVERYTHING = Window()
 _NOTHING = Window(1, 0)
@@ -113,12 +119,12 @@ def window_of(condition: Condition, constants: Sequence[int | None]) -> Window:
         case AllOf(parts):
             found = EVERYTHING
             for part in parts:
-                found = _both(found, window_of(part, constants))
+                found = both(found, window_of(part, constants))
             return found
         case OneOf(parts):
             found = _NOTHING
             for part in parts:
-                found = _either(found, window_of(part, constants))
+                found = either(found, window_of(part, constants))
             return found
     return EVERYTHING
 
@@ -139,7 +145,9 @@ def _atom(atom: Atom, values: list[int | None]) -> Window:
     return Window(None if atom.op == "le" else low, None if atom.op == "ge" else high + atom.span_us)
 
 
-def _both(a: Window, b: Window) -> Window:
+def both(a: Window, b: Window) -> Window:
+    """Return a window that holds every moment that is in both."""
+
     def meet(x: frozenset[int] | None, y: frozenset[int] | None) -> frozenset[int] | None:
         return y if x is None else x if y is None else x & y
 
@@ -152,7 +160,9 @@ def _both(a: Window, b: Window) -> Window:
     )
 
 
-def _either(a: Window, b: Window) -> Window:
+def either(a: Window, b: Window) -> Window:
+    """Return a window that holds every moment that is in one of them."""
+
     if a is _NOTHING:
         return b
     if b is _NOTHING:

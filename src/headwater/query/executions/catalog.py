@@ -12,6 +12,7 @@ from headwater.query.dialect.types import Type, parse_type
 from headwater.query.engine import Engine
 from headwater.query.executions.errors import MetadataMissing
 from headwater.query.executions.saved import Shelf, View
+from headwater.query.views import RESERVED
 
 _PARTITION_KEYS = ("year", "month", "day")
 _HIVE = {
@@ -93,6 +94,10 @@ class LakeCatalog:
         hive = [each._replace(type=hive_type(each.type)) for each in columns]
         kind = "EXTERNAL_TABLE" if self.view_text(database, table) is None else "VIRTUAL_VIEW"
         return TableInfo(table, kind, [each for each in hive if each.name not in keys], [each for each in hive if each.name in keys])
+
+    def gives_way(self, name: str) -> bool:
+        """Return whether *name* is a view that every project has, and people may have one of their own instead."""
+        return name in self._engine.views() and name not in RESERVED
 
     def is_catalog(self, name: str) -> bool:
         """Return whether that is what our one catalog is called."""

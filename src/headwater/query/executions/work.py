@@ -117,7 +117,7 @@ class Work:
         if view.database not in self._catalog.databases():
             raise QueryFailed("SCHEMA_NOT_FOUND", f"line 1:1: Schema {view.database} not found")
         if self._views.get(view.database, view.name) is None:
-            if view.name in self._catalog.tables(view.database):
+            if view.name in self._catalog.tables(view.database) and not self._catalog.gives_way(view.name):
                 raise QueryFailed("ALREADY_EXISTS", f"line 1:1: Table '{full}' already exists")
         elif not replace:
             raise QueryFailed("ALREADY_EXISTS", f"line 1:1: View '{full}' already exists")
