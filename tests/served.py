@@ -71,6 +71,16 @@ class Served:
         path.write_text(text)
 
     def start(self, ready_s: float = 60, **environment: str) -> Served:
+        self.launch(**environment)
+        try:
+            self.wait_ready(ready_s)
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def launch(self, **environment: str) -> None:
+        """Start it, and do not wait."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*HEADWATER, "serve", "-C", str(self.folder), "--public-port", str(self.ports[0]), "--private-port", str(self.ports[1])],
@@ -79,12 +89,6 @@ class Served:
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **environment},
             )
-        try:
-            self.wait_ready(ready_s)
-        except BaseException:
-            self.kill()
-            raise
-        return self
 
     def wait_ready(self, within_s: float = 60) -> None:
         deadline = time.monotonic() + within_s

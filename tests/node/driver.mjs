@@ -29,7 +29,12 @@ let number = 0;
 const commands = {
   async open({ url, script }) {
     context = await (starting ??= start());
-    const page = await context.newPage();
+    const page = await context.newPage().catch(async (error) => {
+      if (!/closed/.test(error.message)) throw error;
+      await commands.kill(); // the browser ended by itself: machines kill what takes memory
+      context = await (starting = start());
+      return context.newPage();
+    });
     const id = ++number;
     pages.set(id, { page, said: [] });
     page.on("console", (message) => pages.get(id)?.said.push(message.text()));
