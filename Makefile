@@ -41,7 +41,7 @@ serve: $(STAMP)
 	@$(BIN)/headwater serve $(if $(ARGS),$(ARGS),-C my-app)
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest $(or $(ARGS),-n auto --dist loadfile)
+	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff check src tests examples
