@@ -29,12 +29,14 @@ from .conftest import open_sandboxes
 LONG = "SELECT count(*) FROM range(1_000_000) a(i), range(1_000_000) b(j) WHERE (i * j) % 7 = 3"
 
 
+def launchers_of(parent: int) -> list[int]:
+    """Return the ids of the processes that *parent* started to start sandboxes: other tests' browsers are its children, too."""
+    return [pid for pid in children(parent) if b"headwater.query.sandbox.inside.launcher" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
 def sandboxes_of(parent: int) -> list[int]:
-    """Return the ids of the processes started by those that *parent* started."""
-    found = []
-    for launcher in children(parent):
-        found += children(launcher)
-    return found
+    """Return the ids of the sandboxes of *parent*."""
+    return [pid for launcher in launchers_of(parent) for pid in children(launcher)]
 
 
 def children(parent: int) -> list[int]:
@@ -86,7 +88,7 @@ def test_a_killed_sandbox_is_one_failed_query_and_nothing_else(filled: Project, 
 
 
 def test_a_killed_launcher_takes_its_sandboxes_along_and_is_replaced(filled: Project, engine: Engine) -> None:
-    [launcher] = [pid for pid in children(os.getpid()) if children(pid)]
+    [launcher] = launchers_of(os.getpid())
     inside = children(launcher)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(lambda: engine.sql(LONG).rows())
@@ -116,7 +118,7 @@ def test_nothing_is_left_when_the_process_that_asks_is_killed(filled: Project, t
     assert asking.stdout is not None
     assert asking.stdin is not None
     assert asking.stdout.readline() == b"ready\n"
-    launchers = children(asking.pid)
+    launchers = launchers_of(asking.pid)
     inside = [pid for launcher in launchers for pid in children(launcher)]
     assert len(inside) >= 3
 
