@@ -13,12 +13,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from headwater.clock import SystemClock
-from headwater.control import App, Control, open_control
+from headwater.control import Control
 from headwater.control.documents import open_documents
-from headwater.control.identities import IdentityStore, Pool, Provider, open_identity_store
+from headwater.control.identities import IdentityStore
 from headwater.endpoint import open_endpoints
-from headwater.errors import NoLedger, ProjectError, Unavailable
+from headwater.errors import ProjectError, Unavailable
 from headwater.ledger import FateLog, KeyLog, Ledger, open_ledger
+from headwater.places import (
+    Paths,
+    ledger_positions,
+    ledger_settled,
+    load_project_models,
+    open_ledger_reader,
+    open_project_control,
+    open_project_identities,
+    path_of,
+    resolve,
+)
 from headwater.settings import Settings, load_settings
 from headwater.stream import Stream, open_stream
 
@@ -38,18 +49,6 @@ if TYPE_CHECKING:  # for the reader of types; at run time each role loads its ow
 
 PIPE = "lake"
 DAY_MS = 86_400_000
-
-
-class Paths:
-    """Where things lie in a project that settings do not move."""
-
-    def __init__(self, project: Path) -> None:
-        self.run = project / "data" / "run"
-        self.project_lock = self.run / "project.lock"
-        self.status = self.run / "status.json"
-        self.worker_socket = self.run / "worker.sock"
-        self.collector_socket = self.run / "collector.sock"
-        self.spill = self.run / "spill"
 
 
 class CollectorParts(NamedTuple):
@@ -373,93 +372,3 @@ async def ask_elsewhere(query: str, project: Path) -> list[dict[str, Any]]:
         raise Unavailable(f"a question about the lake failed: {err.decode(errors='replace').strip()} (asked: {query.strip()})")
     rows: list[dict[str, Any]] = json.loads(out)
     return rows
-
-
-def open_project_control(project: Path, settings: Settings | None = None) -> Control:
-    """Open the project's keys and apps; the app of headwater.toml is among them and cannot be changed elsewhere."""
-    settings = settings or load_settings(project)
-    path_of(settings.stores.control, project).parent.mkdir(parents=True, exist_ok=True)
-    return open_control(
-        resolve(settings.stores.control, project),
-        apps=[App(settings.app.id, settings.app.name, declared=True)],
-        master_key_file=project.absolute() / settings.stores.master_keys,
-    )
-
-
-def open_project_identities(project: Path, settings: Settings | None = None) -> IdentityStore:
-    """Open the project's identity pools, the one of headwater.toml among them, and which login has which identity."""
-    settings = settings or load_settings(project)
-    path_of(settings.stores.control, project).parent.mkdir(parents=True, exist_ok=True)
-    return open_identity_store(resolve(settings.stores.control, project), pools=[declared_pool(settings)])
-
-
-def declared_pool(settings: Settings) -> Pool:
-    """Return the identity pool that headwater.toml describes."""
-    app, identity = settings.app, settings.identity
-    named = [(issuer.issuer.partition("://")[2], issuer.client_ids) for issuer in identity.issuers]
-    role = f"arn:aws:iam::{app.account_id}:role/headwater-"
-    return Pool(
-        app.identity_pool_id,
-        app.name,
-        allow_guests=identity.guests,
-        allow_classic_flow=identity.classic_flow,
-        providers=tuple(Provider(name, client) for name, clients in named if name.startswith("cognito-idp.") for client in clients),
-        open_id_connect_provider_arns=tuple(
-            f"arn:aws:iam::{app.account_id}:oidc-provider/{name}" for name, _ in named if not name.startswith("cognito-idp.")
-        ),
-        roles={"authenticated": f"{role}user", "unauthenticated": f"{role}guest"},
-        declared=True,
-    )
-
-
-def load_project_models(project: Path, settings: Settings | None = None) -> Models:
-    """Compile the project's event types. Raises `ModelError` that names file, class and field."""
-    from headwater.model import load_models
-
-    return load_models(project / (settings or load_settings(project)).app.events)
-
-
-def open_stream_reader(settings: Settings, project: Path) -> Stream:
-    """Open the stream to read, beside the collector that writes it."""
-    return open_stream(resolve(settings.stream.url, project))
-
-
-def open_ledger_reader(settings: Settings, project: Path) -> Ledger | None:
-    """Open the ledger to read, beside the worker that writes it; None if there is none yet."""
-    try:
-        return open_ledger(resolve(settings.stores.ledger, project), read_only=True)
-    except NoLedger:
-        return None
-
-
-def ledger_positions(settings: Settings, project: Path) -> dict[tuple[str, str], int]:
-    """Return how far each pipe came in each shard; nothing if there is no ledger yet."""
-    return _ask_ledger(settings, project, lambda ledger: ledger.positions())
-
-
-def ledger_settled(settings: Settings, project: Path) -> dict[tuple[str, str], int]:
-    """Return up to where all rows of each shard are in files; nothing if there is no ledger yet."""
-    return _ask_ledger(settings, project, lambda ledger: ledger.settled())
-
-
-def _ask_ledger(settings: Settings, project: Path, ask: Callable[[Ledger], dict[tuple[str, str], int]]) -> dict[tuple[str, str], int]:
-    ledger = open_ledger_reader(settings, project)
-    if ledger is None:
-        return {}
-    try:
-        return ask(ledger)
-    finally:
-        ledger.close()
-
-
-def resolve(url: str, project: Path) -> str:
-    """Return a URL of settings with its path made absolute: `sqlite:data/a.db` in /p is `sqlite:////p/data/a.db`."""
-    scheme = url.partition(":")[0]
-    slashes = ":///" if scheme == "sqlite" else "://"
-    return f"{scheme}{slashes}{path_of(url, project)}"
-
-
-def path_of(url: str, project: Path) -> Path:
-    """Return the absolute path that a URL of settings names."""
-    _, _, path = url.partition(":")
-    return project.absolute() / path.removeprefix("//")

@@ -22,7 +22,8 @@ from headwater.edge.protocol import Listener
 from headwater.edge.request import Answer, Request
 from headwater.edge.routing import Route
 from headwater.edge.sigv4 import Verifier
-from headwater.pipeline import QueryParts, build_query, open_project_control
+from headwater.pipeline import QueryParts, build_query
+from headwater.places import open_project_control
 from headwater.process.project import make_project
 from headwater.settings import load_settings
 from tests.edge.test_authorization import SHORT

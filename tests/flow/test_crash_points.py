@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 import headwater
-from headwater.pipeline import WorkerParts, build_worker, resolve
+from headwater.pipeline import WorkerParts, build_worker
+from headwater.places import resolve
 from headwater.process.project import make_project
 from headwater.record import Record
 from headwater.settings import Settings, load_settings

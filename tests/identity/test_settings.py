@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from headwater.errors import SettingsError
-from headwater.pipeline import declared_pool
+from headwater.places import declared_pool
 from headwater.settings import load_settings, settings_file
 
 APP = {"id": "9f2c4b7a1e6d4c0f8a53b1d2e7c6f504", "identity_pool_id": "us-east-1:6a1f0c52-8d3e-4b7a-9c41-2f5e8b7d9a10"}

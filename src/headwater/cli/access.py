@@ -26,7 +26,7 @@ def keys() -> None:
 @project_option
 def keys_create(name: str, allow: str, as_json: bool, project: Path) -> None:
     """Make an access key; its secret is shown this once."""
-    from headwater.pipeline import open_project_control
+    from headwater.places import open_project_control
 
     allowed = frozenset(part.strip() for part in allow.split(","))
     if unknown := allowed - set(ALLOW):
@@ -43,7 +43,7 @@ def keys_create(name: str, allow: str, as_json: bool, project: Path) -> None:
 @project_option
 def keys_list(as_json: bool, project: Path) -> None:
     """List the access keys, without their secrets."""
-    from headwater.pipeline import open_project_control
+    from headwater.places import open_project_control
 
     rows = [key_facts(key) for key in open_project_control(project).keys()]  # noqa: SIM118 - not a dict
     print_rows(rows, as_json)
@@ -54,7 +54,7 @@ def keys_list(as_json: bool, project: Path) -> None:
 @project_option
 def keys_revoke(name_or_id: str, project: Path) -> None:
     """Make an access key useless, by its name or id; within a second for a running collector."""
-    from headwater.pipeline import open_project_control
+    from headwater.places import open_project_control
 
     key = open_project_control(project).revoke_key(name_or_id)
     click.echo(f"revoked {key.name} ({key.access_key_id})")

@@ -110,7 +110,7 @@ def tail(start: str, count: int | None, as_json: bool, project: Path) -> None:
 @project_option
 def check(project: Path) -> None:
     """Check headwater.toml and events.py, and print the tables they make."""
-    from headwater.pipeline import load_project_models
+    from headwater.places import load_project_models
 
     print_rows(
         [

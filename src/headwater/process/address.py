@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from headwater.errors import ProjectError
-from headwater.pipeline import Paths
+from headwater.places import Paths
 from headwater.process.lock import is_held
 from headwater.settings import Settings
 

@@ -12,7 +12,8 @@ from typing import Any
 from headwater.clock import SystemClock
 from headwater.edge.http1 import Server
 from headwater.edge.places import Places
-from headwater.pipeline import PIPE, Paths, build_collector
+from headwater.pipeline import PIPE, build_collector
+from headwater.places import Paths
 from headwater.process import listen
 from headwater.process.job import serve_jobs
 from headwater.process.metrics import collector_families, plain

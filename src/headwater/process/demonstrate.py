@@ -16,7 +16,8 @@ from rich.table import Table
 
 from headwater.control import Key
 from headwater.demo import QUESTIONS, Screen, Sent, SimulatedApp, boto3_client
-from headwater.pipeline import Paths, ledger_positions, open_lake, open_project_control, open_stream_reader
+from headwater.pipeline import open_lake
+from headwater.places import Paths, ledger_positions, open_project_control, open_stream_reader
 from headwater.process.lock import FileLock
 from headwater.process.project import check_formats, make_project
 from headwater.process.serve import build_supervisor

@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from headwater.pipeline import open_stream_reader
+from headwater.places import open_stream_reader
 from headwater.process.status import FAR_FUTURE_MS
 from headwater.record import Record
 from headwater.settings import load_settings

@@ -8,7 +8,7 @@ from typing import Any
 from headwater.control.identities import IdentityStore
 from headwater.errors import NotFound
 from headwater.identity import AUTHENTICATED, UNAUTHENTICATED
-from headwater.pipeline import open_project_identities
+from headwater.places import open_project_identities
 from headwater.settings import load_settings
 
 

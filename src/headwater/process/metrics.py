@@ -18,7 +18,7 @@ import structlog
 from headwater.clock import SystemClock
 from headwater.errors import HeadwaterError
 from headwater.ledger import Ledger
-from headwater.pipeline import Paths, open_ledger_reader, open_stream_reader
+from headwater.places import Paths, open_ledger_reader, open_stream_reader
 from headwater.process.job import send_job
 from headwater.process.status import measure_lag
 from headwater.settings import Settings

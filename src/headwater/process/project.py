@@ -12,7 +12,7 @@ from typing import NamedTuple
 from headwater import __version__
 from headwater.control import Key
 from headwater.errors import ProjectError
-from headwater.pipeline import open_project_control
+from headwater.places import open_project_control
 from headwater.settings import FILE, load_settings, settings_file
 from headwater.stream.segment import sync_folder
 

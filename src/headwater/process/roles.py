@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from headwater.pipeline import Paths
+from headwater.places import Paths
 from headwater.process import listen
 from headwater.process.job import send_job
 from headwater.process.lock import FileLock, is_held

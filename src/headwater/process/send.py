@@ -22,7 +22,7 @@ from headwater.model.eventtype import EventType
 from headwater.model.judge import judge
 from headwater.model.letter import Letter
 from headwater.model.wire import Untyped
-from headwater.pipeline import load_project_models, open_project_control
+from headwater.places import load_project_models, open_project_control
 from headwater.process.address import local_url
 from headwater.settings import FILE, load_settings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from headwater.pipeline import Paths
+from headwater.places import Paths
 from headwater.process import listen
 from headwater.process.lock import FileLock
 from headwater.process.project import check_formats

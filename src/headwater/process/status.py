@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from headwater.clock import SystemClock
-from headwater.pipeline import PIPE, Paths, open_ledger_reader, open_stream_reader
+from headwater.pipeline import PIPE
+from headwater.places import Paths, open_ledger_reader, open_stream_reader
 from headwater.process.lock import is_held
 from headwater.settings import Settings, load_settings
 from headwater.stream import Stream

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from headwater.errors import ProjectError
 from headwater.model.typescript import typescript
-from headwater.pipeline import load_project_models
+from headwater.places import load_project_models
 from headwater.settings import load_settings
 
 

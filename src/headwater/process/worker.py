@@ -14,7 +14,8 @@ import structlog
 from headwater.clock import SystemClock
 from headwater.errors import HeadwaterError
 from headwater.pipe.relearn import relearn_keys
-from headwater.pipeline import DAY_MS, PIPE, Paths, WorkerParts, build_worker
+from headwater.pipeline import DAY_MS, PIPE, WorkerParts, build_worker
+from headwater.places import Paths
 from headwater.process.job import serve_jobs
 from headwater.process.metrics import WorkerCounts, plain
 from headwater.process.repeat import repeat

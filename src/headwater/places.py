@@ -1,0 +1,119 @@
+"""Where the things of a project lie, and how each is opened by who only looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headwater.control import App, Control, open_control
+from headwater.control.identities import IdentityStore, Pool, Provider, open_identity_store
+from headwater.errors import NoLedger
+from headwater.ledger import Ledger, open_ledger
+from headwater.settings import Settings, load_settings
+from headwater.stream import Stream, open_stream
+
+if TYPE_CHECKING:  # for the reader of types; at run time each role loads its own
+    from headwater.model import Models
+
+
+class Paths:
+    """Where things lie in a project that settings do not move."""
+
+    def __init__(self, project: Path) -> None:
+        self.run = project / "data" / "run"
+        self.project_lock = self.run / "project.lock"
+        self.status = self.run / "status.json"
+        self.worker_socket = self.run / "worker.sock"
+        self.collector_socket = self.run / "collector.sock"
+        self.spill = self.run / "spill"
+
+
+def open_project_control(project: Path, settings: Settings | None = None) -> Control:
+    """Open the project's keys and apps; the app of headwater.toml is among them and cannot be changed elsewhere."""
+    settings = settings or load_settings(project)
+    path_of(settings.stores.control, project).parent.mkdir(parents=True, exist_ok=True)
+    return open_control(
+        resolve(settings.stores.control, project),
+        apps=[App(settings.app.id, settings.app.name, declared=True)],
+        master_key_file=project.absolute() / settings.stores.master_keys,
+    )
+
+
+def open_project_identities(project: Path, settings: Settings | None = None) -> IdentityStore:
+    """Open the project's identity pools, the one of headwater.toml among them, and which login has which identity."""
+    settings = settings or load_settings(project)
+    path_of(settings.stores.control, project).parent.mkdir(parents=True, exist_ok=True)
+    return open_identity_store(resolve(settings.stores.control, project), pools=[declared_pool(settings)])
+
+
+def declared_pool(settings: Settings) -> Pool:
+    """Return the identity pool that headwater.toml describes."""
+    app, identity = settings.app, settings.identity
+    named = [(issuer.issuer.partition("://")[2], issuer.client_ids) for issuer in identity.issuers]
+    role = f"arn:aws:iam::{app.account_id}:role/headwater-"
+    return Pool(
+        app.identity_pool_id,
+        app.name,
+        allow_guests=identity.guests,
+        allow_classic_flow=identity.classic_flow,
+        providers=tuple(Provider(name, client) for name, clients in named if name.startswith("cognito-idp.") for client in clients),
+        open_id_connect_provider_arns=tuple(
+            f"arn:aws:iam::{app.account_id}:oidc-provider/{name}" for name, _ in named if not name.startswith("cognito-idp.")
+        ),
+        roles={"authenticated": f"{role}user", "unauthenticated": f"{role}guest"},
+        declared=True,
+    )
+
+
+def load_project_models(project: Path, settings: Settings | None = None) -> Models:
+    """Compile the project's event types. Raises `ModelError` that names file, class and field."""
+    from headwater.model import load_models
+
+    return load_models(project / (settings or load_settings(project)).app.events)
+
+
+def open_stream_reader(settings: Settings, project: Path) -> Stream:
+    """Open the stream to read, beside the collector that writes it."""
+    return open_stream(resolve(settings.stream.url, project))
+
+
+def open_ledger_reader(settings: Settings, project: Path) -> Ledger | None:
+    """Open the ledger to read, beside the worker that writes it; None if there is none yet."""
+    try:
+        return open_ledger(resolve(settings.stores.ledger, project), read_only=True)
+    except NoLedger:
+        return None
+
+
+def ledger_positions(settings: Settings, project: Path) -> dict[tuple[str, str], int]:
+    """Return how far each pipe came in each shard; nothing if there is no ledger yet."""
+    return _ask_ledger(settings, project, lambda ledger: ledger.positions())
+
+
+def ledger_settled(settings: Settings, project: Path) -> dict[tuple[str, str], int]:
+    """Return up to where all rows of each shard are in files; nothing if there is no ledger yet."""
+    return _ask_ledger(settings, project, lambda ledger: ledger.settled())
+
+
+def _ask_ledger(settings: Settings, project: Path, ask: Callable[[Ledger], dict[tuple[str, str], int]]) -> dict[tuple[str, str], int]:
+    ledger = open_ledger_reader(settings, project)
+    if ledger is None:
+        return {}
+    try:
+        return ask(ledger)
+    finally:
+        ledger.close()
+
+
+def resolve(url: str, project: Path) -> str:
+    """Return a URL of settings with its path made absolute: `sqlite:data/a.db` in /p is `sqlite:////p/data/a.db`."""
+    scheme = url.partition(":")[0]
+    slashes = ":///" if scheme == "sqlite" else "://"
+    return f"{scheme}{slashes}{path_of(url, project)}"
+
+
+def path_of(url: str, project: Path) -> Path:
+    """Return the absolute path that a URL of settings names."""
+    _, _, path = url.partition(":")
+    return project.absolute() / path.removeprefix("//")
