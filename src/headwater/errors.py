@@ -17,6 +17,7 @@ HeadwaterError
 │   └── TooManyRequests     one caller asks too often
 ├── NotDelivered            (client) events a server could not be given
 ├── LedgerError             a ledger that refuses a batch
+├── Refused                 a change of the catalog or of a table that cannot be made; its code says why
 └── QueryError              SQL that cannot be answered
     └── QueryLimit          it took more time or memory than a query may
 """
@@ -114,6 +115,14 @@ class TooManyRequests(Unavailable):
     def __init__(self, retry_after_s: int = 1) -> None:
         super().__init__("Rate exceeded")
         self.retry_after_s = retry_after_s
+
+
+class Refused(HeadwaterError):
+    """A change of the catalog or of a table cannot be made; `code` is Athena's name for why, like TABLE_NOT_FOUND."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class LedgerError(HeadwaterError):

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from headwater.errors import HeadwaterError, NotFound, Unavailable
+from headwater.errors import HeadwaterError, NotFound, Refused, Unavailable
 
 Job = Callable[..., Awaitable[Any]]
 LINE_BYTES = 1_000_000
@@ -44,7 +44,7 @@ async def serve_jobs(path: Path, jobs: Mapping[str, Job]) -> asyncio.Server:
                 raise NotFound("job", str(name))
             return {"result": await jobs[name](**arguments)}
         except HeadwaterError as error:
-            return {"error": type(error).__name__, "message": str(error)}
+            return {"error": type(error).__name__, "message": str(error), "code": error.code}
         except Exception as error:  # whoever asked must get an answer, and the log the trace
             log.exception("a job failed")
             return {"error": type(error).__name__, "message": str(error)}
@@ -75,7 +75,7 @@ def _listen(path: Path) -> socket.socket:
 def send_job(path: Path, name: str, timeout_s: float = 600, **arguments: Any) -> Any:
     """Ask the process that listens at *path* to run job *name* and return its result.
 
-    Raises `Unavailable` if nobody listens there, `HeadwaterError` with the job's own message if it failed.
+    Raises `Unavailable` if nobody listens there; `Refused` with the job's own code, or `HeadwaterError`, with its message, if it failed.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as conversation, _short(path) as address:
         conversation.settimeout(timeout_s)
@@ -88,6 +88,10 @@ def send_job(path: Path, name: str, timeout_s: float = 600, **arguments: Any) ->
     if not line:
         raise Unavailable(f"the role at {path} ended before it answered job {name!r}; ask again")
     answer = json.loads(line)
+    if answer.get("error") == Refused.__name__:
+        raise Refused(answer["code"], answer["message"])
+    if answer.get("error") == Unavailable.__name__:
+        raise Unavailable(answer["message"])
     if "error" in answer:
         raise HeadwaterError(answer["message"])
     return answer["result"]
