@@ -200,7 +200,7 @@ def test_statements_that_read_are_answered(project: Project, engine: Engine, que
         ("SELECT * FROM read_text('/etc/passwd')", "not available"),
         ("SELECT * FROM query_table('sign_ins')", "not available"),
         ("SELECT * FROM duckdb_settings()", "not available"),
-        ("SELECT * FROM information_schema.tables", "tables are named analytics"),
+        ("SELECT * FROM information_schema.tables", "ours are named analytics"),
         ("SHOW ALL TABLES", "only SHOW TABLES"),
         ("SELECT * FROM sign_in", "did you mean sign_ins"),
         ('SELECT * FROM "sign_ins by day"', "no table"),

@@ -17,6 +17,7 @@ from pyiceberg.table import Table
 from pyiceberg.table.update.snapshot import ExpireSnapshots
 from sqlalchemy.exc import SQLAlchemyError
 
+from headwater.catalog.names import split_name
 from headwater.catalog.schema import arrow_schema, ensure_table
 from headwater.clock import Clock
 from headwater.errors import HeadwaterError, LedgerError, NotFound, Unavailable
@@ -93,8 +94,9 @@ class Upkeep(NamedTuple):
 
 
 class Lake:
-    """Writes the tables of one *database* under the folder *root*; one per project, in the worker. Safe to share between threads.
+    """Writes the tables under the folder *root*; one per project, in the worker. Safe to share between threads.
 
+    *database* is the project's own; a table of another is named `database.table`.
     *step* is called with a name between any two steps of a fold; tests stop there.
     """
 
@@ -130,7 +132,7 @@ class Lake:
     def ensure(self, table: str, schema: pa.Schema) -> None:
         """Create *table*, or add the columns of *schema* it lacks. Raises `ModelError` for a column that changed its type."""
         with self._lock, self._failures(f"create or extend table {table}"):
-            self._loaded[table] = ensure_table(self._catalog, self._database, table, schema)
+            self._loaded[table] = ensure_table(self._catalog, *self._names(table), schema)
             self._follow(table)
 
     def fold(self, table: str) -> FoldResult | None:
@@ -224,13 +226,16 @@ class Lake:
                 self._follow(table)
             self._commits[table] = 0
             if (sweeper := self._sweepers.get(table)) is None:
-                metadata = self._root / "metadata" / self._database / table
-                sweeper = self._sweepers[table] = Sweeper(self._index, self.data_folder(table), metadata, self._grace_ms)
+                metadata = self._root.joinpath("metadata", *self._names(table))
+                sweeper = self._sweepers[table] = Sweeper(self._index, table, self.data_folder(table), metadata, self._grace_ms)
             return len(old), len(sweeper.sweep(loaded, self._clock.now_ms(), search=search))
 
     def data_folder(self, table: str) -> Path:
         """Return the folder beneath which the data files of *table* lie, and nothing else."""
-        return self._root / "data" / self._database / table
+        return self._root.joinpath("data", *self._names(table))
+
+    def _names(self, table: str) -> tuple[str, str]:
+        return split_name(table, self._database)
 
     def _recover(self, table: str) -> int:
         """Load the table if another state is current, finish a fold that died half-way, and return the last batch in the lake."""
@@ -251,7 +256,7 @@ class Lake:
         return folded
 
     def _load(self, table: str) -> None:
-        self._loaded[table] = self._catalog.load_table((self._database, table))
+        self._loaded[table] = self._catalog.load_table(self._names(table))
         self._known.pop(table, None)
         self._recovered.discard(table)
 
@@ -260,7 +265,7 @@ class Lake:
         # A batch may be older or newer than the model this process started with. The table grows to hold what was accepted.
         if new := {batch.schema.remove_metadata() for batch in batches} - self._known.get(table, set()):
             for schema in new:
-                self._loaded[table] = ensure_table(self._catalog, self._database, table, schema)
+                self._loaded[table] = ensure_table(self._catalog, *self._names(table), schema)
             self._known[table] = self._known.get(table, set()) | new
             self._follow(table)
         return conform(batches, arrow_schema(self._loaded[table]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pyiceberg.conversions import from_bytes
 from pyiceberg.manifest import DataFile as IcebergFile
@@ -10,6 +10,7 @@ from pyiceberg.manifest import ManifestContent, ManifestEntry
 from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import StaticTable, Table
+from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.transforms import DayTransform
 from pyiceberg.types import DecimalType, IcebergType, ListType, MapType, PrimitiveType, StructType
 
@@ -17,7 +18,7 @@ from headwater.catalog import FILE_IO
 from headwater.catalog.durable import local_path
 from headwater.catalog.schema import TIME_COLUMN
 from headwater.errors import Unavailable
-from headwater.lake.plan import DAY_MS, DataFile, Field, Head
+from headwater.lake.plan import DAY_MS, DataFile, Field, Head, TablePlan
 
 # Table properties, because they outlive snapshots: the last batch in the lake, how far that is in each shard, and how far
 # every table was at that commit.
@@ -39,41 +40,57 @@ DUCKDB_TYPES = {
 }
 
 
-def read_state(metadata_location: str) -> tuple[Head, list[DataFile]]:
-    """Return the state and the live files, in day order, of the table whose metadata lies there."""
-    table = StaticTable.from_metadata(metadata_location, {"py-io-impl": FILE_IO})
-    files = sorted(live_files(table), key=lambda f: (f.day is not None, f.day, f.lower_ms or 0, f.path))
-    return describe(table), files
+def load_static(metadata_location: str) -> StaticTable:
+    """Return the table whose metadata lies there, to read."""
+    return StaticTable.from_metadata(metadata_location, {"py-io-impl": FILE_IO})
+
+
+def read_plan(name: str, metadata_location: str, first_day: int | None = None, last_day: int | None = None) -> TablePlan:
+    """Return the plan of the table whose metadata lies there, with the files of these days only."""
+    table = load_static(metadata_location)
+    state = describe(table)
+    return TablePlan(
+        name, state.fields, in_order(live_files(table), first_day, last_day), state.folded, state.snapshot_id, metadata_location
+    )
+
+
+def in_order(files: Iterable[DataFile], first_day: int | None = None, last_day: int | None = None) -> list[DataFile]:
+    """Return the files of these days in day order; with a bound, those of rows without `datetime` are left out."""
+    wanted = [file for file in files if _within(file.day, first_day, last_day)]
+    return sorted(wanted, key=lambda f: (f.day is not None, f.day, f.lower_ms or 0, f.path))
 
 
 def describe(table: Table) -> Head:
     """Return the state of a loaded table."""
     snapshot = table.metadata.current_snapshot()
-    fields = tuple(Field(f.field_id, f.name, str(f.field_type), duckdb_type(f.field_type)) for f in table.schema().fields)
     return Head(
         table.metadata_location,
         snapshot.snapshot_id if snapshot else None,
         (snapshot.sequence_number or 0) if snapshot else 0,
         int(table.properties.get(FOLDED, 0)),
-        fields,
+        fields_of(table.schema()),
     )
 
 
-def live_files(table: Table) -> dict[DataFile, int]:
-    """Return each live data file with the sequence number of the commit that added it.
+def fields_of(schema: Schema) -> tuple[Field, ...]:
+    """Return the columns of a schema."""
+    return tuple(Field(f.field_id, f.name, str(f.field_type), duckdb_type(f.field_type)) for f in schema.fields)
+
+
+def live_files(table: Table, snapshot: Snapshot | None = None) -> dict[DataFile, int]:
+    """Return each data file that is live in *snapshot* (None: the newest) with the sequence number of the commit that added it.
 
     Raises `Unavailable` for what another engine may write and a list of files cannot say: row-level deletes, and files
     that are not of one day.
     """
-    specs, schema = table.specs(), table.schema()
-    return {
-        _data_file(entry.data_file, specs[spec_id], schema): entry.sequence_number or 0 for spec_id, entry in _entries(table, current=True)
-    }
+    specs, schema, head = table.specs(), table.schema(), snapshot or table.metadata.current_snapshot()
+    entries = _entries(table, [head] if head else [], live=True)
+    return {_data_file(entry.data_file, specs[spec_id], schema): entry.sequence_number or 0 for spec_id, entry in entries}
 
 
 def named_files(table: Table) -> set[str]:
     """Return the paths of all data files that any kept snapshot names. Reads every manifest: for rare checks only."""
-    return {local_path(entry.data_file.file_path) for _, entry in _entries(table, current=False)}
+    return {local_path(entry.data_file.file_path) for _, entry in _entries(table, table.metadata.snapshots, live=False)}
 
 
 def metadata_files(table: Table, manifest_lists: dict[str, frozenset[str]]) -> set[str]:
@@ -105,17 +122,22 @@ def duckdb_type(kind: IcebergType) -> str:
     return DUCKDB_TYPES.get(str(kind), "BLOB")
 
 
-def _entries(table: Table, *, current: bool) -> Iterator[tuple[int, ManifestEntry]]:
-    """Yield (partition spec id, entry) of the current snapshot, or of every kept one (each manifest once)."""
-    head = table.metadata.current_snapshot()
+def _within(day: int | None, first_day: int | None, last_day: int | None) -> bool:
+    if day is None:
+        return first_day is None and last_day is None
+    return (first_day is None or day >= first_day) and (last_day is None or day <= last_day)
+
+
+def _entries(table: Table, snapshots: Iterable[Snapshot], *, live: bool) -> Iterator[tuple[int, ManifestEntry]]:
+    """Yield (partition spec id, entry) of *snapshots*, each manifest once; *live*: where deletes are not to be overlooked."""
     seen: set[str] = set()
-    for snapshot in ([head] if head else []) if current else table.metadata.snapshots:
+    for snapshot in snapshots:
         for manifest in snapshot.manifests(table.io):
             if manifest.manifest_path in seen:
                 continue
             seen.add(manifest.manifest_path)
             for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
-                if current and manifest.content != ManifestContent.DATA:
+                if live and manifest.content != ManifestContent.DATA:
                     raise Unavailable(
                         f"table {'.'.join(table.name())} has row-level deletes of another engine; rewrite its data files there"
                     )

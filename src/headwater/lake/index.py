@@ -8,13 +8,17 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from headwater.catalog import CATALOG_NAME
+from headwater.catalog.names import join_name, split_name
 from headwater.errors import HeadwaterError, NotFound, ProjectError, Unavailable
-from headwater.lake.plan import DataFile, Field, Head, TablePlan
+from headwater.lake.plan import DataFile, Field, Head, Past, TablePlan
 
-__all__ = ["DataFile", "Field", "Head", "LakeIndex", "Superseded", "TablePlan", "open_index"]
+if TYPE_CHECKING:
+    import pyarrow as pa  # not needed to plan
+
+__all__ = ["DataFile", "Field", "Head", "LakeIndex", "Past", "Superseded", "TablePlan", "open_index"]
 
 FORMAT = 1
 
@@ -47,7 +51,7 @@ class Superseded(NamedTuple):
 class LakeIndex:
     """The index in the file at *path*; the worker writes it, any process may read. Safe to share between threads.
 
-    Answers for the tables of one *database* of the catalog. Raises `Unavailable` when another process holds the file.
+    *database* is the project's own; a table of another is named `database.table`. Raises `Unavailable` when another process holds the file.
     """
 
     def __init__(self, path: Path, database: str, *, read_only: bool = False, busy_s: float = 10.0) -> None:
@@ -72,10 +76,11 @@ class LakeIndex:
             self._check_format()
 
     def tables(self) -> list[str]:
-        """Return the names of the tables, sorted."""
+        """Return the names of the tables, sorted, those of the project's own database first."""
         with self._transaction("BEGIN") as sql:
-            query = "SELECT table_name FROM iceberg_tables WHERE catalog_name = ? AND table_namespace = ? ORDER BY 1"
-            return [name for (name,) in sql.execute(query, (CATALOG_NAME, self._database))]
+            query = "SELECT table_namespace, table_name FROM iceberg_tables WHERE catalog_name = ?"
+            found = sql.execute(query, (CATALOG_NAME,)).fetchall()
+        return sorted((join_name(database, name, self._database) for database, name in found), key=lambda name: ("." in name, name))
 
     def plan(self, table: str, first_day: int | None = None, last_day: int | None = None) -> TablePlan:
         """Return the live files of *table* with rows of *first_day*..*last_day* (days since 1970-01-01 UTC, both included).
@@ -91,11 +96,21 @@ class LakeIndex:
                 number, state = head
                 files = _files(sql, number, first_day, last_day)
                 return TablePlan(table, state.fields, files, state.folded, state.snapshot_id, location)
-        from headwater.lake.iceberg import read_state  # PyIceberg is slow to import and not needed otherwise
+        from headwater.lake.iceberg import read_plan  # PyIceberg is slow to import and not needed otherwise
 
-        state, files = read_state(location)
-        wanted = [file for file in files if _within(file.day, first_day, last_day)]
-        return TablePlan(table, state.fields, wanted, state.folded, state.snapshot_id, location)
+        return read_plan(table, location, first_day, last_day)
+
+    def plan_past(self, table: str, state: Past, first_day: int | None = None, last_day: int | None = None) -> TablePlan:
+        """Return what `plan` would have said when the table was in that *state*. Raises `NotFound` also where no snapshot of it is kept."""
+        from headwater.lake.past import read_past
+
+        return read_past(table, self.location(table), state, first_day, last_day)
+
+    def about(self, table: str, kind: str) -> pa.Table:
+        """Return a table about the table: its "history", "snapshots", "files" or "partitions", as Iceberg's metadata has them."""
+        from headwater.lake.past import read_about
+
+        return read_about(self.location(table), kind)
 
     def location(self, table: str) -> str:
         """Return where the catalog says the metadata of *table* lies. Raises `NotFound`."""
@@ -154,10 +169,8 @@ class LakeIndex:
     def garbage(self, until_ms: int) -> list[str]:
         """Return the tables that have files marked at or before *until_ms*."""
         with self._transaction("BEGIN") as sql:
-            query = (
-                "SELECT DISTINCT name FROM headwater_garbage g JOIN headwater_heads h ON h.id = g.head WHERE database = ? AND since_ms <= ?"
-            )
-            return [name for (name,) in sql.execute(query, (self._database, until_ms))]
+            query = "SELECT DISTINCT database, name FROM headwater_garbage g JOIN headwater_heads h ON h.id = g.head WHERE since_ms <= ?"
+            return [join_name(database, name, self._database) for database, name in sql.execute(query, (until_ms,))]
 
     def forget(self, paths: Iterable[str]) -> None:
         """Drop every trace of files that have been deleted."""
@@ -185,13 +198,13 @@ class LakeIndex:
 
     def _location(self, sql: sqlite3.Connection, table: str) -> str:
         query = "SELECT metadata_location FROM iceberg_tables WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?"
-        if (found := sql.execute(query, (CATALOG_NAME, self._database, table)).fetchone()) is None:
+        if (found := sql.execute(query, (CATALOG_NAME, *split_name(table, self._database))).fetchone()) is None:
             raise NotFound("table", table)
         return str(found[0])
 
     def _head(self, sql: sqlite3.Connection, table: str) -> tuple[int, Head] | None:
         query = "SELECT id, metadata_location, snapshot_id, sequence, folded, fields FROM headwater_heads WHERE database = ? AND name = ?"
-        if (found := sql.execute(query, (self._database, table)).fetchone()) is None:
+        if (found := sql.execute(query, split_name(table, self._database)).fetchone()) is None:
             return None
         number, location, snapshot_id, sequence, folded, fields = found
         return number, Head(location, snapshot_id, sequence, folded, tuple(Field(*field) for field in json.loads(fields)))
@@ -202,7 +215,7 @@ class LakeIndex:
             " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (database, name) DO UPDATE SET metadata_location = excluded.metadata_location,"
             " snapshot_id = excluded.snapshot_id, sequence = excluded.sequence, folded = excluded.folded, fields = excluded.fields"
             " RETURNING id",
-            (self._database, table, *head[:4], json.dumps(head.fields)),
+            (*split_name(table, self._database), *head[:4], json.dumps(head.fields)),
         ).fetchone()[0]
         return int(number)
 
@@ -242,12 +255,6 @@ def _files(sql: sqlite3.Connection, number: int, first_day: int | None = None, l
 
 def _marked(sql: sqlite3.Connection, number: int) -> dict[str, int]:
     return dict(sql.execute("SELECT path, since_ms FROM headwater_garbage WHERE head = ?", (number,)).fetchall())
-
-
-def _within(day: int | None, first_day: int | None, last_day: int | None) -> bool:
-    if day is None:
-        return first_day is None and last_day is None
-    return (first_day is None or day >= first_day) and (last_day is None or day <= last_day)
 
 
 def _add(sql: sqlite3.Connection, number: int, files: Sequence[DataFile], sequence: int) -> None:

@@ -49,3 +49,10 @@ class Head(NamedTuple):
     sequence: int
     folded: int
     fields: tuple[Field, ...]
+
+
+class Past(NamedTuple):
+    """Which older state of a table is meant: that of a snapshot, or the newest at a moment (epoch microseconds)."""
+
+    snapshot_id: int | None = None
+    as_of_us: int | None = None

@@ -18,8 +18,8 @@ class Sweeper:
     is remembered (durably, in *index*). So a crash at any point neither leaks a file nor deletes one that came into use.
     """
 
-    def __init__(self, index: LakeIndex, data: Path, metadata: Path, grace_ms: int) -> None:
-        self._index, self._data, self._metadata, self._grace_ms = index, data, metadata, grace_ms
+    def __init__(self, index: LakeIndex, name: str, data: Path, metadata: Path, grace_ms: int) -> None:
+        self._index, self._name, self._data, self._metadata, self._grace_ms = index, name, data, metadata, grace_ms
         self._manifest_lists: dict[str, frozenset[str]] = {}
 
     def sweep(self, table: Table, now_ms: int, *, search: bool) -> list[str]:
@@ -27,7 +27,7 @@ class Sweeper:
 
         The index must reflect *table*, and nobody may write to the table meanwhile.
         """
-        name = table.name()[-1]
+        name = self._name
         marked = self._index.marked(name)
         there = _files(self._metadata) | (_files(self._data) if search else {path for path in marked if Path(path).exists()})
         superseded = self._index.superseded(name)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import date
 
+from headwater.query.names import name_of as table_name
 from headwater.query.predicate import Node, Resolve, call, cast_to, text_constant
 from headwater.query.scope import Select, Source, Walk, resolver
 
@@ -39,9 +40,9 @@ def rewrite_days(walk: Walk, tables: set[str], database: str, name_of: Callable[
     changed: set[str] = set()
     for select in walk.selects:
         for source in select.tables:
-            path = source.node["qualified_name"]["path"]
-            if path[-1].lower() in tables and _is_safe(select, source, database) and _rewrite(select, source, name_of):
-                changed.add(path[-1].lower())
+            table = table_name(source.node["qualified_name"]["path"], database)
+            if table in tables and _is_safe(select, source, database) and _rewrite(select, source, name_of):
+                changed.add(table)
                 _read_by_day(source.node)
     return changed
 

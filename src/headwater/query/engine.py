@@ -14,9 +14,10 @@ import duckdb
 import pyarrow as pa
 
 from headwater.errors import HeadwaterError, NotFound, QueryError
-from headwater.lake.index import DataFile, Field
+from headwater.lake.index import DataFile, Field, TablePlan
 from headwater.query.columns import quote
 from headwater.query.days import BY_DAY
+from headwater.query.names import Meant, meant, name_of
 from headwater.query.predicate import NOW_WORDS, TIME_COLUMNS
 from headwater.query.result import Result, Running, refused
 from headwater.query.session import LocalSession, Session, SessionPool, Sessions
@@ -48,8 +49,9 @@ class _Table(NamedTuple):
 
 
 class Engine:
-    """Answers SQL about one database; safe to share between threads, each query has a connection of its own.
+    """Answers SQL about the databases of a project; safe to share between threads, each query has a connection of its own.
 
+    *database* is the project's own, which need not be named; tables and views from elsewhere are in it.
     tables: name -> a callable giving an Arrow table, called when a query names it. views: name -> a SELECT over any of the tables, or a
     callable giving one, called when a query names it; a table of the lake with that name takes the view's place.
     sessions: where statements run, None = in this process: then memory_limit (like '2GB') and threads are DuckDB's, and what does not
@@ -97,7 +99,7 @@ class Engine:
         tails = self._tails.copy(None)
         found = []
         for name in sorted({*self._planner.tables(), *(name for name, tail in tails.items() if tail.rows)}):
-            table = self._table(name, tails.get(name, EMPTY), EVERYTHING)
+            table = self._table(Meant(name), tails.get(name, EMPTY), EVERYTHING)
             if table is None:
                 continue
             newest = [file.upper_ms for file in table.files if file.upper_ms is not None]
@@ -223,18 +225,22 @@ class Engine:
 
     def _bind(self, session: Session, statement: Statement, parameters: Parameters, tables: dict[str, _Table]) -> str:
         """Put what the statement reads in place under its name and return the text to run; *tables* is filled on the way."""
-        named = {self._name_of(reference.path) for reference in statement.references}
+        named = {name_of(reference.path, self._database) for reference in statement.references}
         views = self._views_below(named, session)
-        below = {self._name_of(ref.path) for _, view in views for ref in view.references}
-        lake = sorted((named | below) - self._tables.keys() - {name for name, _ in views})
+        below = {name_of(ref.path, self._database) for _, view in views for ref in view.references}
+        lake = {name: meant(name) for name in sorted((named | below) - self._tables.keys() - {name for name, _ in views})}
         # The order is the contract: a batch folded after the tail was copied is in the files, too, and is then left out of the tail.
-        tails = self._tails.copy(lake)
+        tails = self._tails.copy([name for name, means in lake.items() if means == Meant(name)])
         windows = self._windows(session, statement, parameters, views)
         clock_words = statement.clock_words or any(view.clock_words for _, view in views)
-        for name in lake:
-            table = self._table(name, tails[name], windows[name], clock_words=clock_words)
+        others: dict[str, pa.Table] = {name: self._tables[name]() for name in sorted((named | below) & self._tables.keys())}
+        for name, means in lake.items():
+            if means.about is not None:
+                others[name] = self._about(means)
+                continue
+            table = self._table(means, tails.get(name, EMPTY), windows[name], clock_words=clock_words)
             if table is None:
-                raise self._unknown(name)
+                raise self._unknown(means.table)
             tables[name] = table
         by_day = statement.by_day is not None and all(_has_days(tables[name]) for name in statement.by_day_tables)
         for name, table in tables.items():
@@ -245,29 +251,47 @@ class Engine:
             if by_day and name in statement.by_day_tables:
                 session.put_files(name + BY_DAY, fields, table.files, tail, by_day=True)
         shapes = "".join(f"{name} {[(field.name, field.duckdb) for field in table.fields]}" for name, table in tables.items() if views)
-        for name in sorted((named | below) & self._tables.keys()):
-            rows = self._tables[name]()
+        for name, rows in others.items():
             shapes += f"{name} {rows.schema}"
             session.put_view(name, f"SELECT * FROM {session.put_arrow(name, rows)}", str(rows.schema))
         for name, view in views:
             session.put_view(name, view.text, shapes)
         return statement.by_day if by_day and statement.by_day is not None else statement.text
 
-    def _table(self, name: str, tail: Tail, window: Window, *, clock_words: bool = False) -> _Table | None:
+    def _about(self, means: Meant) -> pa.Table:
+        assert means.about is not None
+        try:
+            return self._planner.about(means.table, means.about)
+        except NotFound:
+            raise self._unknown(means.table) from None
+
+    def _plan(self, means: Meant, first_day: int | None = None, last_day: int | None = None) -> TablePlan:
+        if means.past is None:
+            return self._planner.plan(means.table, first_day, last_day)
+        try:
+            return self._planner.plan_past(means.table, means.past, first_day, last_day)
+        except NotFound as error:
+            if error.kind == "table":
+                raise
+            raise QueryError(str(error)) from None
+
+    def _table(self, means: Meant, tail: Tail, window: Window, *, clock_words: bool = False) -> _Table | None:
         """Return a table with the part of its tail that no file holds, and the files that can have rows in *window*."""
+        name = means.table
         first, last = window.day_bounds()
         try:
-            plan = self._planner.plan(name, first, last)
+            plan = self._plan(means, first, last)
             if window != EVERYTHING and not _prunable(plan.fields, clock_words=clock_words):
                 window = EVERYTHING
-                plan = self._planner.plan(name)
+                plan = self._plan(means)
         except NotFound:
             # Rows may come before the table does; until then they are all there is of it.
             return _Table([], tail, ()) if tail.segments else None
-        if plan.folded < tail.floor:
-            self._tails.reset(name)
-            raise QueryError(f"the plan of {name} is older than one seen before; ask the query again")
-        self._tails.forget(name, plan.folded)
+        if means.past is None:
+            if plan.folded < tail.floor:
+                self._tails.reset(name)
+                raise QueryError(f"the plan of {name} is older than one seen before; ask the query again")
+            self._tails.forget(name, plan.folded)
         files = [file for file in plan.files if file.day is None or window.admits(file.day, file.lower_ms, file.upper_ms)]
         return _Table(files, tail.after(plan.folded), tuple(plan.fields))
 
@@ -285,7 +309,7 @@ class Engine:
         def read(reader: Statement, parameters: Parameters, within: Window) -> None:
             constants = self._constants(session, reader, parameters)
             for reference in reader.references:
-                name = reference.path[-1].lower()
+                name = name_of(reference.path, self._database)
                 own = EVERYTHING if constants is None else window_of(reference.condition, constants)
                 window = both(own, within.of(reference.handed))
                 found[name] = either(found[name], window) if name in found else window
@@ -321,20 +345,18 @@ class Engine:
             if name in self._views and name not in ordered and name not in self._planner.tables():
                 view = self._parse(self.view(name), session)
                 for reference in view.references:
-                    visit(self._name_of(reference.path), (*path, name))
+                    visit(name_of(reference.path, self._database), (*path, name))
                 ordered[name] = view
 
         for name in sorted(names):
             visit(name, ())
         return list(ordered.items())
 
-    def _name_of(self, path: tuple[str, ...]) -> str:
-        if len(path) == 1 or (len(path) == 2 and path[0].lower() == self._database.lower()):
-            return path[-1].lower()
-        raise QueryError(f"there is no {'.'.join(quote(part) for part in path)}; tables are named {self._database}.<table>")
-
     def _unknown(self, name: str) -> QueryError:
         names = self.names()
+        database, _, _ = name.rpartition(".")
+        if database and not any(each.startswith(f"{database}.") for each in names):
+            return QueryError(f"there is no database {quote(database)} with tables; ours are named {self._database}.<table>")
         close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(close)}?" if close else f"there are: {', '.join(names)}" if names else "the lake has no tables yet"
         return QueryError(f"there is no table {quote(name)}; {hint}")

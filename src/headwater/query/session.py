@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 import duckdb
 import pyarrow as pa
 
+from headwater.catalog.names import split_name
 from headwater.lake.index import DataFile, Field
 from headwater.query.columns import quote
 from headwater.query.predicate import Node
@@ -73,13 +74,13 @@ class LocalSession:
 
     def __init__(self, root: duckdb.DuckDBPyConnection, catalog: str, database: str) -> None:
         self.connection = connection = root.cursor()
-        self._schema = f"{quote(catalog)}.{quote(database)}"
+        self._database = database
         self._views: dict[str, str] = {}
         self._arrow: dict[str, pa.Table] = {}
         connection.execute(f"ATTACH ':memory:' AS {quote(catalog)}")
-        connection.execute(f"CREATE SCHEMA {self._schema}")
-        connection.execute(f"USE {self._schema}")
         self._catalog = catalog
+        self._schemas: set[str] = set()
+        connection.execute(f"USE {self._schema(database)}")
         self._root = root
         self._tails: dict[str, tuple[Tail, tuple[Field, ...], pa.Table]] = {}
 
@@ -91,7 +92,8 @@ class LocalSession:
         """Make *name* mean the SELECT in *text*; *version* says what else its columns depend on."""
         if self._views.get(name) != text + version:
             self._views.pop(name, None)
-            self.connection.execute(f"CREATE OR REPLACE VIEW {self._schema}.{quote(name)} AS {text}")
+            database, table = split_name(name, self._database)
+            self.connection.execute(f"CREATE OR REPLACE VIEW {self._schema(database)}.{quote(table)} AS {text}")
             self._views[name] = text + version
 
     def put_arrow(self, name: str, table: pa.Table) -> str:
@@ -136,6 +138,13 @@ class LocalSession:
         self._tails.clear()
         with self._root.cursor() as other:
             other.execute(f"DETACH {quote(self._catalog)}")
+
+    def _schema(self, database: str) -> str:
+        path = f"{quote(self._catalog)}.{quote(database)}"
+        if database not in self._schemas:
+            self.connection.execute(f"CREATE SCHEMA {path}")
+            self._schemas.add(database)
+        return path
 
 
 class SessionPool:

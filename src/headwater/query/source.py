@@ -5,18 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from headwater.lake.index import TablePlan
+import pyarrow as pa
+
+from headwater.lake.index import Past, TablePlan
 from headwater.ledger import TailRows
 
 
 class Planner(Protocol):
-    """Which files a table is made of now. Calls come from several threads; a later plan is never older than an earlier one."""
+    """Which files a table is made of now; one of another database than ours is named `database.table`.
+
+    Calls come from several threads; a later plan is never older than an earlier one.
+    """
 
     def tables(self) -> list[str]:
         """Return the names of the tables, sorted."""
 
     def plan(self, table: str, first_day: int | None = None, last_day: int | None = None) -> TablePlan:
         """Return the newest snapshot, with only files whose day lies within the bounds; raise `NotFound` for no such table."""
+
+    def plan_past(self, table: str, state: Past, first_day: int | None = None, last_day: int | None = None) -> TablePlan:
+        """Return what `plan` would have said when the table was in that *state*; raise `NotFound` where no such snapshot is kept."""
+
+    def about(self, table: str, kind: str) -> pa.Table:
+        """Return the "history", "snapshots", "files" or "partitions" of a table; raise `NotFound`."""
 
     def close(self) -> None:
         """Let go of the files."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from headwater.errors import QueryError
 from headwater.query.days import is_read_by_day, rewrite_days
+from headwater.query.names import name_of
 from headwater.query.predicate import Constants, Kind, Node
 from headwater.query.scope import READ_ONLY, Reference, Walk, columns_named, uses_clock_words
 
@@ -77,7 +78,7 @@ def parse(text: str, database: str, ask: Ask, fixed_names: frozenset[str], check
         constants = _constant_query(walk.constants, ask)
         clock_words = uses_clock_words(walk)
         columns = columns_named(walk, found)
-        names = {reference.path[-1].lower() for reference in walk.references} - fixed_names
+        names = {name_of(reference.path, database) for reference in walk.references} - fixed_names
         rewritten = rewrite_days(walk, names, database, lambda item: _text_of(item, ask))
         by_day = _checked_text(found, ask) if rewritten else None
     except RecursionError:
@@ -89,7 +90,7 @@ def parse(text: str, database: str, ask: Ask, fixed_names: frozenset[str], check
         constants,
         None if by_day is None else prefix + by_day,
         frozenset(rewritten),
-        frozenset(ref.path[-1].lower() for ref in walk.references if not is_read_by_day(ref.node)),
+        frozenset(name_of(ref.path, database) for ref in walk.references if not is_read_by_day(ref.node)),
         columns,
         clock_words,
     )

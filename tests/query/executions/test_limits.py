@@ -112,18 +112,6 @@ def test_a_result_that_grows_too_large_is_given_up(open_room: Open) -> None:
     assert not list(room.file(execution).parent.iterdir())
 
 
-@pytest.mark.parametrize(
-    "query",
-    ['SELECT * FROM "sign_up_events$files"', "SELECT * FROM sign_up_events FOR TIMESTAMP AS OF TIMESTAMP '2026-01-01 00:00:00 UTC'"],
-)
-def test_the_past_of_a_table_is_refused_by_name(room: Room, query: str) -> None:
-    execution = room.run(query)
-
-    assert execution.state == "FAILED"
-    assert execution.reason is not None
-    assert execution.reason.startswith('NOT_SUPPORTED: only the newest state of a table can be read here: "sign_up_events')
-
-
 def test_so_many_run_at_a_time_and_the_others_wait(open_room: Open) -> None:
     room = open_room(bounds=Bounds(concurrency=2), workgroups=[Workgroup("narrow", location=LOCATION, concurrency=1)])
     first, second = room.start(SLOW, workgroup="narrow"), room.start(SLOW, workgroup="narrow")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from headwater.query.dialect import Catalog, NotSupported, QueryFailed, Statement, translate
+from headwater.query.dialect import Catalog, QueryFailed, Statement, translate
 from headwater.query.dialect.commands import Execute, Prepare
 from headwater.query.executions.errors import InvalidRequest
 from headwater.query.executions.execution import Request
@@ -51,9 +51,6 @@ def read(request: Request, catalog: Catalog, database: str, prepared: Shelf[Prep
                 raise InvalidRequest("A prepared statement cannot be one about prepared statements.", "MALFORMED_QUERY")
     except QueryFailed as failure:
         return Read(*_classified(request.query), None, failure)
-    if past := [f'"{each.name}"' for each in statement.tables if each.metadata or each.version is not None or each.as_of_us is not None]:
-        refused = NotSupported(f"only the newest state of a table can be read here: {', '.join(past)}")
-        return Read(statement.kind, statement.substatement, None, refused)
     return Read(statement.kind, statement.substatement, statement, None)
 
 

@@ -44,7 +44,7 @@ def events_sql(planner: Planner) -> str:
 
 def _events_of(planner: Planner, name: str) -> Sequence[Field] | None:
     """Return the columns of a table if its rows are events, each one in no other table."""
-    if name in OURS:
+    if name in OURS or "." in name:  # events come into the project's own database only
         return None
     plan = planner.plan(name, 1, 0)  # no day is both: columns alone
     if {field.name: field.type for field in plan.fields if field.name in SYSTEM} != SYSTEM:

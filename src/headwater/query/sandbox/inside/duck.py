@@ -6,6 +6,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.dataset  # DuckDB loads it for a table with a filter, when this process can open no module any more
 
+# No database of a user can have this name, and so be taken for the catalog.
+_CATALOG = '"headwater:"'
 _SETTINGS: dict[str, str | bool | int] = {
     "temp_directory": "",
     "python_enable_replacements": False,
@@ -25,7 +27,7 @@ def connect(database: str, memory: int) -> duckdb.DuckDBPyConnection:
     """Return an engine with an empty *database* that may use *memory* bytes, is not locked yet, and has no thread of its own."""
     engine = duckdb.connect(":memory:", config={**_SETTINGS, "memory_limit": f"{memory}B"})
     engine.execute("SET GLOBAL TimeZone = 'UTC'")
-    engine.execute(f"ATTACH ':memory:' AS headwater; CREATE SCHEMA headwater.{_quoted(database)}")
+    engine.execute(f"ATTACH ':memory:' AS {_CATALOG}; CREATE SCHEMA {_CATALOG}.{_quoted(database)}")
     _warm(engine)
     return engine
 
@@ -33,14 +35,16 @@ def connect(database: str, memory: int) -> duckdb.DuckDBPyConnection:
 def session(engine: duckdb.DuckDBPyConnection, database: str, threads: int) -> duckdb.DuckDBPyConnection:
     """Return a connection for one query, in the process that is to run it: its random numbers are its own, and its threads start now."""
     connection = engine.cursor()
-    connection.execute(f"USE headwater.{_quoted(database)}; SET threads = {threads}")
+    connection.execute(f"USE {_CATALOG}.{_quoted(database)}; SET threads = {threads}")
     _warm(connection)
     return connection
 
 
 def put_view(connection: duckdb.DuckDBPyConnection, database: str, name: str, text: str) -> None:
-    """Make *name* mean the SELECT in *text*."""
-    connection.execute(f"CREATE VIEW headwater.{_quoted(database)}.{_quoted(name)} AS {text}")
+    """Make *name*, of *database* unless it names another, mean the SELECT in *text*."""
+    other, _, table = name.rpartition(".")
+    schema = f"{_CATALOG}.{_quoted(other or database)}"
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}; CREATE VIEW {schema}.{_quoted(table)} AS {text}")
 
 
 def lock(connection: duckdb.DuckDBPyConnection, files: list[str]) -> None:

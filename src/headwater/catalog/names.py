@@ -1,0 +1,14 @@
+"""Names of tables inside the code: `table` in the project's own database, `database.table` in any other."""
+
+from __future__ import annotations
+
+
+def split_name(name: str, own: str) -> tuple[str, str]:
+    """Return database and table of a *name*; *own* is the project's own database."""
+    database, _, table = name.rpartition(".")
+    return database or own, table
+
+
+def join_name(database: str, table: str, own: str) -> str:
+    """Return the name of a table of that *database*."""
+    return table if database == own else f"{database}.{table}"
