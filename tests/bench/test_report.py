@@ -3,9 +3,9 @@ import json
 import pytest
 
 from headwater import bench
-from headwater.bench.measure import Scale
+from headwater.bench.measure import Paired, Scale
 from headwater.bench.page import markdown
-from headwater.bench.report import Report, Row, at_least, at_most, print_report, shown
+from headwater.bench.report import Report, Row, at_least, at_most, at_most_ms, print_report, shown
 from headwater.errors import BadRequest
 
 
@@ -71,3 +71,12 @@ def test_the_page_has_a_line_for_every_row_of_the_printed_json(capsys: pytest.Ca
     assert "| a / b | 5 us | 4 us | 1.25 | <= 2 | <= 1 | **holds** |" in page
     assert "| c | 7 MB |  |  |" in page
     assert "- a / b: five turns" in page
+
+
+def test_a_time_is_judged_by_the_limits_own_time_and_a_bit_more() -> None:
+    must, aim = (1.2, 20.0), (1.05, 5.0)
+
+    verdicts = [at_most_ms("asked", Paired(ours, 0.1, ours / 0.1), must, aim, "").verdict for ours in (0.109, 0.111, 0.139, 0.141)]
+
+    assert verdicts == ["aim", "holds", "holds", "misses"]
+    assert at_most_ms("asked", Paired(0.2, 0.1, 2), must, aim, "").must == "<= 1.2x + 20 ms = 140.0 ms"

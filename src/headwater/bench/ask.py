@@ -17,7 +17,7 @@ from headwater.bench.events import Source
 from headwater.bench.local import LocalLake
 from headwater.bench.measure import Paired, Scale, in_turns, wall_s
 from headwater.bench.processes import BenchError, Project, temporary_project
-from headwater.bench.report import Row, shown
+from headwater.bench.report import Row, at_most_ms, milliseconds, shown
 
 DAYS = 20
 TAIL = 5_000
@@ -64,8 +64,13 @@ def question_rows(scale: Scale) -> list[Row]:
             all_days = _compare(rounds, ask_ours, BY_DAY.format(table="practice_events"), ask_bare, BY_DAY.format(table=everything))
     note = f"{rows:,} rows of {DAYS} days, part of them in the tail; medians of {rounds} turns of {ASKED} questions"
     return [
-        _row("question about one day / bare DuckDB on its one file, wall", day, note),
-        shown("count by day over all / bare DuckDB on a file a day, wall", _ms(all_days.ours), _ms(all_days.limit), all_days.ratio),
+        at_most_ms("question about one day / bare DuckDB on its one file, wall", day, (1.3, 20), (1.05, 5), note),
+        shown(
+            "count by day over all / bare DuckDB on a file a day, wall",
+            milliseconds(all_days.ours),
+            milliseconds(all_days.limit),
+            all_days.ratio,
+        ),
     ]
 
 
@@ -113,23 +118,3 @@ def _compare(rounds: int, ours: Callable[[str], pa.Table], ours_text: str, bare:
 
 def _rows(table: pa.Table) -> list[dict[str, Any]]:
     return list(table.to_pylist())
-
-
-def _row(name: str, paired: Paired, note: str) -> Row:
-    ours, bare = paired.ours * 1000, paired.limit * 1000
-    aimed, held = 1.05 * bare + 5, 1.3 * bare + 20
-    return Row(
-        name,
-        _ms(paired.ours),
-        _ms(paired.limit),
-        f"{paired.ratio:.2f}",
-        f"<= 1.3x + 20 ms = {held:.1f} ms",
-        f"<= 1.05x + 5 ms = {aimed:.1f} ms",
-        "aim" if ours <= aimed else "holds" if ours <= held else "misses",
-        paired.ratio,
-        note,
-    )
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:,.1f} ms"

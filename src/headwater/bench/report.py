@@ -12,6 +12,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from headwater.bench.measure import Paired
+
 Verdict = Literal["aim", "holds", "misses", "shown", "failed"]
 
 WIDTH_OF_FILES = 170  # where nobody can widen the window, a row stays on one line
@@ -37,6 +39,22 @@ def at_most(name: str, value: float, must: float, aim: float, ours: str, limit: 
     """Return the row of a figure that should be small: a ratio, or a quantity in *unit*."""
     verdict: Verdict = "aim" if value <= aim else "holds" if value <= must else "misses"
     return Row(name, ours, limit, _number(value, unit), f"<= {must:g}{unit}", f"<= {aim:g}{unit}", verdict, value, note)
+
+
+def at_most_ms(name: str, paired: Paired, must: tuple[float, float], aim: tuple[float, float], note: str) -> Row:
+    """Return the row of seconds that should be few: *must* and *aim* say so many times the limit, and so many ms more."""
+    (held, held_text), (aimed, aimed_text) = (
+        (times * paired.limit + more / 1000, f"<= {times:g}x + {more:g} ms = {milliseconds(times * paired.limit + more / 1000)}")
+        for times, more in (must, aim)
+    )
+    verdict: Verdict = "aim" if paired.ours <= aimed else "holds" if paired.ours <= held else "misses"
+    ours, limit = milliseconds(paired.ours), milliseconds(paired.limit)
+    return Row(name, ours, limit, f"{paired.ratio:.2f}", held_text, aimed_text, verdict, paired.ratio, note)
+
+
+def milliseconds(seconds: float) -> str:
+    """Return a time as figures have it."""
+    return f"{seconds * 1000:,.1f} ms"
 
 
 def at_least(name: str, value: float, must: float, aim: float, ours: str, limit: str = "", unit: str = "", note: str = "") -> Row:
