@@ -42,6 +42,7 @@ PARTS = {
     "flow": Part("HTTP -> committed Parquet at full speed: CPU of all roles, and their memory", "headwater.bench.live:flow_rows"),
     "question": Part("small questions, beside bare DuckDB on compacted files", "headwater.bench.ask:question_rows"),
     "analytics": Part("a product team's questions on ten million events, beside bare DuckDB", "headwater.bench.analytics:analytics_rows"),
+    "bombs": Part("answers to PutEvents beside questions without an end", "headwater.bench.bombs:bomb_rows"),
     "commit": Part("Iceberg commits as they pile up", "headwater.bench.commits:commit_rows"),
     "plan": Part("one day among 10,000 files, beside PyIceberg's planning", "headwater.bench.commits:plan_rows"),
 }

@@ -36,7 +36,8 @@ ASKED_AT_ONCE = 32
 
 QUESTIONS = {
     "count by day": "SELECT date_trunc('day', datetime) AS day, count(*) AS plays FROM {table} GROUP BY 1 ORDER BY 1",
-    "top users": "SELECT client_id, count(*) AS plays, round(sum(duration_s), 1) AS seconds FROM {table} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10",
+    "top users": "SELECT client_id, count(*) AS plays, round(sum(duration_s), 1) AS seconds FROM {table} GROUP BY 1"
+    " ORDER BY 2 DESC, 1 LIMIT 10",
     "funnel of two steps": """
         WITH first AS (SELECT client_id, min(datetime) AS began_at FROM {table} WHERE piece_id = 'minuet-in-g' GROUP BY 1)
         SELECT count(*) AS began, count(*) FILTER (reached) AS came_on FROM (
