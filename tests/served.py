@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import json
@@ -11,14 +12,18 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
+from click.testing import CliRunner
 
 import headwater
+from headwater.cli import main
+from headwater.process.status import project_status
+from tests.waiting import until
 
 HEADWATER = [sys.executable, "-m", "headwater"]
 
@@ -29,6 +34,15 @@ def run(*arguments: str | Path, check: bool = True, **options: Any) -> subproces
     if check and done.returncode:
         raise AssertionError(f"headwater {' '.join(map(str, arguments))} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
     return done
+
+
+def invoke(*arguments: str | Path, check: bool = True, env: Mapping[str, str | None] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a headwater command in this process, which is much sooner done than in one of its own."""
+    result = CliRunner().invoke(main, list(map(str, arguments)), env=env, prog_name="headwater")
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0 or not check, result.output
+    return subprocess.CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr)
 
 
 # Below the ports that the system gives to outgoing connections, and apart from those of other test processes.
@@ -50,7 +64,7 @@ class Served:
 
     def __init__(self, folder: Path, settings: str = "") -> None:
         self.folder = folder
-        made = json.loads(run("init", folder, "--json").stdout)
+        made = json.loads(invoke("init", folder, "--json").stdout)
         self.app_id, self.owner = made["app_id"], made["owner"]
         self.ports = (free_port(), free_port())
         if settings:
@@ -91,15 +105,13 @@ class Served:
             )
 
     def wait_ready(self, within_s: float = 60) -> None:
-        deadline = time.monotonic() + within_s
-        while time.monotonic() < deadline:
+        def ready() -> bool:
             assert self.process is not None
             if self.process.poll() is not None:
                 raise AssertionError(f"serve ended with {self.process.returncode}:\n{self.log.read_text()[-4000:]}")
-            if all(role["state"] == "ready" for role in self.roles().values()) and len(self.roles()) == 3:
-                return
-            time.sleep(0.05)
-        raise AssertionError(f"not ready in {within_s} s: {self.roles()}\n{self.log.read_text()[-4000:]}")
+            return [role["state"] for role in self.roles().values()] == ["ready"] * 3
+
+        assert until(ready, within_s=within_s), f"not ready in {within_s} s: {self.roles()}\n{self.log.read_text()[-4000:]}"
 
     def roles(self) -> dict[str, Any]:
         """What the supervisor last wrote of its roles, without starting a process to read it."""
@@ -132,10 +144,8 @@ class Served:
             self.process.kill()
             self.process.wait()
             self.process = None
-        deadline = time.monotonic() + 15
-        while any(alive(pid) for pid in pids):
-            assert time.monotonic() < deadline, f"orphans: {[pid for pid in pids if alive(pid)]}"
-            time.sleep(0.05)
+        orphans = until(lambda: [pid for pid in pids if alive(pid)], lambda left: not left)
+        assert orphans == []
 
     def client(self, service: str = "pinpoint", attempts: int = 1, **options: Any) -> Any:
         return boto3.client(
@@ -154,25 +164,18 @@ class Served:
 
     def eventually(self, query: str, expected: list[dict[str, Any]], within_s: float = 10) -> None:
         """Ask until the answer is *expected*; for what is written a moment after its acknowledgement, such as `endpoints`."""
-        deadline = time.monotonic() + within_s
-        while (rows := self.sql(query)) != expected and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert rows == expected
+        assert until(lambda: self.sql(query), lambda rows: rows == expected, within_s) == expected
 
-    def settle(self, within_s: float = 30) -> None:
+    def settle(self, within_s: float = 60) -> None:
         """Wait until the worker has handled every accepted record."""
-        deadline = time.monotonic() + within_s
-        while True:
-            lag = self.status()["lag"]
-            if lag["records"] == 0:
-                return
-            assert time.monotonic() < deadline, f"still behind by {lag}:\n{self.log.read_text()[-4000:]}"
-            time.sleep(0.1)
+        lag = until(lambda: asyncio.run(project_status(self.folder))["lag"], lambda lag: lag["records"] == 0, within_s)
+        assert lag["records"] == 0, f"still behind by {lag}:\n{self.log.read_text()[-4000:]}"
 
 
 def alive(pid: int) -> bool:
+    """Tell whether the process still holds anything: its first thread may be gone while others let go of files and locks."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+        return state != "Z" or len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return state != "Z"

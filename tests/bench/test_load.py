@@ -1,26 +1,19 @@
 from urllib.parse import urlsplit
 
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
 from headwater.bench.load import Order
 from headwater.bench.processes import BenchError, LoadGenerator, bare_server
-from headwater.bench.sigv4 import SERVICE, Signer
+from headwater.bench.sigv4 import Signer
+from tests.signatures import ACCESS_KEY_ID, HOST, REGION, SECRET_ACCESS_KEY, by_botocore
 
 
 def test_a_signature_is_the_one_that_botocore_makes() -> None:
     path, body = "/v1/apps/0123456789abcdef0123456789abcdef/events", b'{"BatchItem":{}}'
 
-    headers = Signer("AKIAEXAMPLE", "secret", "eu-west-1", "127.0.0.1:8700").headers(path, body)
+    headers = Signer(ACCESS_KEY_ID, SECRET_ACCESS_KEY, REGION, HOST).headers(path, body)
 
-    request = AWSRequest("POST", f"http://127.0.0.1:8700{path}", data=body, headers={"Content-Type": "application/json"})
-    request.context["timestamp"] = headers["X-Amz-Date"]
-    auth = SigV4Auth(Credentials("AKIAEXAMPLE", "secret"), SERVICE, "eu-west-1")
-    request.headers["X-Amz-Date"] = headers["X-Amz-Date"]
-    signature = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
-    assert headers["Authorization"].endswith(f"Signature={signature}")
+    assert headers["Authorization"].endswith(f"Signature={by_botocore(path, body, headers)}")
 
 
 def test_every_prepared_request_is_sent_and_answered_once() -> None:

@@ -1,21 +1,14 @@
 from __future__ import annotations
 
-import asyncio
 import json
-import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 import headwater
-from headwater.cli import main
-from headwater.process.status import project_status
 from tests.served import Served
 
 EVENTS = '''
@@ -69,23 +62,6 @@ class VisitEvent(BaseModel):
     session_id: str
     page: str
 '''
-
-
-def run(*arguments: str | Path, check: bool = True, env: Mapping[str, str | None] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a headwater command in this process, which is much sooner done than in one of its own."""
-    result = CliRunner().invoke(main, list(map(str, arguments)), env=env, prog_name="headwater")
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0 or not check, result.output
-    return subprocess.CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr)
-
-
-def settle(served: Served) -> None:
-    """Wait until the worker has handled every accepted record."""
-    deadline = time.monotonic() + 60
-    while asyncio.run(project_status(served.folder))["lag"]["records"]:
-        assert time.monotonic() < deadline, served.log.read_text()[-4000:]
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="package")

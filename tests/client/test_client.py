@@ -19,7 +19,6 @@ import headwater
 from headwater.client import NotDelivered
 from headwater.client import connection as connection_module
 from headwater.model.load import load_classes
-from tests.client.conftest import settle
 from tests.served import Served
 
 Connect = Callable[..., headwater.Client]
@@ -43,7 +42,7 @@ def test_an_event_is_a_row_with_its_user_session_and_time(served: Served, connec
         )
         client.update_endpoint("tab/1 é", attributes={"plan": "gold"}, demographic={"AppVersion": "3.1"})
 
-    settle(served)
+    served.settle()
     assert served.sql(f"SELECT email, client_id, session_id, datetime FROM sign_up_events WHERE event_id = '{event_id}'") == [
         {"email": "Zoë@example.org", "client_id": "tab/1 é", "session_id": "s-1", "datetime": moment}
     ]
@@ -57,7 +56,7 @@ def test_what_nobody_modelled_keeps_its_values(served: Served, connect: Connect)
     with connect() as client:
         event_id = client.record("quiz/Done", values, {"score": 2**60 + 1, "share": 0.1}, endpoint_id="other")
 
-    settle(served)
+    served.settle()
     [row] = served.sql(f"SELECT attributes, metrics FROM other_events WHERE event_id = '{event_id}'")
     assert dict(row["attributes"]) == {
         "text": "a", "yes": "true", "n": "7", "f": "0.5", "nothing": None, "list": '[1,"é"]', "map": '{"a":null}', "day": "2026-01-02",
@@ -76,7 +75,7 @@ def test_an_instance_of_a_model_comes_back_as_it_was(served: Served, connect: Co
     with connect() as client:
         event_id = client.record_model(lesson)
 
-    settle(served)
+    served.settle()
     [row] = served.sql(f"SELECT * FROM lesson_events WHERE event_id = '{event_id}'")
     assert (row["price"], row["began_at"], row["due"]) == (lesson.price, lesson.began_at, lesson.due)
     assert (row["teacher"], row["page"], row["paid"]) == (str(lesson.teacher), str(lesson.page), True)
@@ -90,7 +89,7 @@ def test_a_model_that_declares_time_and_session_says_them(served: Served, connec
     with connect() as client:
         event_id = client.record_model(classes(served)["VisitEvent"](event_type="app/visit", datetime=moment, session_id="s-9", page="/"))
 
-    settle(served)
+    served.settle()
     assert served.sql(f"SELECT event_type, datetime, session_id, page FROM visit_events WHERE event_id = '{event_id}'") == [
         {"event_type": "app/visit", "datetime": moment, "session_id": "s-9", "page": "/"}
     ]
@@ -113,7 +112,7 @@ def test_one_refused_event_harms_no_other(served: Served, connect: Connect) -> N
     with pytest.raises(NotDelivered, match="_headwater") as refused:
         client.flush(10)
 
-    settle(served)
+    served.settle()
     assert [line["event_id"] for line in refused.value.events] == [sent[1]]
     assert sorted(ids(served, "sign_up_events", "mixed")) == sorted([sent[0], sent[2]])
 
@@ -123,7 +122,7 @@ def test_the_write_key_of_the_app_is_enough(served: Served, connect: Connect) ->
     with connect(write_key=key) as client:
         event_id = client.record("SignUpEvent", {"email": "a@example.org"}, endpoint_id="by-write-key", user_id="ada")
 
-    settle(served)
+    served.settle()
     assert ids(served, "sign_up_events", "by-write-key") == [event_id]
 
 
@@ -140,7 +139,7 @@ def test_a_clock_that_is_off_is_corrected_by_the_servers(served: Served, connect
         sent.append(client.record("SignUpEvent", {"email": "a@example.org"}, endpoint_id="late"))
         client.flush(10)
 
-    settle(served)
+    served.settle()
     assert sorted(ids(served, "sign_up_events", "late")) == sorted(sent)
 
 
@@ -197,7 +196,7 @@ def test_an_answer_that_is_lost_makes_no_second_row(served: Served, connect: Con
     finally:
         proxy.stop()
 
-    settle(served)
+    served.settle()
     assert ids(served, "sign_up_events", "cut") == [event_id]
     assert served.sql(f"SELECT fate FROM fates WHERE event_id = '{event_id}'") == [{"fate": "duplicate"}] * 2
 
@@ -212,10 +211,10 @@ def test_an_outage_is_waited_out_and_nothing_is_lost_or_doubled(served: Served, 
             served.kill()
         if number == 200:
             served.start(ready_s=120)
-        time.sleep(0.001)
+        time.sleep(0.001)  # events that come one by one, not as one batch
     client.flush(30)
 
-    settle(served)
+    served.settle()
     assert sorted(ids(served, "sign_up_events", "outage")) == sorted(sent)
 
 
@@ -248,7 +247,7 @@ def test_what_is_queued_at_the_end_of_a_program_is_delivered(served: Served, tmp
     done = subprocess.run([sys.executable, "-c", SCRIPT, served.url, served.app_id, *key, how], capture_output=True, text=True, timeout=60)
 
     assert (done.returncode, done.stderr) == (code, "")
-    settle(served)
+    served.settle()
     assert len(ids(served, "sign_up_events", f"parent-{how}")) == expected
     assert len(ids(served, "sign_up_events", "child-fork")) - before == (2 if how == "fork" else 0)
 
@@ -263,7 +262,7 @@ stop = threading.Event()
 def record():
     while not stop.is_set():
         client.record("SignUpEvent", {"email": "p@example.org"}, endpoint_id="busy-parent")
-        time.sleep(0.001)
+        time.sleep(0.001)  # the forks need the interpreter, too
 
 thread = threading.Thread(target=record)
 thread.start()
@@ -291,6 +290,6 @@ def test_the_children_of_a_forking_server_send_their_own_events(served: Served) 
         [sys.executable, "-c", FORKING_SERVER, served.url, served.app_id, *key], capture_output=True, text=True, timeout=60
     )
 
-    settle(served)
+    served.settle()
     assert (done.returncode, done.stdout.split()) == (0, ["0"] * 10), done.stderr
     assert served.sql("SELECT count(*) AS n FROM sign_up_events WHERE client_id LIKE 'busy-child-%'") == [{"n": 10}]

@@ -69,7 +69,7 @@ def test_a_connection_that_the_server_let_go_is_made_again_at_once(
     for event_id in "abc":
         client.record("A", event_id=event_id)
         client.flush(10)
-        time.sleep(0.05)
+        time.sleep(0.05)  # the server's goodbye comes before the next event
 
     assert scripted.event_ids() == [["a"], ["b"], ["c"]]
     assert "trying again" not in caplog.text

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.conftest import settle
 from tests.served import Served
 
 PAGE = Path(__file__).parents[2] / "docs/clients-python.md"
@@ -24,7 +23,7 @@ def test_every_snippet_of_the_page_runs_and_its_events_arrive(served: Served, nu
     done = subprocess.run([sys.executable, "-c", snippet], cwd=served.folder, capture_output=True, text=True, timeout=60)
 
     assert (done.returncode, done.stderr) == (0, "")
-    settle(served)
+    served.settle()
     if number == 0:
         assert len(served.sql("SELECT 1 FROM other_events WHERE event_type = 'PracticeEvent' AND client_id = 'ada'")) == 1
         assert served.sql("SELECT count(*) AS n FROM endpoint_updates")[0]["n"] > before["n"]

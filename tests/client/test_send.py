@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from headwater.client import NotDelivered
-from tests.client.conftest import run, settle
-from tests.served import Served, free_port
+from tests.served import Served, free_port, invoke
 
 
 def send(served: Served, *arguments: str, check: bool = True) -> dict[str, Any]:
-    return dict(json.loads(run("send", *arguments, "--json", "-C", served.folder, check=check).stdout))
+    return dict(json.loads(invoke("send", *arguments, "--json", "-C", served.folder, check=check).stdout))
 
 
 def test_one_event_is_sent_and_said_to_be_accepted(served: Served) -> None:
-    said = run("send", "SignUpEvent", "email=Zoë@example.org", "--user-id", "zoë-cli", "-C", served.folder).stdout
+    said = invoke("send", "SignUpEvent", "email=Zoë@example.org", "--user-id", "zoë-cli", "-C", served.folder).stdout
 
-    settle(served)
+    served.settle()
     [row] = served.sql("SELECT event_id, email FROM sign_up_events WHERE client_id = 'zoë-cli'")
     assert row["email"] == "Zoë@example.org"
     assert said == f"accepted: SignUpEvent {row['event_id']}\n"
@@ -31,7 +30,7 @@ def test_a_number_is_a_metric_unless_the_class_says_text(served: Served) -> None
         "--data", '{"bars": [{"no": 1, "hand": null}], "scores": {"ada": 1}}',
     )  # fmt: skip
 
-    settle(served)
+    served.settle()
     [row] = served.sql(f"SELECT grade, share, kind, note, paid, extra, scores FROM lesson_events WHERE event_id = '{verdict['event_id']}'")
     assert (row["grade"], row["share"], row["kind"], row["note"], row["paid"]) == (3, 0.5, None, "007", True)
     assert (dict(row["extra"]), dict(row["scores"])) == ({"room": "12"}, {"ada": 1.0})
@@ -39,16 +38,16 @@ def test_a_number_is_a_metric_unless_the_class_says_text(served: Served) -> None
 
 
 def test_an_event_that_events_py_refuses_is_accepted_and_said_to_become_a_dead_letter(served: Served) -> None:
-    done = run("send", "SignUpEvent", "email=nobody", "--event-id", "dead-1", "-C", served.folder)
+    done = invoke("send", "SignUpEvent", "email=nobody", "--event-id", "dead-1", "-C", served.folder)
 
-    settle(served)
+    served.settle()
     [letter] = served.sql("SELECT message FROM dead_letters WHERE event_id = 'dead-1'")
     assert done.stdout == "accepted: SignUpEvent dead-1\n"
     assert letter["message"] in done.stderr
 
 
 def test_a_refused_event_ends_with_1_and_says_why(served: Served) -> None:
-    done = run("send", "_headwater.x", "-C", served.folder, check=False)
+    done = invoke("send", "_headwater.x", "-C", served.folder, check=False)
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "not accepted: EventType must not start with '_headwater.', given '_headwater.x'\n"
@@ -79,7 +78,7 @@ def test_a_file_is_sent_line_by_line_and_again_without_doubles(served: Served, t
 
         assert said["accepted"] == 2500
         assert [refusal["line"] for refusal in said["refused"]] == [1001, 2502, 2503, 2504, 2505, 2506, 2507]
-    settle(served)
+    served.settle()
     assert served.sql("SELECT count(*) AS n, count(DISTINCT email) AS emails FROM sign_up_events WHERE client_id = 'from-file'") == [
         {"n": 2499, "emails": 2499}
     ]
@@ -101,7 +100,7 @@ def test_what_a_client_could_not_deliver_can_be_sent_from_a_file(served: Served,
         path.write_text("\n".join(map(json.dumps, lost.events)))
 
     assert send(served, "--file", str(path)) == {"accepted": 2, "refused": []}
-    settle(served)
+    served.settle()
     assert served.sql("SELECT email, session_id FROM sign_up_events WHERE client_id = 'lost'") == [
         {"email": "lost@example.org", "session_id": "s-7"}
     ]
@@ -112,7 +111,7 @@ def test_the_key_of_the_command_line_is_made_once_and_may_only_send(served: Serv
     for _ in range(2):
         send(served, "Ping")
 
-    keys = json.loads(run("keys", "list", "--json", "-C", served.folder).stdout)
+    keys = json.loads(invoke("keys", "list", "--json", "-C", served.folder).stdout)
     assert [key["allow"] for key in keys if key["name"] == "cli"] == ["send"]
 
 
@@ -121,8 +120,8 @@ def test_a_key_of_aws_in_the_environment_is_for_url_only(served: Served, tmp_pat
     right = {"AWS_ACCESS_KEY_ID": served.owner["access_key_id"], "AWS_SECRET_ACCESS_KEY": served.owner["secret_access_key"]}
     elsewhere = ["send", "Ping", "n=1", "--url", served.url, "--app-id", served.app_id]
 
-    here = run("send", "Ping", "-C", served.folder, env=wrong)
-    there = [run(*elsewhere, "-C", tmp_path, check=False, env=keys) for keys in (right, wrong, dict.fromkeys(wrong))]
+    here = invoke("send", "Ping", "-C", served.folder, env=wrong)
+    there = [invoke(*elsewhere, "-C", tmp_path, check=False, env=keys) for keys in (right, wrong, dict.fromkeys(wrong))]
 
     assert here.returncode == 0, here.stderr
     assert [done.returncode for done in there] == [0, 1, 1]
@@ -131,9 +130,9 @@ def test_a_key_of_aws_in_the_environment_is_for_url_only(served: Served, tmp_pat
 
 
 def test_a_project_that_is_not_served_is_said_so(tmp_path: Path) -> None:
-    run("init", tmp_path / "idle")
+    invoke("init", tmp_path / "idle")
 
-    done = run("send", "Ping", "-C", tmp_path / "idle", check=False)
+    done = invoke("send", "Ping", "-C", tmp_path / "idle", check=False)
 
     assert done.returncode == 1
     assert "headwater serve" in done.stderr
@@ -142,7 +141,7 @@ def test_a_project_that_is_not_served_is_said_so(tmp_path: Path) -> None:
 def test_a_server_out_of_reach_is_given_up_in_time(tmp_path: Path) -> None:
     arguments = ["--url", f"http://127.0.0.1:{free_port()}", "--app-id", "ab" * 16, "--key-id", "A", "--secret", "b", "--timeout", "0.3"]
 
-    done = run("send", "Ping", *arguments, "-C", tmp_path, check=False)
+    done = invoke("send", "Ping", *arguments, "-C", tmp_path, check=False)
 
     assert done.returncode == 1
     assert "ConnectionRefusedError" in done.stderr

@@ -12,8 +12,7 @@ import pytest
 
 from headwater.process.snippet import SNIPPETS, make_snippet
 from headwater.settings import load_settings
-from tests.client.conftest import run, settle
-from tests.served import Served
+from tests.served import Served, invoke
 
 
 def environment(served: Served) -> dict[str, str]:
@@ -22,7 +21,7 @@ def environment(served: Served) -> dict[str, str]:
 
 
 def count(served: Served) -> int:
-    settle(served)
+    served.settle()
     return int(served.sql("SELECT count(*) AS n FROM sign_up_events WHERE email = 'ada@example.org'")[0]["n"])
 
 
@@ -31,7 +30,7 @@ def test_the_python_snippets_run_and_their_event_arrives(served: Served, kind: s
     before = count(served)
 
     done = subprocess.run(
-        [sys.executable, "-c", run("snippet", kind, "-C", served.folder).stdout], env=environment(served), capture_output=True, text=True
+        [sys.executable, "-c", invoke("snippet", kind, "-C", served.folder).stdout], env=environment(served), capture_output=True, text=True
     )
 
     assert done.returncode == 0, done.stderr
@@ -48,7 +47,7 @@ def test_the_curl_snippets_run_and_their_event_arrives(
     if not with_key:
         monkeypatch.setenv("HEADWATER_APP__WRITE_KEY", "")
 
-    snippet = run("snippet", "curl", "-C", served.folder).stdout
+    snippet = invoke("snippet", "curl", "-C", served.folder).stdout
     done = subprocess.run(["sh", "-c", snippet], env=environment(served), capture_output=True, text=True)
 
     assert (served.app_id in snippet, "?key=hw" in snippet) == (True, with_key)
@@ -72,11 +71,11 @@ def test_every_snippet_has_the_projects_ids_and_where_it_is_served(served: Serve
 
 
 def test_a_project_that_does_not_run_is_where_its_settings_say(tmp_path: Path) -> None:
-    run("init", tmp_path / "idle")
+    invoke("init", tmp_path / "idle")
 
-    settled = run("snippet", "boto3", "-C", tmp_path / "idle").stdout
-    unknown = run("snippet", "boto3", "-C", tmp_path / "idle", check=False, env={"HEADWATER_PUBLIC__PORT": "0"})
-    keyless = run("snippet", "client", "-C", tmp_path / "idle", check=False, env={"HEADWATER_APP__WRITE_KEY": ""})
+    settled = invoke("snippet", "boto3", "-C", tmp_path / "idle").stdout
+    unknown = invoke("snippet", "boto3", "-C", tmp_path / "idle", check=False, env={"HEADWATER_PUBLIC__PORT": "0"})
+    keyless = invoke("snippet", "client", "-C", tmp_path / "idle", check=False, env={"HEADWATER_APP__WRITE_KEY": ""})
 
     assert "http://127.0.0.1:8700" in settled
     assert (unknown.returncode, "--url" in unknown.stderr) == (1, True)
@@ -85,15 +84,15 @@ def test_a_project_that_does_not_run_is_where_its_settings_say(tmp_path: Path) -
 
 def test_types_are_written_and_found_to_be_out_of_date(tmp_path: Path) -> None:
     project, written = tmp_path / "app", tmp_path / "events.ts"
-    run("init", project)
+    invoke("init", project)
 
-    printed = run("types", "--typescript", "-C", project).stdout
-    run("types", "--typescript", "-o", written, "-C", project)
-    current = run("types", "--typescript", "--check", written, "-C", project, check=False)
+    printed = invoke("types", "--typescript", "-C", project).stdout
+    invoke("types", "--typescript", "-o", written, "-C", project)
+    current = invoke("types", "--typescript", "--check", written, "-C", project, check=False)
     events = project / "events.py"
     events.write_text(events.read_text().replace("tempo: float", "speed: float"))
-    outdated = run("types", "--typescript", "--check", written, "-C", project, check=False)
-    missing = run("types", "--typescript", "--check", tmp_path / "none.ts", "-C", project, check=False)
+    outdated = invoke("types", "--typescript", "--check", written, "-C", project, check=False)
+    missing = invoke("types", "--typescript", "--check", tmp_path / "none.ts", "-C", project, check=False)
 
     assert written.read_text() == printed
     assert (current.returncode, current.stdout, current.stderr) == (0, "", "")

@@ -13,6 +13,7 @@ import pytest
 
 from tests.clients.standin import APP_ID, POOL_ID, WRITE_KEY, StandIn
 from tests.npm import install
+from tests.tools import find_tool
 
 ROOT = Path(__file__).parents[2]
 SERVED = ROOT / "src/headwater/edge/client"
@@ -74,14 +75,6 @@ class Page:
 
     def close(self) -> None:
         self._browser.call("close", page=self._number)
-
-
-def find_tool(name: str, package: str | None = None) -> str:
-    path = shutil.which(name)
-    if path is None:
-        message = f"{name} is not installed; on Debian: apt-get install {package or name}"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(message)
-    return str(path)
 
 
 @pytest.fixture(scope="session")

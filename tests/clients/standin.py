@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.waiting import until
+
 APP_ID = "9f2c4b7a1e6d4c0f8a53b1d2e7c6f504"
 POOL_ID = "us-west-2:6a1f0c52-8d3e-4b7a-9c41-2f5e8b7d9a10"
 IDENTITY_ID = "us-west-2:c5b03c5f-41c7-4fd5-9ef7-9d822e8a0e2b"
@@ -117,13 +119,9 @@ class StandIn:
 
     def wait(self, ready: Callable[[], Any], within_s: float = 15) -> Any:
         """Return what *ready* returns once that is true."""
-        deadline = time.monotonic() + within_s
-        while not (found := ready()):
-            seen = [f"{sent.method} {sent.path}" for sent in self.requests]
-            assert time.monotonic() < deadline, (
-                f"nothing came in {within_s} s; seen: {seen[-20:]}, {[event.type for event in self.events()]}"
-            )
-            time.sleep(0.02)
+        found = until(ready, within_s=within_s)
+        seen = [f"{sent.method} {sent.path}" for sent in self.requests]
+        assert found, f"nothing came in {within_s} s; seen: {seen[-20:]}, {[event.type for event in self.events()]}"
         return found
 
     def wait_events(self, count: int, within_s: float = 15) -> list[Event]:

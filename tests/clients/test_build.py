@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import NODE_TESTS, ROOT, SERVED, Built, find_tool
+from tests.clients.conftest import NODE_TESTS, ROOT, SERVED, Built
+from tests.tools import find_tool
 
 pytestmark = pytest.mark.external_service
 

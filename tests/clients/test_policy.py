@@ -7,7 +7,6 @@ import re
 import shutil
 import ssl
 import threading
-import time
 import tomllib
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,9 +16,11 @@ from typing import Any
 import pytest
 
 from tests.certificates import Authority, Pair
-from tests.clients.conftest import NODE_TESTS, Browser, Page, find_tool
+from tests.clients.conftest import NODE_TESTS, Browser, Page
 from tests.flow.test_proxies import NAME, PAGE, STARTS
 from tests.served import Served
+from tests.tools import find_tool
+from tests.waiting import until
 
 pytestmark = [pytest.mark.external_service, pytest.mark.slow]
 
@@ -92,11 +93,8 @@ class Rig:
 
     def rows(self, event_type: str, within_s: float = 20) -> int:
         """Return how many events of the type there are, once there is one or the time is over."""
-        deadline = time.monotonic() + within_s
         query = f"SELECT count(*) AS n FROM other_events WHERE event_type = '{event_type}'"
-        while not (count := int(self.served.sql(query)[0]["n"])) and time.monotonic() < deadline:
-            time.sleep(0.2)
-        return count
+        return until(lambda: int(self.served.sql(query)[0]["n"]), within_s=within_s)
 
 
 @pytest.fixture(scope="module", params=["direct", "nginx", "caddy"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import time
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from tests.clients.conftest import NODE_TESTS, Browser, Built
 from tests.clients.standin import StandIn
 from tests.served import Served
+from tests.waiting import until
 
 pytestmark = pytest.mark.external_service
 
@@ -161,8 +161,5 @@ def test_amplify_6_through_the_service_worker_while_the_collector_restarts(
 
 def rows_of(served: Served, event_type: str, count: int = 1) -> list[dict[str, object]]:
     """Return the rows once *count* are there."""
-    deadline = time.monotonic() + 45
     query = f"SELECT * FROM other_events WHERE event_type = '{event_type}'"
-    while len(rows := served.sql(query)) < count and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return rows
+    return until(lambda: served.sql(query), lambda rows: len(rows) >= count, within_s=45)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from headwater.process.snippet import make_snippet
 from tests.clients.conftest import Browser
 from tests.clients.standin import StandIn
 from tests.served import Served, run
+from tests.waiting import until
 
 pytestmark = pytest.mark.external_service
 
@@ -39,10 +39,8 @@ def test_a_snippet_pasted_into_a_page(
     site.pages["/app.js"] = ("text/javascript", app)
     page = browser.open(site.url)
 
-    deadline = time.monotonic() + 30
-    while len(people(served)) == len(before) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert people(served) == [*before, "ada@example.org"], page.said()
+    after = until(lambda: people(served), lambda found: len(found) != len(before), within_s=30)
+    assert after == [*before, "ada@example.org"], page.said()
 
 
 def people(served: Served) -> list[str]:

@@ -112,4 +112,4 @@ async def test_it_runs_until_it_is_deleted_and_goes_on_when_the_stream_comes_bac
 async def arrive(place: Place, count: int) -> None:
     async with asyncio.timeout(5):
         while len(await place.bodies("copy")) < count:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # the copier's turn, in the same loop

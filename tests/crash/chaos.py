@@ -55,10 +55,10 @@ class Load(threading.Thread):
             batch = {"BatchItem": {f"device-{self._random.randrange(20)}": {"Endpoint": {}, "Events": events}}}
             self.unsure |= events.keys()
             while not self._put(batch) and not self.ending.is_set():
-                time.sleep(0.05)
+                time.sleep(0.05)  # the collector may be starting
             if self._random.random() < 0.05:
                 self._put(batch)  # an answer that got lost: the same ids once more
-            time.sleep(0.005)
+            time.sleep(0.005)  # leave the roles some of the processor
 
     def _put(self, batch: dict[str, Any]) -> bool:
         try:
@@ -94,7 +94,7 @@ def run_chaos(served: Served, seconds: float, seed: int, clients: int = 2, pause
         load.start()
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        time.sleep(chance.uniform(*pause_s))
+        time.sleep(chance.uniform(*pause_s))  # a time in which all may be well again, or not yet
         victim = VICTIMS[kills.total() % 4] if kills.total() < 4 else chance.choice(VICTIMS)
         if victim == "supervisor":
             served.kill()

@@ -25,7 +25,7 @@ class Sender:
 
     async def send(self, part: bytes, more: bool = True) -> None:
         self._parts.put_nowait(self._message(part, more))
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.001)  # the reader's turn
 
     def vanish(self) -> None:
         self._parts.put_nowait({"type": "http.disconnect"})
@@ -47,7 +47,7 @@ async def test_a_body_is_put_together_and_held_until_it_is_released() -> None:
 async def test_what_is_only_announced_takes_no_room() -> None:
     room = Bodies(10)
     senders = [Sender(room) for _ in range(1_000)]
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # their turn to begin
 
     room.expect(10)
     room.hold(10)
@@ -59,7 +59,7 @@ async def test_what_is_only_announced_takes_no_room() -> None:
 async def test_those_that_have_been_at_it_longest_give_way() -> None:
     room = Bodies(10)
     first, second, third = (Sender(room, part) for part in (b"aaaa", b"bbb", b"cc"))
-    await asyncio.sleep(0.001)
+    await asyncio.sleep(0.001)  # their turn to take what came
 
     room.hold(6)
     await third.send(b"c", more=False)
@@ -96,7 +96,7 @@ async def test_what_is_worked_on_does_not_give_way() -> None:
 async def test_a_part_that_came_together_with_the_order_to_give_way_counts_for_nothing() -> None:
     room = Bodies(10)
     sender = Sender(room, b"aaaa")
-    await asyncio.sleep(0.001)
+    await asyncio.sleep(0.001)  # its turn to take what came
 
     sender._parts.put_nowait(Sender._message(b"a", more=False))
     room.hold(10)

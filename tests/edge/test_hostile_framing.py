@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import socket
 import struct
-import time
-from collections.abc import Callable
 
 import pytest
 
 from headwater.edge import http1
 from headwater.edge.http1 import HEAD_LIMIT_BYTES, HEADERS_LIMIT
 from tests.edge.conftest import Served
+from tests.waiting import until
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /v1/apps/x/events HTTP/1.1\r\nHost: a\r\n"
@@ -275,11 +274,3 @@ def test_a_client_that_leaves_half_way_is_forgotten_at_once(served: Served, name
 
     assert until(lambda: said(served, HEALTH) == [200])
     assert until(lambda: not served.public.connections)
-
-
-def until(true: Callable[[], bool]) -> bool:
-    """Ask again for up to 5 s."""
-    deadline = time.monotonic() + 5
-    while not true() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return true()

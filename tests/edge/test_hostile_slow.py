@@ -135,7 +135,7 @@ def test_a_thousand_slow_sockets_keep_nobody_out_and_cost_nothing(served: Served
         for slow in opened:
             slow.say_more()
         assert put(client, served.app_id) < QUICK_S
-        time.sleep(0.5)
+        time.sleep(0.5)  # a little now and then is what slow ones say
     print("released after", time.monotonic() - begun, "s; memory", collector.memory() - memory)
     assert collector.sockets() <= sockets
     assert collector.memory() - memory < GROWTH_LIMIT_BYTES

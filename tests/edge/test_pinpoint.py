@@ -255,7 +255,7 @@ def test_a_revoked_key_stops_working_within_a_second(served: Served) -> None:
     before = raw_put(served, {"BatchItem": {}}, key="short-lived")
 
     served.control.revoke_key("short-lived")
-    time.sleep(1)
+    time.sleep(1)  # the second that the name of this test grants
     after = raw_put(served, {"BatchItem": {}}, key="short-lived")
 
     assert before.status == 202

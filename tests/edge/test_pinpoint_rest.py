@@ -123,7 +123,7 @@ def test_an_event_stream_to_the_app_stream_copies_nothing(served: StreamsServed,
     made = admin.put_event_stream(**one, WriteEventStream={"DestinationStreamArn": f"{STREAMS}app", "RoleArn": ROLE})
     before = len(served.records())
     admin.put_events(**one, EventsRequest={"BatchItem": {"d": {"Endpoint": {}, "Events": {"e": {"EventType": "X", "Timestamp": AT}}}}})
-    served.run(lambda: asyncio.sleep(0.1))
+    served.run(lambda: asyncio.sleep(0.1))  # time enough for the copy that must not come
 
     assert made["EventStream"]["DestinationStreamArn"] == f"{STREAMS}app"
     assert len(served.records()) == before + 2  # the new endpoint, and the event

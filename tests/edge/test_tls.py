@@ -1,46 +1,29 @@
-"""The public listener over TLS: real certificates, real clients, and those that do not keep to the protocol."""
+"""The public listener of a project over TLS: its files, its settings, what it tells of itself."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import re
 import socket
-import ssl
 import subprocess
-import threading
-import time
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import uvloop
 
-from headwater.edge import http1
-from headwater.edge.http1 import Server
-from headwater.edge.protocol import Receive, Scope, Send
 from headwater.errors import SettingsError
 from headwater.process.collector import RENEWED_WITHIN_S
 from headwater.process.tls import ServerTls, TlsFiles, load_context, tls_files
 from headwater.settings import PublicSettings
 from tests.certificates import Authority, Pair
-from tests.served import HEADWATER, Served, free_port, run
+from tests.edge.tls import GET, answer, client_context, connect, received, serial
+from tests.edge.tls import authority as authority
+from tests.edge.tls import pair as pair
+from tests.served import HEADWATER, Served, free_port, invoke, run
+from tests.waiting import until
 
-GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture
-def pair(authority: Authority, tmp_path: Path) -> Pair:
-    return authority.issue(tmp_path / "tls", "127.0.0.1", "localhost")
 
 
 class SecureServed(Served):
@@ -59,22 +42,6 @@ def served(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> It
     project.start()
     yield project
     assert project.stop() == 0
-
-
-def client_context(authority: Authority, **versions: ssl.TLSVersion) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(authority.root))
-    for name, version in versions.items():
-        setattr(context, name, version)
-    return context
-
-
-def connect(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
-    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), 5), server_hostname="127.0.0.1")
-
-
-def serial(port: int, authority: Authority) -> str:
-    with connect(port, client_context(authority)) as client:
-        return str((client.getpeercert() or {})["serialNumber"])
 
 
 def test_boto3_puts_events_over_https(served: SecureServed, authority: Authority) -> None:
@@ -97,7 +64,7 @@ def test_status_and_snippets_name_the_https_address(served: SecureServed) -> Non
 
     assert status["public_url"] == served.url
     assert status["roles"]["collector"]["url"] == served.url
-    assert f"{served.url}/client/headwater-redirect.js" in run("snippet", "amplify-v6", "-C", served.folder).stdout
+    assert f"{served.url}/client/headwater-redirect.js" in invoke("snippet", "amplify-v6", "-C", served.folder).stdout
 
 
 def test_the_client_of_this_package_sends_over_https(served: SecureServed, authority: Authority) -> None:
@@ -134,12 +101,9 @@ def test_a_renewed_certificate_is_served_without_a_restart_and_a_wrong_one_is_no
     collector = served.roles()["collector"]["pid"]
 
     pair.take(first)
-    deadline = time.monotonic() + RENEWED_WITHIN_S + 5
-    while serial(served.ports[0], authority) != first.serial and time.monotonic() < deadline:
-        time.sleep(0.2)
+    until(lambda: serial(served.ports[0], authority), lambda shown: shown == first.serial, RENEWED_WITHIN_S + 5)
     pair.key.write_bytes(authority.issue(tmp_path / "other", "127.0.0.1").key.read_bytes())
-    while "cannot be used" not in served.log.read_text() and time.monotonic() < deadline + RENEWED_WITHIN_S:
-        time.sleep(0.2)
+    until(lambda: "cannot be used" in served.log.read_text(), within_s=2 * RENEWED_WITHIN_S + 5)
     after = serial(served.ports[0], authority)
     pair.take(first)
     kept.sendall(HEALTH)
@@ -190,7 +154,7 @@ def test_files_that_cannot_be_used_are_named_with_the_reason(
 
 
 def test_serve_says_so_and_ends(authority: Authority, pair: Pair, tmp_path: Path) -> None:
-    run("init", tmp_path / "p")
+    invoke("init", tmp_path / "p")
     pair.key.write_bytes(pair.encrypted_key())
 
     done = run("serve", "-C", tmp_path / "p", *pair.options, check=False, stdin=subprocess.DEVNULL)
@@ -202,7 +166,7 @@ def test_serve_says_so_and_ends(authority: Authority, pair: Pair, tmp_path: Path
 def test_the_url_of_the_settings_is_the_one_that_is_told(tmp_path: Path) -> None:
     project = Served(tmp_path / "p", 'public.url = "https://events.example.org"')
 
-    assert "https://events.example.org/client/" in run("snippet", "amplify-v6", "-C", project.folder).stdout
+    assert "https://events.example.org/client/" in invoke("snippet", "amplify-v6", "-C", project.folder).stdout
     with pytest.raises(AssertionError, match=r"public\.url"):
         Served(tmp_path / "q", 'public.url = "https://events.example.org/path"').status()
 
@@ -214,7 +178,7 @@ def test_the_collector_alone_speaks_tls_by_its_settings(authority: Authority, pa
         collector = subprocess.Popen([*HEADWATER, "collect", "-C", str(project.folder)], stderr=log, stdin=subprocess.DEVNULL)
 
     try:
-        assert eventually(lambda: _connects(port, authority), within_s=30)
+        assert until(lambda: _connects(port, authority), within_s=30)
     finally:
         collector.terminate()
         collector.wait(15)
@@ -274,207 +238,8 @@ async def test_the_end_of_a_certificate_is_announced_once_a_day(
     assert (said.out + said.err).count("the certificate expires") == 1
 
 
-async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with the size of the body; `/early` before it came."""
-    size = 0
-    while scope["raw_path"] != b"/early":
-        message = await receive()
-        size += len(message["body"])
-        if not message["more_body"]:
-            break
-    text = b"x" * 3_000_000 if scope["raw_path"] == b"/large" else b"%d %s" % (size, scope["client"][0].encode())
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(text))]})
-    await send({"type": "http.response.body", "body": text})
-
-
-class Listening:
-    """A server in a thread of its own, on one of the two loops."""
-
-    def __init__(self, loop_factory: Any, pair: Pair) -> None:
-        self.tls = ServerTls(TlsFiles(pair.certificate, pair.key))
-        self._started, self._loop_factory = threading.Event(), loop_factory
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-        assert self._started.wait(5)
-
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=self._loop_factory) as runner:
-            runner.run(self._serve())
-
-    async def _serve(self) -> None:
-        sock = socket.create_server(("127.0.0.1", 0))
-        self.port, self._ending, self._loop = sock.getsockname()[1], asyncio.Event(), asyncio.get_running_loop()
-        self.server = Server(echo, sock, self.tls.context)
-        await self.server.start()
-        self._started.set()
-        await self._ending.wait()
-        await self.server.stop()
-
-    def stop(self) -> None:
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._ending.set)
-            self._thread.join()
-
-
-@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def listening(request: pytest.FixtureRequest, pair: Pair, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listening]:
-    monkeypatch.setattr(http1, "HEAD_WITHIN_S", 1.0)
-    monkeypatch.setattr(http1, "LINGER_S", 0.2)
-    monkeypatch.setattr(http1, "FAREWELL_WITHIN_S", 0.2)
-    made = Listening(request.param, pair)
-    yield made
-    made.stop()
-
-
-def received(client: socket.socket) -> bytes:
-    """Return all that comes until the other side closes; a TimeoutError if it does not."""
-    parts = []
-    try:
-        while part := client.recv(65_536):
-            parts.append(part)
-    except ConnectionError:
-        pass  # closed, with bytes of ours unread
-    return b"".join(parts)
-
-
-def answer(client: socket.socket) -> bytes:
-    """Return the body of the next answer."""
-    with client.makefile("rb") as file:
-        while (line := file.readline()) not in (b"\r\n", b""):
-            if line.startswith(b"content-length: "):
-                length = int(line[16:])
-        return file.read(length)
-
-
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_requests_follow_each_other_on_one_connection(listening: Listening, authority: Authority, version: ssl.TLSVersion) -> None:
-    context = client_context(authority, minimum_version=version, maximum_version=version)
-    context.set_alpn_protocols(["h2", "http/1.1"])
-    with connect(listening.port, context) as client:
-        client.sendall(GET)
-        first = answer(client)
-        client.sendall(b"POST /large HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000\r\n\r\n" + b"y" * 4_000_000)
-        second = answer(client)
-        client.sendall(GET + GET)
-        third = answer(client)
-
-        assert client.selected_alpn_protocol() == "http/1.1"
-        assert (first, len(second), third) == (b"0 127.0.0.1", 3_000_000, b"0 127.0.0.1")
-
-
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
-@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-def test_versions_before_1_2_are_refused(authority: Authority, pair: Pair, version: ssl.TLSVersion) -> None:
-    old = client_context(authority, minimum_version=version, maximum_version=version)
-    old.set_ciphers("ALL:@SECLEVEL=0")
-    lenient = load_context(TlsFiles(pair.certificate, pair.key))
-    lenient.minimum_version = version
-    lenient.set_ciphers("ALL:@SECLEVEL=0")
-
-    assert agreed_version(old, lenient) == version.name.replace("_", ".")
-    with pytest.raises(ssl.SSLError, match="UNSUPPORTED_PROTOCOL"):
-        agreed_version(old, load_context(TlsFiles(pair.certificate, pair.key)))
-
-
-def agreed_version(client: ssl.SSLContext, server: ssl.SSLContext) -> str | None:
-    """Let the two shake hands in memory."""
-    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
-    asking, answering = client.wrap_bio(down, up, server_hostname="127.0.0.1"), server.wrap_bio(up, down, server_side=True)
-    for side in (asking, answering) * 3:
-        with contextlib.suppress(ssl.SSLWantReadError):
-            side.do_handshake()
-    return asking.version()
-
-
-def test_an_early_answer_is_read_to_its_end(listening: Listening, authority: Authority) -> None:
-    with connect(listening.port, client_context(authority)) as client:
-        client.sendall(b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + b"y" * 50_000)
-
-        assert received(client).endswith(b"\r\n\r\n0 127.0.0.1")
-
-
-def test_a_client_that_ends_tls_leaves_nothing_behind(listening: Listening, authority: Authority) -> None:
-    client = connect(listening.port, client_context(authority))
-    client.sendall(GET)
-    answer(client)
-
-    client.unwrap().close()
-
-    assert eventually(lambda: not listening.server.connections)
-
-
-@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01", GET, b"\x00" * 1_000, b"\x16\x03\x01\xff\xff" + b"\x01" * 500])
-def test_whoever_does_not_finish_a_handshake_is_closed_in_time(listening: Listening, said: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", listening.port), 5) as client:
-        client.sendall(said)
-        started = time.monotonic()
-
-        assert not received(client).startswith(b"HTTP")
-        assert time.monotonic() - started < 2.5
-
-
-def test_a_slow_head_within_tls_is_closed_in_time(listening: Listening, authority: Authority) -> None:
-    with connect(listening.port, client_context(authority)) as client:
-        client.sendall(GET[:10])
-
-        assert received(client) == b""
-
-
-def test_unfinished_handshakes_count_as_connections(listening: Listening, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    listening.server.most = 3
-    idle = [socket.create_connection(("127.0.0.1", listening.port), 5) for _ in range(3)]
-    time.sleep(0.2)
-
-    with pytest.raises((ssl.SSLError, ConnectionError)):
-        connect(listening.port, client_context(authority))
-    for each in idle:
-        each.close()
-
-    assert eventually(lambda: _answers(listening, authority))
-
-
-def test_a_certificate_that_was_renewed_is_for_the_connections_to_come(
-    listening: Listening, authority: Authority, pair: Pair, tmp_path: Path
-) -> None:
-    renewed = authority.issue(tmp_path / "renewed", "127.0.0.1")
-    with connect(listening.port, client_context(authority)) as client:
-        pair.take(renewed)
-        asyncio.run(listening.tls.refresh())
-        client.sendall(GET)
-
-        assert serial(listening.port, authority) == renewed.serial
-        assert answer(client) == b"0 127.0.0.1"
-
-
-def test_stopping_waits_for_no_handshake(listening: Listening, authority: Authority) -> None:
-    with socket.create_connection(("127.0.0.1", listening.port), 5), connect(listening.port, client_context(authority)) as idle:
-        idle.sendall(GET)
-        answer(idle)
-        started = time.monotonic()
-
-        listening.stop()
-
-        assert time.monotonic() - started < 0.9
-
-
-def _answers(listening: Listening, authority: Authority) -> bool:
-    try:
-        with connect(listening.port, client_context(authority)) as client:
-            client.sendall(GET)
-            return answer(client) == b"0 127.0.0.1"
-    except OSError:
-        return False
-
-
 def _connects(port: int, authority: Authority) -> bool:
     try:
         return bool(serial(port, authority))
     except OSError:
         return False
-
-
-def eventually(holds: Callable[[], bool], within_s: float = 3) -> bool:
-    deadline = time.monotonic() + within_s
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return holds()

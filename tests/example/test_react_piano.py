@@ -17,13 +17,15 @@ from typing import Any
 import pytest
 
 import headwater
-from tests.clients.conftest import Browser, Page, find_tool
+from tests.clients.conftest import Browser, Page
 from tests.clients.conftest import browser as browser
 from tests.clients.conftest import chromium as chromium
 from tests.clients.conftest import node as node
 from tests.clients.conftest import node_modules as node_modules
 from tests.npm import install
 from tests.served import alive, run
+from tests.tools import find_tool
+from tests.waiting import until
 
 EXAMPLE = Path(__file__).parents[2] / "examples/react-piano"
 PASSWORD = "correct horse"
@@ -44,10 +46,13 @@ class Example:
         with self._log.open("wb") as log:
             command = [sys.executable, str(folder / "run.py"), "--data", str(data)]
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        deadline = time.monotonic() + 60
-        while "Ctrl-C ends it all" not in self.said:
-            assert self._process.poll() is None and time.monotonic() < deadline, self.said
-            time.sleep(0.05)
+        try:
+            until(lambda: "Ctrl-C ends it all" in self.said or self._process.poll() is not None, within_s=60)
+            assert "Ctrl-C ends it all" in self.said and self._process.poll() is None, self.said
+        except BaseException:  # nobody else would end it, and it would start its roles again for ever
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(30)
+            raise
 
     @property
     def said(self) -> str:
@@ -63,10 +68,7 @@ class Example:
 
     def eventually(self, query: str, count: int) -> list[dict[str, Any]]:
         """Ask until there are *count* rows, for ten seconds, and return what is there."""
-        deadline = time.monotonic() + 10
-        while len(rows := self.sql(query)) < count and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return rows
+        return until(lambda: self.sql(query), lambda rows: len(rows) >= count, within_s=10)
 
     def end(self) -> tuple[int, list[int]]:
         """Do what Ctrl-C does; return the exit code, and which of its processes are still there."""

@@ -21,6 +21,7 @@ from sqlalchemy import create_engine, inspect, text
 
 from tests.query.executions.conftest import SLOW
 from tests.served import Served
+from tests.waiting import until
 
 SETTINGS = "query.max_seconds = 30"
 WORKGROUPS = """
@@ -64,17 +65,16 @@ def client(served: Served) -> Any:
 
 
 def ended(athena: Any, execution_id: str, within_s: float = 20) -> dict[str, Any]:
-    return until(athena, execution_id, {"SUCCEEDED", "FAILED", "CANCELLED"}, within_s)
+    return reach(athena, execution_id, {"SUCCEEDED", "FAILED", "CANCELLED"}, within_s)
 
 
-def until(athena: Any, execution_id: str, states: set[str], within_s: float = 20) -> dict[str, Any]:
-    deadline = time.monotonic() + within_s
-    while True:
-        execution: dict[str, Any] = athena.get_query_execution(QueryExecutionId=execution_id)["QueryExecution"]
-        if execution["Status"]["State"] in states:
-            return execution
-        assert time.monotonic() < deadline, execution
-        time.sleep(0.02)
+def reach(athena: Any, execution_id: str, states: set[str], within_s: float = 20) -> dict[str, Any]:
+    def ask() -> dict[str, Any]:
+        return dict(athena.get_query_execution(QueryExecutionId=execution_id)["QueryExecution"])
+
+    execution = until(ask, lambda execution: execution["Status"]["State"] in states, within_s)
+    assert execution["Status"]["State"] in states, execution
+    return execution
 
 
 def rows(athena: Any, query: str, **asked: Any) -> list[list[str | None]]:
@@ -89,11 +89,8 @@ def test_what_was_put_is_there_a_moment_later(served: Served) -> None:
     athena = client(served)
     put(served, "late@example.org")
     query = "SELECT count(*) AS n FROM sign_up_events WHERE email = 'late@example.org'"
-    deadline = time.monotonic() + 5
 
-    while rows(athena, query) != [["n"], ["1"]]:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    assert until(lambda: rows(athena, query), lambda found: found == [["n"], ["1"]], within_s=5) == [["n"], ["1"]]
 
 
 def test_pyathena_reads_rows_and_types(served: Served) -> None:
@@ -145,7 +142,7 @@ def test_all_places_may_be_taken_and_cancelling_frees_them(served: Served) -> No
     athena = client(served)
     slow = [athena.start_query_execution(QueryString=SLOW)["QueryExecutionId"] for _ in range(4)]
     for execution_id in slow:
-        until(athena, execution_id, {"RUNNING"})
+        reach(athena, execution_id, {"RUNNING"})
 
     # What a statement is read with takes no place of a query.
     began = time.monotonic()
@@ -175,14 +172,12 @@ def test_a_query_role_that_is_killed_fails_what_ran_and_remembers_the_rest(serve
     done = athena.start_query_execution(QueryString="SELECT 7 AS n")["QueryExecutionId"]
     ended(athena, done)
     slow = athena.start_query_execution(QueryString=SLOW, ClientRequestToken="k" * 32)["QueryExecutionId"]
-    until(athena, slow, {"RUNNING"})
+    reach(athena, slow, {"RUNNING"})
     pid = served.roles()["query"]["pid"]
 
     os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 30
-    while served.roles()["query"]["pid"] in (pid, None) or served.roles()["query"]["state"] != "ready":
-        assert time.monotonic() < deadline, served.roles()
-        time.sleep(0.05)
+    role = until(lambda: served.roles()["query"], lambda role: role["pid"] not in (pid, None) and role["state"] == "ready", within_s=30)
+    assert role["state"] == "ready" and role["pid"] != pid, served.roles()
 
     failed = athena.get_query_execution(QueryExecutionId=slow)["QueryExecution"]["Status"]
     assert (failed["State"], failed["AthenaError"]["Retryable"], failed["AthenaError"]["ErrorCategory"]) == ("FAILED", True, 1)

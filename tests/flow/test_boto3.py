@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 import headwater
-from tests.served import Served, run
+from tests.served import Served, invoke, run
 
 NOW = datetime.now(UTC).replace(microsecond=123000)
 
@@ -134,14 +134,14 @@ def test_an_endpoint_profile_is_kept_merged_and_queried(served: Served) -> None:
 
 
 def test_a_key_that_may_only_query_cannot_send_and_a_revoked_one_neither(served: Served) -> None:
-    key = json.loads(run("keys", "create", "analyst", "--allow", "query", "--json", "-C", served.folder).stdout)
+    key = json.loads(invoke("keys", "create", "analyst", "--allow", "query", "--json", "-C", served.folder).stdout)
     served_as = served.owner
     served.owner = key
     try:
         with pytest.raises(ClientError) as refused:
             put(served, "device-1", {"e": event("SignUpEvent")})
-        run("keys", "revoke", "analyst", "-C", served.folder)
-        time.sleep(1.2)
+        invoke("keys", "revoke", "analyst", "-C", served.folder)
+        time.sleep(1.2)  # a key is trusted for a second before it is looked up again
         with pytest.raises(ClientError) as revoked:
             put(served, "device-1", {"e": event("SignUpEvent")})
     finally:
@@ -154,10 +154,10 @@ def test_a_key_that_may_only_query_cannot_send_and_a_revoked_one_neither(served:
 def test_every_output_format_says_the_same(served: Served, tmp_path: Any) -> None:
     query = "SELECT 1 AS a, 'x,\"y' AS b"
 
-    as_json = json.loads(run("sql", query, "--format", "json", "-C", served.folder).stdout)
-    as_csv = list(csv.DictReader(io.StringIO(run("sql", query, "--format", "csv", "-C", served.folder).stdout)))
-    run("sql", query, "--format", "parquet", "-o", tmp_path / "out.parquet", "-C", served.folder)
-    as_table = run("sql", query, "-C", served.folder).stdout
+    as_json = json.loads(invoke("sql", query, "--format", "json", "-C", served.folder).stdout)
+    as_csv = list(csv.DictReader(io.StringIO(invoke("sql", query, "--format", "csv", "-C", served.folder).stdout)))
+    invoke("sql", query, "--format", "parquet", "-o", tmp_path / "out.parquet", "-C", served.folder)
+    as_table = invoke("sql", query, "-C", served.folder).stdout
 
     assert as_json == [{"a": 1, "b": 'x,"y'}]
     assert as_csv == [{"a": "1", "b": 'x,"y'}]
@@ -215,7 +215,7 @@ def test_folding_moves_every_row_into_parquet_and_changes_no_answer(served: Serv
 
     run("fold", "-C", served.folder)
 
-    [table] = [t for t in json.loads(run("tables", "--json", "-C", served.folder).stdout) if t["name"] == "sign_up_events"]
+    [table] = [t for t in json.loads(invoke("tables", "--json", "-C", served.folder).stdout) if t["name"] == "sign_up_events"]
     assert (table["rows"], table["tail_rows"]) == (len(before), 0)
     assert table["files"] >= 1
     assert served.sql("SELECT event_id FROM sign_up_events ORDER BY ALL") == before
@@ -233,5 +233,5 @@ def test_it_ends_within_ten_seconds_and_answers_without_serve(served: Served) ->
     assert code == 0
     assert time.monotonic() - started < 10
     assert served.sql("SELECT count(*) AS n FROM sign_up_events WHERE client_id = 'device-last'") == [{"n": 1}]
-    tables = json.loads(run("tables", "--json", "-C", served.folder).stdout)
+    tables = json.loads(invoke("tables", "--json", "-C", served.folder).stdout)
     assert {table["name"]: table["tail_rows"] for table in tables if table["tail_rows"]} == {}

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from headwater.stream import FIRST_SHARD
 from tests.served import Served
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +32,7 @@ NOW = datetime.now(UTC).replace(microsecond=544000)
 
 
 def eventually(served: Served, query: str, expected: list[dict[str, Any]], within_s: float = 10) -> None:
-    deadline = time.monotonic() + within_s
-    while (rows := served.sql(query)) != expected and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert rows == expected
+    assert until(lambda: served.sql(query), lambda rows: rows == expected, within_s) == expected
 
 
 def put(served: Served, *events: Any) -> Any:
@@ -50,7 +48,7 @@ def consume(served: Served, stream: str, count: int, within_s: float = 10) -> li
         answer = client.get_records(ShardIterator=position)
         position = answer["NextShardIterator"]
         found += [record["Data"] for record in answer["Records"]]
-        time.sleep(0.05)
+        time.sleep(0.05)  # a shard may be read five times a second: as a consumer does, not in a tight loop
     return found
 
 

@@ -24,6 +24,7 @@ from botocore.exceptions import ClientError
 from tests.certificates import Authority, Pair
 from tests.npm import install
 from tests.served import Served, free_port
+from tests.waiting import until
 
 pytestmark = pytest.mark.external_service
 
@@ -56,10 +57,8 @@ class Proxy:
         environment = {**os.environ, "HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
         with (folder / "log").open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
-        deadline = time.monotonic() + 15
-        while not self._listens():
-            assert self._process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.05)
+        assert until(lambda: self._process.poll() is not None or self._listens()), (folder / "log").read_text()
+        assert self._process.poll() is None, (folder / "log").read_text()
 
     @property
     def url(self) -> str:
@@ -322,7 +321,7 @@ def test_requests_wait_while_the_collector_is_started_again(served: Behind, prox
     client.put_events(ApplicationId=served.app_id, EventsRequest=batch("Before"))
 
     os.kill(served.roles()["collector"]["pid"], signal.SIGKILL)
-    time.sleep(0.1)
+    time.sleep(0.1)  # the request has to come when nobody listens, neither the old collector nor a new one
     answer = client.put_events(ApplicationId=served.app_id, EventsRequest=batch("During"))
 
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 202

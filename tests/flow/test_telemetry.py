@@ -20,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.served import Served
+from tests.waiting import until
 
 
 class Receiver:
@@ -48,10 +49,7 @@ class Receiver:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def named(self, name: str, count: int, within_s: float = 20) -> list[Any]:
-        deadline = time.monotonic() + within_s
-        while len(found := [span for span in self.spans if span.name == name]) < count and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return found
+        return until(lambda: [span for span in self.spans if span.name == name], lambda found: len(found) >= count, within_s)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from tests.served import Served
+from tests.waiting import until
 
 FOLD_SOON = """
 lake.fold_seconds = 0.2
@@ -74,10 +74,7 @@ def once(event_ids: Iterable[str]) -> Counter[str]:
 
 
 def wait_for(what: str, condition: Callable[[], object], within_s: float = 15.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
-        time.sleep(0.05)
+    assert until(condition, within_s=within_s), f"not within {within_s} s: {what}"
 
 
 def log_of(served: Served) -> str:

@@ -17,7 +17,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 
 from tests.identity.conftest import CLIENT, ISSUER, PROVIDER, RSA_KEY, public_jwk, sign, write_jwks
-from tests.served import Served, run
+from tests.served import Served, invoke, run
 
 DOCS = Path(__file__).parents[2] / "docs/identities.md"
 
@@ -97,25 +97,25 @@ def test_events_before_and_after_sign_in_on_two_devices_are_one_persons(served: 
 def test_the_commands_show_pools_and_logins(served: Served) -> None:
     identity_id, _ = borrow(served, None, "grace")
 
-    [pool] = json.loads(run("identity", "pools", "--json", "-C", served.folder).stdout)
-    logins = json.loads(run("identity", "logins", "--json", "-C", served.folder).stdout)
+    [pool] = json.loads(invoke("identity", "pools", "--json", "-C", served.folder).stdout)
+    logins = json.loads(invoke("identity", "logins", "--json", "-C", served.folder).stdout)
 
     assert pool["identity_pool_id"] == settings(served)["identity_pool_id"]
     assert (pool["guests"], pool["declared"], pool["guest_role"][-5:]) == ("yes", "yes", "guest")
     assert {row["identity_id"]: row["logins"] for row in logins}[identity_id] == f"{PROVIDER} grace"
-    assert run("identity", "logins", "--pool", "us-east-1:0a", "-C", served.folder, check=False).returncode == 1
+    assert invoke("identity", "logins", "--pool", "us-east-1:0a", "-C", served.folder, check=False).returncode == 1
 
 
 def test_a_rotation_while_it_runs_breaks_nothing(served: Served) -> None:
     before_id, before = borrow(served)
 
     said = run("keys", "rotate-master", "-C", served.folder).stdout
-    time.sleep(1.1)
+    time.sleep(1.1)  # the roles look for a new master key once a second
     after_id, after = borrow(served)
     for lent in (before, after):
         send(served, lent, "rotated@example.org")
     again, _ = borrow(served, before_id)
-    key = json.loads(run("keys", "create", "later", "--json", "-C", served.folder).stdout)
+    key = json.loads(invoke("keys", "create", "later", "--json", "-C", served.folder).stdout)
     served.owner, owner = key, served.owner
     endpoint = served.client().get_endpoint(ApplicationId=served.app_id, EndpointId="device")
     served.owner = owner

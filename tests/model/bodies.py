@@ -10,6 +10,7 @@ from headwater.record import Record
 
 ARRIVAL = 1_795_403_183_120  # 2026-11-23T03:06:23.120Z
 AT = 1_795_403_182_544
+DAY = 86_400_000
 SHARD = "shardId-000000000000"
 
 

@@ -13,6 +13,7 @@ const args = [
   "--disable-gpu",
   "--disable-quic",
   "--no-first-run",
+  "--no-startup-window", // its page changes processes while it loads: who connects at that moment waits for ever
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
@@ -28,7 +29,10 @@ let number = 0;
 
 const commands = {
   async open({ url, script }) {
-    context = await (starting ??= start());
+    context = await (starting ??= start()).catch(async (error) => {
+      await commands.kill(); // so that it is one test that fails: the next one starts another browser
+      throw error;
+    });
     const page = await context.newPage().catch(async (error) => {
       if (!/closed/.test(error.message)) throw error;
       await commands.kill(); // the browser ended by itself: machines kill what takes memory

@@ -20,7 +20,7 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -38,6 +38,17 @@ class Image(NamedTuple):
     path: Path
     acked: list[str]
     how: str
+
+
+def verdicts(images: Iterable[Image], verify: Callable[[Image], None], *by: type[Exception]) -> list[str]:
+    """Return what is wrong with the images, a line for each that *verify* objects to by an AssertionError or one of *by*."""
+    wrong = []
+    for image in images:
+        try:
+            verify(image)
+        except (AssertionError, *by) as error:
+            wrong.append(f"{image.how}: {type(error).__name__}: {str(error)[:300]}")
+    return wrong
 
 
 class _Change(NamedTuple):

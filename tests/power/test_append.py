@@ -12,7 +12,7 @@ import pytest
 from headwater.record import Record
 from headwater.stream import FIRST_SHARD
 from headwater.stream.file import FileStream
-from tests.power.replay import Image, Trace, trace
+from tests.power.replay import Image, Trace, trace, verdicts
 
 pytestmark = pytest.mark.external_service
 
@@ -72,26 +72,11 @@ async def verify(image: Image) -> None:
     assert last == {**after, position.sequence_number: "next"}
 
 
-def verdicts(run: Trace, count: int, seed: int) -> list[str]:
-    """Return what is wrong with the images, at most one line each."""
-
-    async def all_of_them() -> list[str]:
-        wrong = []
-        for image in run.images(seed, count):
-            try:
-                await verify(image)
-            except AssertionError as error:
-                wrong.append(f"{image.how}: {str(error).splitlines()[0]}")
-        return wrong
-
-    return asyncio.run(all_of_them())
-
-
 @pytest.mark.parametrize("fault", ["", "failed sync"])
 def test_no_power_cut_takes_what_was_acknowledged_or_seen(run_workload: Callable[[str], Trace], fault: str) -> None:
     run = run_workload(fault)
 
-    wrong = verdicts(run, count=300, seed=20_261_123)
+    wrong = verdicts(run.images(20_261_123, 300), lambda image: asyncio.run(verify(image)))
 
     assert wrong == []
 
@@ -101,6 +86,6 @@ def test_no_power_cut_takes_what_was_acknowledged_or_seen(run_workload: Callable
 def test_a_stream_that_leaves_a_promise_out_is_found_out(run_workload: Callable[[str], Trace], flaw: str, cuts: int) -> None:
     run = run_workload(flaw)
 
-    wrong = verdicts(run, count=cuts, seed=1)
+    wrong = verdicts(run.images(1, cuts), lambda image: asyncio.run(verify(image)))
 
     assert len(wrong) >= 3

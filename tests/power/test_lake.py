@@ -13,7 +13,7 @@ import pytest
 
 from tests.lake.conftest import VISITS, Project, visits
 from tests.power.lake_workload import BATCHES, ids
-from tests.power.replay import Image, Trace, trace
+from tests.power.replay import Image, Trace, trace, verdicts
 
 pytestmark = pytest.mark.external_service
 
@@ -58,21 +58,10 @@ def verify(image: Image) -> None:
     assert tidied == folded
 
 
-def verdicts(run: Trace, count: int, seed: int, root: Path) -> list[str]:
-    """Return what is wrong with the images, at most one line each; whatever stops the real code is wrong."""
-    wrong = []
-    for image in run.images(seed, count, at=root):
-        try:
-            verify(image)
-        except Exception as error:
-            wrong.append(f"{image.how}: {type(error).__name__}: {str(error)[:300]}")
-    return wrong
-
-
 def test_no_power_cut_during_a_fold_takes_or_doubles_a_row(root: Path, require_tool: Callable[..., str]) -> None:
     run = traced(root, require_tool("strace"))
 
-    wrong = verdicts(run, 50, 20_261_125, root)
+    wrong = verdicts(run.images(20_261_125, 50, at=root), verify, Exception)
 
     assert wrong == []
 
@@ -81,6 +70,6 @@ def test_no_power_cut_during_a_fold_takes_or_doubles_a_row(root: Path, require_t
 def test_a_lake_that_leaves_a_sync_out_is_found_out(root: Path, require_tool: Callable[..., str], flaw: str) -> None:
     run = traced(root, require_tool("strace"), flaw)
 
-    wrong = verdicts(run, 12, 3, root)
+    wrong = verdicts(run.images(3, 12, at=root), verify, Exception)
 
     assert len(wrong) >= 2

@@ -14,7 +14,7 @@ import pytest
 from headwater.errors import HeadwaterError, NoLedger
 from headwater.ledger.sqlite import SqliteLedger
 from tests.power.ledger_workload import TABLES, batch
-from tests.power.replay import Image, Trace, trace
+from tests.power.replay import Image, Trace, trace, verdicts
 
 pytestmark = pytest.mark.external_service
 
@@ -58,21 +58,10 @@ def verify(image: Image) -> None:
         assert gone == sorted(number for number, name in expected if name == table)[: len(gone)]
 
 
-def verdicts(run: Trace, count: int, seed: int) -> list[str]:
-    """Return what is wrong with the images, at most one line each."""
-    wrong = []
-    for image in run.images(seed, count):
-        try:
-            verify(image)
-        except (AssertionError, HeadwaterError) as error:
-            wrong.append(f"{image.how}: {str(error).splitlines()[0]}")
-    return wrong
-
-
 def test_no_power_cut_takes_a_committed_batch_or_a_part_of_one(tmp_path: Path, require_tool: Callable[..., str]) -> None:
     run = traced(tmp_path, require_tool("strace"))
 
-    wrong = verdicts(run, count=250, seed=20_261_124)
+    wrong = verdicts(run.images(20_261_124, 250), verify, HeadwaterError)
 
     assert wrong == []
 
@@ -80,7 +69,7 @@ def test_no_power_cut_takes_a_committed_batch_or_a_part_of_one(tmp_path: Path, r
 def test_a_ledger_that_does_not_sync_its_commits_is_found_out(tmp_path: Path, require_tool: Callable[..., str]) -> None:
     run = traced(tmp_path, require_tool("strace"), "no sync of a commit")
 
-    wrong = verdicts(run, count=60, seed=2)
+    wrong = verdicts(run.images(2, 60), verify, HeadwaterError)
 
     assert len(wrong) >= 5
 

@@ -18,7 +18,7 @@ from headwater.places import open_project_control
 from headwater.process.worker import WorkerRole
 from headwater.settings import load_settings
 from tests.power.project_workload import APP
-from tests.power.replay import Image, Trace, trace
+from tests.power.replay import Image, Trace, trace, verdicts
 
 pytestmark = pytest.mark.external_service
 
@@ -83,15 +83,15 @@ def found(folder: Path) -> Counter[str]:
 
 
 def test_no_power_cut_takes_a_key_a_profile_or_an_event(run: tuple[Trace, Path]) -> None:
-    made, wrong = 0, []
-    for image in run[0].images(20_261_126, 60, at=run[1]):
-        if "made" not in image.acked:
-            continue
-        made += 1
-        try:
+    made = 0
+
+    def verify_project(image: Image) -> None:
+        nonlocal made
+        if "made" in image.acked:
+            made += 1
             asyncio.run(verify(image))
-        except Exception as error:
-            wrong.append(f"{image.how}: {type(error).__name__}: {str(error)[:300]}")
+
+    wrong = verdicts(run[0].images(20_261_126, 60, at=run[1]), verify_project, Exception)
 
     assert wrong == []
     assert made > 30

@@ -13,11 +13,12 @@ import pytest
 from headwater.stream import FIRST_SHARD
 from headwater.stream.memory import MemoryStream
 from headwater.stream.streams import Streams
-from tests.power.replay import Image, Trace, trace
+from tests.power.replay import Image, Trace, trace, verdicts
 
 pytestmark = pytest.mark.external_service
 
 WORKLOAD = str(Path(__file__).with_name("streams_workload.py"))
+WRONG = (KeyError, msgspec.DecodeError)
 
 
 @pytest.fixture
@@ -61,25 +62,10 @@ async def verify(image: Image) -> None:
     assert not left, "what was left half made or half deleted is still there"
 
 
-def verdicts(run: Trace, count: int, seed: int) -> list[str]:
-    """Return what is wrong with the images, at most one line each."""
-
-    async def all_of_them() -> list[str]:
-        wrong = []
-        for image in run.images(seed, count):
-            try:
-                await verify(image)
-            except (AssertionError, KeyError, msgspec.DecodeError) as error:
-                wrong.append(f"{image.how}: {str(error).splitlines()[0]}")
-        return wrong
-
-    return asyncio.run(all_of_them())
-
-
 def test_no_power_cut_takes_a_stream_or_brings_one_back(run_workload: Callable[[str], Trace]) -> None:
     run = run_workload("")
 
-    wrong = verdicts(run, count=150, seed=20_261_123)
+    wrong = verdicts(run.images(20_261_123, 150), lambda image: asyncio.run(verify(image)), *WRONG)
 
     assert wrong == []
 
@@ -88,6 +74,6 @@ def test_no_power_cut_takes_a_stream_or_brings_one_back(run_workload: Callable[[
 def test_a_set_of_streams_that_leaves_a_promise_out_is_found_out(run_workload: Callable[[str], Trace], flaw: str) -> None:
     run = run_workload(flaw)
 
-    wrong = verdicts(run, count=60, seed=1)
+    wrong = verdicts(run.images(1, 60), lambda image: asyncio.run(verify(image)), *WRONG)
 
     assert len(wrong) >= 3

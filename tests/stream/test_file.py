@@ -182,7 +182,7 @@ async def test_appends_that_wait_share_one_sync_and_keep_their_order(root: Path)
     def slow(name: str, args: tuple[Any, ...]) -> None:
         calls[name] += 1
         if name == "fdatasync":
-            time.sleep(0.05)
+            time.sleep(0.05)  # the slow disk
 
     with watched(slow):
         answers = await asyncio.gather(*(stream.append([record(str(number))]) for number in range(2, 202)))
@@ -201,11 +201,11 @@ async def test_the_event_loop_stays_free_while_the_disk_is_slow(root: Path) -> N
     async def beat() -> None:
         nonlocal beats
         while True:
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.005)  # a beat
             beats += 1
 
     heart = asyncio.create_task(beat())
-    with watched(lambda name, args: time.sleep(0.3) if name == "fdatasync" else None):
+    with watched(lambda name, args: time.sleep(0.3) if name == "fdatasync" else None):  # the slow disk
         await stream.append(records(1, 1))
     heart.cancel()
     await stream.close()

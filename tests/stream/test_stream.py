@@ -85,7 +85,7 @@ async def test_reading_at_the_end_gives_an_empty_batch_that_stays_where_it_was(s
 
 async def test_a_waiting_reader_gets_what_is_appended_meanwhile(stream: Stream) -> None:
     waiting = asyncio.create_task(stream.read(FIRST_SHARD, 0, 10, 30))
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0.02)  # by now it waits
     await stream.append(records(1, 1))
 
     batch = await asyncio.wait_for(waiting, 10)
@@ -108,7 +108,7 @@ async def test_appends_at_the_same_time_each_get_their_own_numbers(stream: Strea
 
 async def test_a_cancelled_caller_disturbs_nobody_else(stream: Stream) -> None:
     given_up = asyncio.create_task(stream.append([record("x")]))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # its turn to begin
     given_up.cancel()
     [position] = await stream.append([record("kept")])
 

@@ -139,7 +139,7 @@ async def test_deleting_waits_for_who_reads(reopen: Any) -> None:
     stream = await made(streams)
 
     reading = asyncio.create_task(stream.read(FIRST_SHARD, 0, 10, 0.2))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # its turn to begin
     await streams.delete("mine")
 
     assert reading.done()

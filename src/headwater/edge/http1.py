@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import logging
 import math
-import resource
 import socket
 import ssl
 from collections import deque
@@ -21,13 +20,11 @@ from typing import Any
 
 import httptools
 
-from headwater.edge.places import Places
+from headwater.edge.handshakes import Greeted, Handshakes
+from headwater.edge.places import CONNECTIONS_LIMIT, Places, places_in_all
 from headwater.edge.protocol import ASGIApp
 from headwater.edge.request import Header
 
-CONNECTIONS_LIMIT = 8_192
-# File descriptors that are not connections: the stream's segments, databases, and what else a process opens.
-OTHER_DESCRIPTORS = 512
 HEADERS_LIMIT, HEAD_LIMIT_BYTES = 100, 32 * 1024
 READ_AHEAD_BYTES = 256 * 1024
 # Requests of one connection that wait for their turn: each takes fifty times the memory that it took to write.
@@ -40,8 +37,6 @@ SLOWEST_READER_BYTES_PER_S = 1_024
 IDLE_AFTER_S = 75.0
 # After an answer that came before the whole body: closing at once would reset the connection, and the client might lose the answer.
 LINGER_S = 1.0
-# How long a client may take to answer the end of TLS; nothing is lost without that answer.
-FAREWELL_WITHIN_S = 1.0
 
 _log = logging.getLogger(__name__)
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
@@ -68,15 +63,22 @@ class Server:
     async def start(self) -> None:
         """Return once requests are answered."""
         self.loop = asyncio.get_running_loop()
-        self.most = min(CONNECTIONS_LIMIT, max(1, _descriptors(CONNECTIONS_LIMIT + OTHER_DESCRIPTORS) - OTHER_DESCRIPTORS))
+        self.most = places_in_all()
         if self._socket.family in (socket.AF_INET, socket.AF_INET6) and hasattr(socket, "TCP_NOTSENT_LOWAT"):
             # Every connection has it from the socket that listens.
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BY_SYSTEM_BYTES)
-        self._server: asyncio.AbstractServer | _Handshakes
+        self._server: asyncio.AbstractServer | Handshakes
         if self._tls is None:
             self._server = await self.loop.create_server(lambda: _Connection(self), sock=self._socket, backlog=2_048)
         else:
-            self._server = _Handshakes(self, self._socket, self._tls)
+            self._server = Handshakes(
+                self._socket,
+                self._tls,
+                lambda place: _Connection(self, place),
+                places=self.places,
+                full=lambda begun: begun + len(self.connections) >= self.most,
+                within_s=HEAD_WITHIN_S,
+            )
         self._sweeping = self.loop.create_task(self._sweep())
 
     async def stop(self) -> None:
@@ -99,59 +101,6 @@ class Server:
             now = self.loop.time()
             for connection in [each for each in self.connections if each.deadline < now or each.reads_too_slowly(now)]:
                 connection.abort()
-
-
-class _Handshakes:
-    """Accepts on a TLS listener. Whoever has not finished the handshake counts as a connection, and has as long as for a head.
-
-    The loop's own server would hand a connection over after the handshake: nobody could count or refuse it before.
-    """
-
-    def __init__(self, server: Server, sock: socket.socket, tls: Callable[[], ssl.SSLContext]) -> None:
-        sock.setblocking(False)
-        self._server, self._socket, self._tls, self._loop = server, sock, tls, server.loop
-        self._begun: set[asyncio.Task[None]] = set()
-        self._accepting = self._loop.create_task(self._accept())
-
-    def close(self) -> None:
-        """Accept no more, and drop who is not connected yet."""
-        for task in (self._accepting, *self._begun):
-            task.cancel()
-        self._socket.close()
-
-    async def _accept(self) -> None:
-        while True:
-            try:
-                client, peer = await self._loop.sock_accept(self._socket)
-            except ConnectionError:  # it left before it was accepted
-                continue
-            except OSError as error:  # no descriptors left, most likely: as the loop's own server does, wait until some are free
-                _log.error("cannot accept connections: %s", error)
-                await asyncio.sleep(1.0)
-                continue
-            place = self._server.places.enter(peer)
-            if place is None or len(self._begun) + len(self._server.connections) >= self._server.most:
-                if place is not None:
-                    self._server.places.leave(place)
-                client.close()  # a refusal could be read after a handshake only, which is the work that is saved here
-                continue
-            task = self._loop.create_task(self._shake_hands(client, place))
-            self._begun.add(task)
-            task.add_done_callback(self._begun.discard)
-            await asyncio.sleep(0)  # many that come at once must not keep the others waiting
-
-    async def _shake_hands(self, client: socket.socket, place: str) -> None:
-        connection = _Connection(self._server, place)
-        with contextlib.suppress(OSError):  # no TLS, none that both speak, too slow, or gone: all of it is the client's affair
-            await self._loop.connect_accepted_socket(
-                lambda: connection,
-                client,
-                ssl=self._tls(),
-                ssl_handshake_timeout=HEAD_WITHIN_S,
-                ssl_shutdown_timeout=FAREWELL_WITHIN_S,
-            )
-        if not connection.made:
-            self._server.places.leave(place)
 
 
 class _Refused(Exception):
@@ -205,7 +154,7 @@ class _Exchange:
         self._connection.write(_head(self._start["status"], headers, self.keep_alive) + body)
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(Greeted):
     """One client: its requests, of which the first is being answered while the others wait."""
 
     def __init__(self, server: Server, place: str | None = None) -> None:
@@ -219,7 +168,7 @@ class _Connection(asyncio.Protocol):
         self._idle: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._deaf = self._finishing = self._paused = self._cut = False
-        self.made = self.lost = False
+        self.lost = False
         self._unsent, self._look_again = 0, math.inf
         self.deadline = self._loop.time() + HEAD_WITHIN_S
 
@@ -423,17 +372,6 @@ class _Connection(asyncio.Protocol):
         if self._paused and not self.lost:
             self._paused = False
             self._transport.resume_reading()
-
-
-def _descriptors(wanted: int) -> int:
-    """Return how many file descriptors this process may have, *wanted* if the system lets it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return wanted
-    if soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return soft
 
 
 def _target(url: bytes) -> tuple[bytes, bytes]:

@@ -25,7 +25,7 @@ from headwater.errors import BadRequest
 from headwater.record import Position, Record
 from headwater.stream.named import NamedStream
 
-# Each may hold 10 MiB of records, three times: as they are, in base64, and on their way out.
+# Each may hold 32 MiB of records as they were read, and 10 MiB of those in base64 and on their way out.
 _READS_AT_ONCE = 4
 _READS_WAITING = 32
 

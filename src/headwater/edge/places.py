@@ -1,8 +1,14 @@
-"""How many connections each address has: one of them must not take them all."""
+"""How many connections there may be, in all and of each address: one of them must not take them all."""
 
 from __future__ import annotations
 
+import resource
+
 from headwater.edge.ratelimit import Networks, network_of
+
+CONNECTIONS_LIMIT = 8_192
+# File descriptors that are not connections: the stream's segments, databases, and what else a process opens.
+OTHER_DESCRIPTORS = 512
 
 
 class Places:
@@ -32,3 +38,19 @@ class Places:
 
     def __len__(self) -> int:
         return len(self._taken)
+
+
+def places_in_all() -> int:
+    """Return how many connections this process may have: as many file descriptors as it needs for them, if the system lets it."""
+    return min(CONNECTIONS_LIMIT, max(1, _descriptors(CONNECTIONS_LIMIT + OTHER_DESCRIPTORS) - OTHER_DESCRIPTORS))
+
+
+def _descriptors(wanted: int) -> int:
+    """Return how many file descriptors this process may have, *wanted* if the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return soft

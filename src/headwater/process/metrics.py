@@ -17,7 +17,6 @@ import structlog
 
 from headwater.clock import SystemClock
 from headwater.errors import HeadwaterError
-from headwater.ledger import Ledger
 from headwater.places import Paths, open_ledger_reader, open_stream_reader
 from headwater.process.job import send_job
 from headwater.process.status import measure_lag
@@ -104,17 +103,20 @@ async def project_families(settings: Settings, project: Path) -> list[Family]:
     paths = Paths(project)
     sockets = {"collector": paths.collector_socket, "worker": paths.worker_socket}
     answers = await asyncio.gather(*(asyncio.to_thread(_asked, role, socket) for role, socket in sockets.items()))
-    resting = await asyncio.to_thread(_resting, settings, project)
-    lag = await _lag(settings, project)
+    resting = await _resting(settings, project)
     roles = _roles(paths.status)
     up = [({"role": role}, float(answer is not None)) for role, answer in zip(sockets, answers, strict=True)]
     return [
         gauge("headwater_role_up", "Whether a role answers when it is asked for its metrics.", [*up, ({"role": "query"}, 1.0)]),
         *roles,
         *(family for answer in answers if answer is not None for family in answer),
-        *lag,
         *resting,
     ]
+
+
+def plain(families: Iterable[Family]) -> Any:
+    """Return families as a job's answer can hold them."""
+    return msgspec.to_builtins(list(families))
 
 
 def _asked(role: str, socket: Path) -> list[Family] | None:
@@ -125,14 +127,21 @@ def _asked(role: str, socket: Path) -> list[Family] | None:
         return None
 
 
-def _resting(settings: Settings, project: Path) -> list[Family]:
-    ledger: Any = open_ledger_reader(settings, project)
+async def _resting(settings: Settings, project: Path) -> list[Family]:
+    ledger = await asyncio.to_thread(open_ledger_reader, settings, project)
     if ledger is None:
         return []
+    stream = open_stream_reader(settings, project)
     try:
-        return _ledger_families(ledger)
+        behind = await measure_lag(stream, ledger.positions())
+        return [
+            gauge("headwater_lag_records", "Accepted records that no pipe has handled yet.", [({}, behind["records"])]),
+            gauge("headwater_lag_seconds", "How long ago the oldest of them came.", [({}, behind["seconds"])]),
+            *await asyncio.to_thread(_ledger_families, ledger),
+        ]
     finally:
         ledger.close()
+        await stream.close()
 
 
 def _ledger_families(ledger: Any) -> list[Family]:
@@ -150,22 +159,6 @@ def _ledger_families(ledger: Any) -> list[Family]:
             "How long the oldest of them has waited.",
             [(_table(one), max(0.0, (now_ms - one.oldest_ms) / 1000)) for one in waiting],
         ),
-    ]
-
-
-async def _lag(settings: Settings, project: Path) -> list[Family]:
-    ledger: Ledger | None = await asyncio.to_thread(open_ledger_reader, settings, project)
-    if ledger is None:
-        return []
-    stream = open_stream_reader(settings, project)
-    try:
-        behind = await measure_lag(stream, ledger.positions())
-    finally:
-        ledger.close()
-        await stream.close()
-    return [
-        gauge("headwater_lag_records", "Accepted records that no pipe has handled yet.", [({}, behind["records"])]),
-        gauge("headwater_lag_seconds", "How long ago the oldest of them came.", [({}, behind["seconds"])]),
     ]
 
 
@@ -215,8 +208,3 @@ def _by(label: str, counts: Counter[str]) -> Values:
 
 def _table(waiting: Any) -> dict[str, str]:
     return {"table": waiting.table}
-
-
-def plain(families: Iterable[Family]) -> Any:
-    """Return families as a job's answer can hold them."""
-    return msgspec.to_builtins(list(families))

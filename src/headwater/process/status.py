@@ -8,7 +8,7 @@ from typing import Any
 
 from headwater.clock import SystemClock
 from headwater.pipeline import PIPE
-from headwater.places import Paths, open_ledger_reader, open_stream_reader
+from headwater.places import Paths, ledger_positions, open_stream_reader
 from headwater.process.lock import is_held
 from headwater.settings import Settings, load_settings
 from headwater.stream import Stream
@@ -40,19 +40,9 @@ async def lag(settings: Settings, project: Path) -> dict[str, float]:
     """Return how many accepted records the worker has yet to handle, and how many seconds ago the oldest of them came."""
     stream = open_stream_reader(settings, project)
     try:
-        return await measure_lag(stream, _positions(settings, project))
+        return await measure_lag(stream, ledger_positions(settings, project))
     finally:
         await stream.close()
-
-
-def _positions(settings: Settings, project: Path) -> dict[tuple[str, str], int]:
-    ledger = open_ledger_reader(settings, project)
-    if ledger is None:
-        return {}
-    try:
-        return ledger.positions()
-    finally:
-        ledger.close()
 
 
 async def measure_lag(stream: Stream, positions: dict[tuple[str, str], int]) -> dict[str, float]:

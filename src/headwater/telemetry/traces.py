@@ -15,6 +15,8 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AnyValue
 
+# For how long a batch is tried again before it is dropped; a role that ends waits for that, and has seconds to end.
+SENT_WITHIN_S = 3.0
 # As a record has it: see `headwater.edge.request.Request.trace_id`. A quote within text is escaped, so text cannot look like this.
 _CARRIED = re.compile(rb'"trace_id":"(00-[0-9a-f]{32}-[0-9a-f]{16}-01)"')
 _PROPAGATOR = TraceContextTextMapPropagator()
@@ -27,7 +29,8 @@ class Traces:
         """*endpoint*: base URL of an OTLP/HTTP receiver. *sample_ratio*: share of the traces begun here that are kept."""
         resource = Resource.create({"service.name": "headwater", "service.instance.id": role})
         self._provider = TracerProvider(sampler=ParentBasedTraceIdRatio(sample_ratio), resource=resource, shutdown_on_exit=False)
-        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")))
+        exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", timeout=SENT_WITHIN_S)
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("headwater")
 
     def begin(self, operation: str, traceparent: bytes | None, request_id: str) -> RequestSpan:

@@ -22,6 +22,7 @@ import pytest
 from headwater.errors import QueryError, QueryLimit
 from headwater.query import Engine
 from headwater.query.watch import Stopped, Watch
+from tests.waiting import until
 
 from ..conftest import DAY_MS, START_MS, Project, events
 from .conftest import open_sandboxes
@@ -58,13 +59,10 @@ def busiest(parent: int, seconds: float = 0.2, within_s: float = 20) -> int:
     def ticks(pid: int) -> int:
         return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
 
-    deadline = time.monotonic() + within_s
-    while True:
-        found = max(sandboxes_of(parent), key=ticks, default=None)
-        if found is not None and ticks(found) >= seconds * os.sysconf("SC_CLK_TCK"):
-            return found
-        assert time.monotonic() < deadline, "no sandbox works"
-        time.sleep(0.05)
+    enough = seconds * os.sysconf("SC_CLK_TCK")
+    found = until(lambda: [pid for pid in sandboxes_of(parent) if ticks(pid) >= enough], within_s=within_s)
+    assert found, "no sandbox works"
+    return max(found, key=ticks)
 
 
 @pytest.fixture
@@ -92,16 +90,13 @@ def test_a_killed_launcher_takes_its_sandboxes_along_and_is_replaced(filled: Pro
     inside = children(launcher)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(lambda: engine.sql(LONG).rows())
-        time.sleep(0.5)
+        busiest(os.getpid())
 
         os.kill(launcher, signal.SIGKILL)
 
         with pytest.raises(QueryError):
             asked.result(5)
-    deadline = time.monotonic() + 5
-    while any(parent_and_state(pid)[1] != "Z" for pid in inside) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert all(parent_and_state(pid)[1] == "Z" for pid in inside)
+    assert until(lambda: all(parent_and_state(pid)[1] == "Z" for pid in inside), within_s=5)
     assert engine.sql("SELECT count(*) FROM sign_ins").rows() == [(350,)]
 
 
@@ -125,10 +120,7 @@ def test_nothing_is_left_when_the_process_that_asks_is_killed(filled: Project, t
     asking.kill()
     asking.wait()
 
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline and any(parent_and_state(pid)[1] != "Z" for pid in [*launchers, *inside]):
-        time.sleep(0.02)
-    assert all(parent_and_state(pid)[1] == "Z" for pid in [*launchers, *inside])
+    assert until(lambda: all(parent_and_state(pid)[1] == "Z" for pid in [*launchers, *inside]), within_s=5)
     asking.stdin.close()
     asking.stdout.close()
 
@@ -191,7 +183,7 @@ def test_no_row_is_lost_or_doubled_while_folds_run(project: Project, engine: Eng
             written[0] = at + 5
             if at % 15 == 0:
                 project.lake.fold("sign_ins")
-            time.sleep(0.005)
+            time.sleep(0.005)  # those who read need the processor, too
 
     def read() -> None:
         try:
@@ -242,9 +234,9 @@ def test_who_reads_slowly_holds_up_the_sandbox_and_no_memory_of_its_own(filled: 
     next(batches)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     pid = busiest(os.getpid(), seconds=0)
-    time.sleep(0.5)
+    time.sleep(0.5)  # all that may be made ahead is made by now
     used = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]]
-    time.sleep(0.7)
+    time.sleep(0.7)  # a while in which nothing more may be made
     used.append(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])
 
     size = sum(next(batches).nbytes for _ in range(60))
@@ -263,10 +255,7 @@ def test_results_nobody_reads_to_their_end_free_their_sandboxes(filled: Project,
     gc.collect()
 
     assert engine.sql("SELECT 1").rows() == [(1,)]  # there are four places in all
-    deadline = time.monotonic() + 3
-    while len(sandboxes_of(os.getpid())) > 4 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert len(sandboxes_of(os.getpid())) <= 4  # spares, and those that read texts
+    assert until(lambda: len(sandboxes_of(os.getpid())) <= 4, within_s=3)  # spares, and those that read texts
 
 
 def test_no_message_names_a_file(filled: Project, engine: Engine) -> None:

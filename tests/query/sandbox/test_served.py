@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from headwater.errors import ProjectError, QueryError
 from headwater.pipeline import build_engine
 from headwater.settings import load_settings
 from tests.served import Served
+from tests.waiting import until
 
 from .test_sandboxes import children, parent_and_state, sandboxes_of
 
@@ -19,9 +19,7 @@ def test_the_query_role_has_sandboxes_and_they_end_with_it(tmp_path: Path) -> No
     served = Served(tmp_path / "app").start()
     role = served.roles()["query"]["pid"]
 
-    deadline = time.monotonic() + 20
-    while len(spares := sandboxes_of(role)) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    spares = until(lambda: sandboxes_of(role), lambda found: len(found) >= 2, within_s=20)
     launchers = children(role)
     served.stop()
 

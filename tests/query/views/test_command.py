@@ -10,7 +10,7 @@ import pytest
 from pyathena import connect
 from pyathena.error import OperationalError
 
-from tests.served import Served, run
+from tests.served import Served, invoke, run
 
 MODELS = """
 from headwater import Event
@@ -53,7 +53,7 @@ def send(served: Served, device: str, event_type: str, **metrics: float) -> None
 
 
 def test_the_list_has_every_view_and_saved_query_with_a_sentence(served: Served) -> None:
-    found = {row["name"]: row for row in json.loads(run("views", "--format", "json", "-C", served.folder).stdout)}
+    found = {row["name"]: row for row in json.loads(invoke("views", "--format", "json", "-C", served.folder).stdout)}
 
     assert found["funnel"]["kind"] == "saved query"
     assert found["events"] == {
@@ -63,23 +63,23 @@ def test_the_list_has_every_view_and_saved_query_with_a_sentence(served: Served)
         "note": "",
     }
     assert found["sessions"]["note"] == "in SQL, this is your own table"
-    assert "daily_active_users" in run("views", "-C", served.folder).stdout
-    assert "Views: daily_active_users, " in run("tables", "-C", served.folder).stdout
-    assert "sessions" in {row["name"] for row in json.loads(run("tables", "--json", "-C", served.folder).stdout)}
+    assert "daily_active_users" in invoke("views", "-C", served.folder).stdout
+    assert "Views: daily_active_users, " in invoke("tables", "-C", served.folder).stdout
+    assert "sessions" in {row["name"] for row in json.loads(invoke("tables", "--json", "-C", served.folder).stdout)}
 
 
 def test_a_saved_query_runs_and_shows_the_sql_that_it_runs(served: Served) -> None:
     asked = ["views", "funnel", "--set", "steps=Sitting[n=1],PracticeEvent", "--set", "days=7"]
 
-    found = run(*asked, "--format", "csv", "-C", served.folder).stdout
-    shown = run(*asked, "--show", "-C", served.folder).stdout
+    found = invoke(*asked, "--format", "csv", "-C", served.folder).stdout
+    shown = invoke(*asked, "--show", "-C", served.folder).stdout
 
     assert found.splitlines() == ["step,event_type,users,of_first,of_previous", "1,Sitting,1,1.0,", "2,PracticeEvent,1,1.0,1.0"]
     assert run("sql", "-", "--format", "csv", "-C", served.folder, input=shown).stdout == found
 
 
 def test_a_view_runs_also_where_a_table_has_its_name(served: Served) -> None:
-    asked = run("views", "sessions", "--format", "json", "-C", served.folder)
+    asked = invoke("views", "sessions", "--format", "json", "-C", served.folder)
 
     assert sorted(row["events"] for row in json.loads(asked.stdout)) == [1, 2]
     assert "In SQL, sessions is your own table" in asked.stderr

@@ -16,7 +16,8 @@ from headwater.query.dialect.functions import arrays, maps
 from headwater.query.dialect.functions.documents import json_path, scalar_at
 from headwater.query.dialect.functions.moments import NOW, at_zone, part
 from headwater.query.dialect.grammar import place
-from headwater.query.dialect.literals import interval, typed_literal
+from headwater.query.dialect.literals import interval, typed_literal, unicode_text
+from headwater.query.dialect.predicates import COMPARISONS, Predicates
 from headwater.query.dialect.scope import Scope, dereference, row_item
 from headwater.query.dialect.types import (
     BIGINT,
@@ -39,11 +40,6 @@ if TYPE_CHECKING:
     from headwater.query.dialect.queries import Queries
 
 _ARITHMETIC: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
-_COMPARISONS: dict[type[exp.Expr], str] = {
-    exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
-    exp.NullSafeEQ: "IS NOT DISTINCT FROM", exp.NullSafeNEQ: "IS DISTINCT FROM",
-}  # fmt: skip
-_QUANTIFIERS = (exp.Any, exp.All)
 
 
 class Expressions:
@@ -54,6 +50,7 @@ class Expressions:
         self.queries = queries
         self._database = database
         self.calls = Calls(self)
+        self._predicates = predicates = Predicates(self)
         self._last = 0
         self._writers: dict[type[exp.Expr], Callable[[Any, Scope], Value]] = {
             exp.Column: self._column,
@@ -62,21 +59,21 @@ class Expressions:
             exp.Literal: self._literal,
             exp.Null: lambda _, __: NULL,
             exp.Boolean: lambda node, _: Value("true" if node.this else "false", BOOLEAN, bool(node.this)),
-            exp.UnicodeString: lambda node, _: text_value(_unicode(node)),
+            exp.UnicodeString: lambda node, _: text_value(unicode_text(node)),
             exp.HexString: self._bytes,
             exp.Paren: lambda node, scope: self.value(node.this, scope),
             exp.Neg: lambda node, scope: operators.negated(self.value(node.this, scope), self.where(node)),
             exp.DPipe: lambda node, scope: operators.concatenation(
                 self.value(node.this, scope), self.value(node.expression, scope), self.where(node)
             ),
-            exp.And: self._logical,
-            exp.Or: self._logical,
+            exp.And: predicates.logical,
+            exp.Or: predicates.logical,
             exp.Not: lambda node, scope: Value(f"(NOT {self.condition(node.this, scope)})", BOOLEAN),
-            exp.Is: self._is,
-            exp.Between: self._between,
-            exp.In: self._in,
-            exp.Like: self._like,
-            exp.Escape: self._like,
+            exp.Is: predicates.is_null,
+            exp.Between: predicates.between,
+            exp.In: predicates.among,
+            exp.Like: predicates.like,
+            exp.Escape: predicates.like,
             exp.Exists: lambda node, scope: Value(f"EXISTS ({self.queries.query(node.this, scope).sql})", BOOLEAN),
             exp.Subquery: self._subquery,
             exp.Case: self._case,
@@ -116,8 +113,8 @@ class Expressions:
         """Return the expression *node*; raise `QueryFailed` for a name or a type that is wrong."""
         if (symbol := _ARITHMETIC.get(type(node))) is not None:
             return operators.arithmetic(symbol, self.value(node.this, scope), self.value(node.expression, scope), self.where(node))
-        if (symbol := _COMPARISONS.get(type(node))) is not None:
-            return self._comparison(symbol, node, scope)
+        if (symbol := COMPARISONS.get(type(node))) is not None:
+            return self._predicates.comparison(symbol, node, scope)
         writer = self._writers.get(type(node))
         if writer is None:
             raise NotSupported(f"{self.where(node)}this kind of expression is not supported: {node.key.upper()}")
@@ -202,86 +199,6 @@ class Expressions:
     def _bytes(self, node: exp.HexString, _: Scope) -> Value:
         digits = node.name.replace(" ", "")
         return Value(f"unhex({literal(digits)})", VARBINARY)
-
-    def _comparison(self, symbol: str, node: exp.Expr, scope: Scope) -> Value:
-        left, right = node.this, node.args["expression"]
-        if isinstance(right, _QUANTIFIERS):
-            inner = right.this.this if isinstance(right.this, exp.Paren) else right.this
-            query = self.queries.query(inner, scope)
-            value = self.value(left, scope)
-            operators.comparable(symbol, value, Value("", query.columns[0].type), self.where(node))
-            return Value(f"({value.sql} {symbol} {'ANY' if isinstance(right, exp.Any) else 'ALL'} ({query.sql}))", BOOLEAN)
-        return operators.comparison(symbol, self.value(left, scope), self.value(right, scope), self.where(node))
-
-    def _logical(self, node: exp.Connector, scope: Scope) -> Value:
-        # A long chain is a deep tree: taken apart without recursion, and written flat.
-        parts: list[exp.Expr] = []
-        waiting: list[exp.Expr] = [node]
-        while waiting:
-            item = waiting.pop()
-            if type(item) is type(node):
-                waiting += [item.args["expression"], item.this]
-            else:
-                parts.append(item)
-        word = " AND " if isinstance(node, exp.And) else " OR "
-        return Value(f"({word.join(self.condition(item, scope) for item in parts)})", BOOLEAN)
-
-    def _is(self, node: exp.Is, scope: Scope) -> Value:
-        value, other = self.value(node.this, scope), node.expression
-        if isinstance(other, exp.Null):
-            return Value(f"({value.sql} IS NULL)", BOOLEAN)
-        raise QueryFailed("SYNTAX_ERROR", f"{self.where(node)}IS takes NULL, NOT NULL and [NOT] DISTINCT FROM here")
-
-    def _between(self, node: exp.Between, scope: Scope) -> Value:
-        if node.args.get("symmetric"):
-            raise QueryFailed("SYNTAX_ERROR", f"{self.where(node)}BETWEEN SYMMETRIC is not supported; use least and greatest")
-        value, low, high = (self.value(item, scope) for item in (node.this, node.args["low"], node.args["high"]))
-        for side in (low, high):
-            if common(value.type, side.type) is None:
-                raise QueryFailed("TYPE_MISMATCH", f"{self.where(node)}Cannot check if {value.type} is BETWEEN {low.type} and {high.type}")
-        return Value(f"({value.sql} BETWEEN {low.sql} AND {high.sql})", BOOLEAN)
-
-    def _in(self, node: exp.In, scope: Scope) -> Value:
-        value = self.value(node.this, scope)
-        if (inner := node.args.get("query")) is not None:
-            query = self.queries.query(inner.this if isinstance(inner, exp.Subquery) else inner, scope)
-            if len(query.columns) != 1 and value.type.name != "row":
-                raise QueryFailed(
-                    "TYPE_MISMATCH",
-                    f"{self.where(node)}Multiple columns returned by subquery are not yet supported. Found {len(query.columns)}",
-                )
-            if len(query.columns) == 1:
-                operators.comparable("=", value, Value("", query.columns[0].type), self.where(node))
-                return Value(f"({value.sql} IN ({query.sql}))", BOOLEAN)
-            fields = ", ".join(row_item(value, at).sql for at in range(len(query.columns)))
-            return Value(f"(({fields}) IN ({query.sql}))", BOOLEAN)
-        others = [self.value(item, scope) for item in node.expressions]
-        for other in others:
-            if common(value.type, other.type) is None:
-                raise QueryFailed(
-                    "TYPE_MISMATCH",
-                    f"{self.where(node)}IN value and list items must be the same type or coercible "
-                    f"to a common type. Cannot find common type between {value.type} and {other.type}",
-                )
-        kind, pieces = self.aligned([value, *others], node, "IN values")
-        return Value(
-            f"({pieces[0] if kind.items else value.sql} IN ({', '.join(pieces[1:] if kind.items else [other.sql for other in others])}))",
-            BOOLEAN,
-        )
-
-    def _like(self, node: exp.Expr, scope: Scope) -> Value:
-        like, escape = (node.this, node.args["expression"]) if isinstance(node, exp.Escape) else (node, None)
-        if not isinstance(like, exp.Like):
-            raise QueryFailed("SYNTAX_ERROR", f"{self.where(node)}ESCAPE belongs to LIKE")
-        value, pattern = self.value(like.this, scope), self.value(like.expression, scope)
-        for side in (value, pattern):
-            if side.type.name not in ("varchar", "char", "unknown"):
-                raise QueryFailed(
-                    "TYPE_MISMATCH", f"{self.where(node)}Left side of LIKE expression must evaluate to a varchar (actual: {side.type})"
-                )
-        tail = "" if escape is None else f" ESCAPE {self.value(escape, scope).sql}"
-        word = "NOT LIKE" if like.args.get("negate") else "LIKE"
-        return Value(f"({value.sql} {word} {pattern.sql}{tail})", BOOLEAN)
 
     def _subquery(self, node: exp.Subquery, scope: Scope) -> Value:
         query = self.queries.query(node, scope)
@@ -412,23 +329,3 @@ def converted(value: Value, kind: Type) -> str:
     if value.type.duckdb == kind.duckdb:
         return value.sql
     return cast(value, kind, "").sql if kind.name in ("row", "array", "map") else f"CAST({value.sql} AS {kind.duckdb})"
-
-
-def _unicode(node: exp.UnicodeString) -> str:
-    mark = node.args.get("escape")
-    escape = mark.name if isinstance(mark, exp.Expr) else "\\"
-    text, found, at = node.name, "", 0
-    while at < len(text):
-        if text[at] != escape:
-            found, at = found + text[at], at + 1
-        elif text[at + 1 : at + 2] == escape:
-            found, at = found + escape, at + 2
-        else:
-            size = 6 if text[at + 1 : at + 2] == "+" else 4
-            start = at + (2 if size == 6 else 1)
-            try:
-                found += chr(int(text[start : start + size], 16))
-            except ValueError as error:
-                raise QueryFailed("INVALID_LITERAL", f"Invalid escaped character in a U& literal: {text[at : start + size]}") from error
-            at = start + size
-    return found

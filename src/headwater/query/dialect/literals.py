@@ -1,8 +1,10 @@
-"""Typed literals: DATE '2026-11-23', TIMESTAMP with or without a zone, INTERVAL, DECIMAL, JSON."""
+"""Typed literals: DATE '2026-11-23', TIMESTAMP with or without a zone, INTERVAL, DECIMAL, JSON, and texts with escapes: U&'...'."""
 
 from __future__ import annotations
 
 import re
+
+from sqlglot import exp
 
 from headwater.query.columns import literal
 from headwater.query.dialect.casts import cast
@@ -97,3 +99,24 @@ def interval(text: str, unit: str, until: str | None, where: str) -> Value:
     except (ValueError, KeyError) as error:
         told = f"{unit.upper()}{' TO ' + until.upper() if until else ''}"
         raise QueryFailed("INVALID_LITERAL", f"{where}'{text}' is not a valid INTERVAL literal: {told}") from error
+
+
+def unicode_text(node: exp.UnicodeString) -> str:
+    """Return the text of a literal U&'...', its escapes resolved."""
+    mark = node.args.get("escape")
+    escape = mark.name if isinstance(mark, exp.Expr) else "\\"
+    text, found, at = node.name, "", 0
+    while at < len(text):
+        if text[at] != escape:
+            found, at = found + text[at], at + 1
+        elif text[at + 1 : at + 2] == escape:
+            found, at = found + escape, at + 2
+        else:
+            size = 6 if text[at + 1 : at + 2] == "+" else 4
+            start = at + (2 if size == 6 else 1)
+            try:
+                found += chr(int(text[start : start + size], 16))
+            except ValueError as error:
+                raise QueryFailed("INVALID_LITERAL", f"Invalid escaped character in a U& literal: {text[at : start + size]}") from error
+            at = start + size
+    return found
