@@ -41,7 +41,7 @@ serve: $(STAMP)
 	@$(BIN)/headwater serve $(if $(ARGS),$(ARGS),-C my-app)
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff check src tests examples

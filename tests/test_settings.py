@@ -90,3 +90,34 @@ def test_a_wrong_file_is_refused_with_what_would_have_worked(tmp_path: Path, old
 def test_no_project_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="headwater init"):
         load_settings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ('access_key = "AKIA"', "access_key and secret_key go together"),
+        ('secret_key = "hush-hush"', "access_key and secret_key go together"),
+        ('access_key = "AKIA"\nsecret_key = "hush-hush"\nendpoint = "http://10.0.0.1:9000"', "over http on this machine"),
+        ('access_key = "AKIA"\nsecret_key = ["hush-hush"]', "s3.secret_key"),
+        ('buckets = ["Not A Bucket"]', "s3.buckets"),
+        ('[lake]\nfolder = "gs://bucket/x"', "lake.folder"),
+    ],
+)  # fmt: skip
+def test_wrong_settings_of_buckets_are_told_without_the_secret(tmp_path: Path, lines: str, message: str) -> None:
+    app = "".join(f'{key} = "{value}"\n' for key, value in APP.items())
+
+    with pytest.raises(SettingsError, match=message) as error:
+        load_settings(write(tmp_path, f"[app]\n{app}[s3]\n{lines}\n"))
+
+    assert "hush-hush" not in str(error.value)
+
+
+def test_a_secret_is_not_shown_and_may_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWATER_S3__SECRET_KEY", "hush-hush")
+    app = "".join(f'{key} = "{value}"\n' for key, value in APP.items())
+
+    settings = load_settings(write(tmp_path, f'[app]\n{app}[s3]\naccess_key = "AKIA"\nendpoint = "http://127.0.0.1:9000"\n'))
+
+    assert settings.s3.secret_key == "hush-hush"
+    assert "hush-hush" not in repr(settings)
+    assert "hush-hush" not in str(settings.s3)

@@ -9,15 +9,17 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from headwater.client import Client
+    from headwater.client.remote import connect
     from headwater.event import Email, Event
     from headwater.pipeline import open_lake as open
 
-__all__ = ["Client", "Email", "Event", "__version__", "open"]
+__all__ = ["Client", "Email", "Event", "__version__", "connect", "open"]
 
 _HOMES = {
     "Client": ("headwater.client", "Client"),
     "Email": ("headwater.event", "Email"),
     "Event": ("headwater.event", "Event"),
+    "connect": ("headwater.client.remote", "connect"),
     "open": ("headwater.pipeline", "open_lake"),
 }
 

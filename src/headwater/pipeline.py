@@ -21,33 +21,44 @@ from headwater.errors import ProjectError, Unavailable
 from headwater.ledger import FateLog, KeyLog, Ledger, open_ledger
 from headwater.places import (
     Paths,
+    lake_root,
     ledger_positions,
     ledger_settled,
     load_project_models,
+    open_lake_store,
     open_ledger_reader,
     open_project_control,
     open_project_identities,
+    open_stores,
     path_of,
+    readable_folders,
     resolve,
+    s3_access,
 )
 from headwater.settings import Settings, load_settings
+from headwater.store import SCHEME
 from headwater.stream import Stream, open_stream
 
 if TYPE_CHECKING:  # for the reader of types; at run time each role loads its own
+    from headwater.catalog.entries import Entries
     from headwater.collect import Collector
     from headwater.edge import ASGIApp, Health, Metrics, StreamRooms, Tracer
     from headwater.identity import IdentityRoom
     from headwater.lake.fold import Lake
+    from headwater.lake.index import LakeIndex
     from headwater.model import Models, Window
     from headwater.pipe import Pipe, SeenKeys
     from headwater.query import Engine
-    from headwater.query.executions import Queries
+    from headwater.query.executions import Ask, Queries
     from headwater.query.sandbox import Sandboxes
+    from headwater.store import Stores
     from headwater.stream import Batch
     from headwater.stream.named import ShardStream
     from headwater.telemetry.metrics import Requests
 
 PIPE = "lake"
+# What is noted in the catalog once the views that older versions kept among the queries are in it.
+VIEWS_MOVED = "views moved"
 DAY_MS = 86_400_000
 
 
@@ -76,6 +87,9 @@ class WorkerParts(NamedTuple):
     seen: SeenKeys
     models: Models
     window: Window
+    lake_index: LakeIndex
+    entries: Entries
+    stores: Stores
 
 
 class QueryParts(NamedTuple):
@@ -205,7 +219,7 @@ def build_worker(
     between: Callable[[str], None] = lambda step: None,
     moved: Callable[[Batch, int, int], None] = lambda batch, read_ns, committed_ns: None,
 ) -> WorkerParts:
-    """[stream] -> pipe -> [ledger] -> lake -> [files, catalog]. *moved* is told of every batch that is committed."""
+    """[stream] -> pipe -> [ledger] -> lake -> [files, catalog <- jobs]. *moved* is told of every batch that is committed."""
     from headwater.catalog import open_catalog
     from headwater.lake import open_index
     from headwater.lake.fold import Lake
@@ -217,9 +231,9 @@ def build_worker(
     models, clock = load_project_models(project, settings), SystemClock()
     stream = open_stream(resolve(settings.stream.url, project))
     ledger: Any = open_ledger(resolve(settings.stores.ledger, project))
-    root = project.absolute() / settings.lake.folder
-    catalog = open_catalog(resolve(settings.stores.catalog, project), str(root))
-    index = open_index(path_of(settings.stores.catalog, project), settings.app.database, read_only=False)
+    root, access = lake_root(settings, project), s3_access(settings).properties()
+    catalog = open_catalog(resolve(settings.stores.catalog, project), root, access)
+    index = open_index(path_of(settings.stores.catalog, project), settings.app.database, access, read_only=False)
     lake = Lake(
         ledger,
         catalog,
@@ -232,6 +246,7 @@ def build_worker(
         fold_soon_s=settings.lake.fold_seconds,
         fold_late_s=settings.lake.fold_max_seconds,
         orphan_grace_s=settings.lake.orphan_grace_seconds,
+        store=open_lake_store(settings, project),
         step=between,
     )
     for table in models.tables.values():
@@ -240,29 +255,51 @@ def build_worker(
     seen = SeenKeys(ledger, settings.pipe.duplicates_in_memory)
     window = Window(round(settings.pipe.past_days * DAY_MS), round(settings.pipe.ahead_days * DAY_MS))
     pipe = Pipe(PIPE, stream, ledger, models, seen, window, clock, settings.pipe.batch_size, stored, between, moved)
-    return WorkerParts(pipe, lake, stream, ledger, ledger, ledger, seen, models, window)
+    entries, stores = build_entries(settings, project), open_stores(settings, project)
+    return WorkerParts(pipe, lake, stream, ledger, ledger, ledger, seen, models, window, index, entries, stores)
 
 
-def build_query(settings: Settings, project: Path, engine: Engine, health: Health, metrics: Metrics) -> QueryParts:
-    """[ledger], [files, catalog] -> query -> [results] -> people."""
+def build_entries(settings: Settings, project: Path) -> Entries:
+    """Return the databases, external tables and views of the catalog, to write them; the first time, with the views of older versions."""
+    from headwater.catalog.entries import open_entries
+
+    entries = open_entries(path_of(settings.stores.catalog, project), settings.app.database, read_only=False)
+    queries = path_of(settings.stores.queries, project)
+    if entries.fact(VIEWS_MOVED) is None and queries.exists():
+        from headwater.query.executions.moved import move_views
+
+        move_views(entries, queries)
+    entries.note(VIEWS_MOVED, 1)
+    return entries
+
+
+def build_query(settings: Settings, project: Path, engine: Engine, ask: Ask, health: Health, metrics: Metrics) -> QueryParts:
+    """[ledger], [files, catalog] -> query -> [results] -> people; changes -> *ask* -> worker."""
     from headwater.edge import private_app
     from headwater.edge.athena import Athena
+    from headwater.edge.glue import Glue
+    from headwater.edge.sql import Sql
 
-    queries = build_queries(settings, project, engine)
+    queries, knobs = build_queries(settings, project, engine, ask), settings.app
     app = private_app(
         health=health,
         metrics=metrics,
         control=open_project_control(project, settings),
-        region=settings.app.region,
-        doors=Athena(queries, region=settings.app.region, account_id=settings.app.account_id).routes(),
+        region=knobs.region,
+        doors=[
+            *Athena(queries, region=knobs.region, account_id=knobs.account_id).routes(),
+            *Glue(queries, ask, engine.metadata, own=knobs.database, account_id=knobs.account_id).routes(),
+            *Sql(queries.direct).routes(),
+        ],
         confined=engine.confined,
         max_skew_s=settings.public.max_clock_skew_s,
     )
     return QueryParts(app, engine, queries)
 
 
-def build_queries(settings: Settings, project: Path, engine: Engine) -> Queries:
-    """Return the room of query executions on *engine*; one process at a time has it open."""
+def build_queries(settings: Settings, project: Path, engine: Engine, ask: Ask) -> Queries:
+    """Return the room of query executions on *engine*; one process at a time has it open. *ask* lets the worker do a job."""
+    from headwater.catalog.entries import open_entries
     from headwater.query.executions import Bounds, Workgroup, open_queries
 
     query = settings.query
@@ -282,9 +319,12 @@ def build_queries(settings: Settings, project: Path, engine: Engine) -> Queries:
     return open_queries(
         resolve(settings.stores.queries, project),
         engine,
-        results=project.absolute() / query.results,
+        stores=open_stores(settings, project),
+        entries=open_entries(path_of(settings.stores.catalog, project), settings.app.database),
+        ask=ask,
+        scratch=Paths(project).spill,
         database=settings.app.database,
-        location=query.output_location or f"s3://headwater-{settings.app.id}/",
+        location=query.output_location or (query.results if query.results.startswith(SCHEME) else f"s3://headwater-{settings.app.id}/"),
         workgroups=declared,
         bounds=Bounds(
             query.sandboxes,
@@ -299,14 +339,14 @@ def build_queries(settings: Settings, project: Path, engine: Engine) -> Queries:
 
 
 def build_sandboxes(settings: Settings, project: Path) -> Sandboxes:
-    """Return processes that may read the lake's files and nothing else of the project. Raises `ProjectError` if there is no lake yet."""
+    """Return processes that may read what tables lie in and nothing else of the project. Raises `ProjectError` if there is no lake yet."""
     from headwater.query.sandbox import Sandboxes
 
-    lake, knobs = project.absolute() / settings.lake.folder, settings.query
-    if not lake.is_dir():
+    folders, knobs = readable_folders(settings, project), settings.query
+    if not folders[0].is_dir():
         raise ProjectError(f"{project.resolve()} has no lake yet: `headwater serve` makes it when it first starts")
     return Sandboxes(
-        [lake],
+        folders,
         database=settings.app.database,
         memory=knobs.memory,
         threads=knobs.threads,
@@ -320,9 +360,11 @@ def build_engine(settings: Settings, project: Path, *, sandboxed: bool = False) 
 
     *sandboxed*: statements come from people who may not do all that this process may; each runs in a process of its own.
     """
+    from headwater.catalog.entries import open_entries
     from headwater.lake import open_index
     from headwater.query import Engine, endpoint_rows
-    from headwater.query.fates import fate_rows
+    from headwater.query.external import ExternalTables
+    from headwater.query.fates import fate_rows, removal_rows
     from headwater.query.views import project_views
 
     ledger: Any = open_ledger_reader(settings, project)
@@ -339,14 +381,25 @@ def build_engine(settings: Settings, project: Path, *, sandboxed: bool = False) 
         finally:
             store.close()
 
-    spill = Paths(project).spill
-    index = open_index(path_of(settings.stores.catalog, project), settings.app.database)
+    spill, stores = Paths(project).spill, open_stores(settings, project)
+    index = open_index(path_of(settings.stores.catalog, project), settings.app.database, s3_access(settings).properties())
     return Engine(
         index,
         ledger,
         settings.app.database,
-        tables={"endpoints": endpoints, "fate_counts": lambda: fate_rows(ledger.fate_counts())},
+        tables={
+            "endpoints": endpoints,
+            "fate_counts": lambda: fate_rows(ledger.fate_counts()),
+            "removals": lambda: removal_rows(ledger.removals()),
+        },
         views=project_views(index),
+        external=ExternalTables(
+            open_entries(path_of(settings.stores.catalog, project), settings.app.database),
+            stores,
+            settings.app.database,
+            SystemClock(),
+        ),
+        stores=stores,
         sessions=build_sandboxes(settings, project) if sandboxed else None,
         memory_limit=settings.query.memory,
         threads=settings.query.threads,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from headwater.control import App, Control, open_control
 from headwater.control.identities import IdentityStore, Pool, Provider, open_identity_store
 from headwater.errors import NoLedger
 from headwater.ledger import Ledger, open_ledger
 from headwater.settings import Settings, load_settings
+from headwater.store import SCHEME, FileCache, RemoteStore, S3Access, Store, Stores, bucket_of, open_store
 from headwater.stream import Stream, open_stream
 
 if TYPE_CHECKING:  # for the reader of types; at run time each role loads its own
@@ -104,6 +106,63 @@ def _ask_ledger(settings: Settings, project: Path, ask: Callable[[Ledger], dict[
         return ask(ledger)
     finally:
         ledger.close()
+
+
+def lake_root(settings: Settings, project: Path) -> str:
+    """Return the lake's folder, or its place in a bucket."""
+    folder = settings.lake.folder
+    return folder.rstrip("/") if folder.startswith(SCHEME) else str(project.absolute() / folder)
+
+
+def s3_access(settings: Settings) -> S3Access:
+    """Return how the buckets of the settings are reached."""
+    s3 = settings.s3
+    by_path = s3.addressing == "path" or (s3.addressing == "auto" and bool(s3.endpoint))
+    return S3Access(s3.endpoint, s3.region, s3.access_key, s3.secret_key, by_path)
+
+
+def open_lake_store(settings: Settings, project: Path) -> Store:
+    """Open the store that the lake's files lie in."""
+    root = lake_root(settings, project)
+    return open_s3(settings, project) if root.startswith(SCHEME) else open_store("file:")
+
+
+def open_s3(settings: Settings, project: Path) -> RemoteStore:
+    """Open the buckets of the settings, with a place for copies."""
+    copies = _cache(project.absolute() / settings.s3.cache, settings.s3.cache_bytes)
+    return cast(RemoteStore, open_store("s3:", access=s3_access(settings), cache=copies))
+
+
+def open_stores(settings: Settings, project: Path) -> Stores:
+    """Open all places that statements and results may name."""
+    results = settings.query.results
+    buckets = _buckets(settings)
+    folder = None if results.startswith(SCHEME) else open_store(f"buckets:{project.absolute() / results}")
+    return Stores(folder, open_s3(settings, project) if buckets else None, buckets)
+
+
+def readable_folders(settings: Settings, project: Path) -> list[Path]:
+    """Return the folders that files of tables lie in, or copies of them; the lake's is the first, and is there once a worker has run."""
+    lake, results = lake_root(settings, project), settings.query.results
+    folders = [] if lake.startswith(SCHEME) else [Path(lake)]
+    if _buckets(settings):
+        folders.append(project.absolute() / settings.s3.cache)
+    if not results.startswith(SCHEME):
+        folders.append(project.absolute() / results)
+    for folder in folders[0 if lake.startswith(SCHEME) else 1 :]:
+        folder.mkdir(parents=True, exist_ok=True)
+    return folders
+
+
+def _buckets(settings: Settings) -> set[str]:
+    named = {bucket_of(url) for url in (settings.lake.folder, settings.query.results) if url.startswith(SCHEME)}
+    return {*settings.s3.buckets, *named}
+
+
+@cache
+def _cache(folder: Path, max_bytes: int) -> FileCache:
+    # Its locks are of the process, so there is one in a process.
+    return FileCache(folder, max_bytes)
 
 
 def resolve(url: str, project: Path) -> str:

@@ -28,6 +28,7 @@ def _network(text: str) -> str:
 
 
 Network = Annotated[str, AfterValidator(_network)]
+_FOLDER_OR_BUCKET = r"^([^:]*|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s]*)?)$"
 
 
 class Section(BaseModel):
@@ -199,8 +200,8 @@ class PipeSettings(Section):
 class LakeSettings(Section):
     """The lake: Parquet files and Iceberg tables."""
 
-    folder: str = "data/lake"
-    """Folder of the data files and table metadata."""
+    folder: Annotated[str, Field(pattern=_FOLDER_OR_BUCKET)] = "data/lake"
+    """Folder of the data files and table metadata, or `s3://bucket/prefix`."""
     fold_rows: Annotated[int, Field(ge=1)] = 131_072
     """Rows of one table that are moved into Parquet at once, however young they are."""
     fold_seconds: Annotated[float, Field(gt=0)] = 60
@@ -243,8 +244,8 @@ class QuerySettings(Section):
     """Such queries that may wait of one key."""
     history_days: Annotated[float, Field(gt=0)] = 45
     """Days that is remembered which queries were run."""
-    results: str = "data/results"
-    """Folder that stands for all `s3://` places that results are put in."""
+    results: Annotated[str, Field(pattern=_FOLDER_OR_BUCKET)] = "data/results"
+    """Folder that stands for all `s3://` places but `s3.buckets`; or `s3://bucket/prefix` for results: then there is no other."""
     result_days: Annotated[float, Field(gt=0)] = 45
     """Days that results are kept."""
     result_bytes: Annotated[int, Field(ge=1_000_000)] = 10_000_000_000
@@ -281,6 +282,35 @@ class WorkgroupSettings(Section):
     def _cutoff_as_at_athena(self) -> Self:
         if 0 < self.scan_cutoff_bytes < 10_000_000:
             raise ValueError(f"scan_cutoff_bytes is 0 or at least 10000000, given: {self.scan_cutoff_bytes}")
+        return self
+
+
+class S3Settings(Section):
+    """Buckets of Amazon S3, or of a server that speaks its protocol; needs `headwater[s3]`."""
+
+    buckets: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")], ...] = ()
+    """Buckets that are there, beside those that `lake.folder` and `query.results` name: statements may read them and put results there."""
+    endpoint: Annotated[str, Field(pattern=r"^(https?://[^\s/?#@]+/?)?$")] = ""
+    """URL of the server: https, or http on this machine. Empty: Amazon's own."""
+    region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] = "us-east-1"
+    """Region that requests are signed for."""
+    access_key: str = ""
+    """Access key id. Empty: credentials of the environment, of `~/.aws`, or of the machine, as AWS's SDKs find them."""
+    secret_key: Annotated[str, Field(repr=False)] = ""
+    """Secret of the access key; `HEADWATER_S3__SECRET_KEY` keeps it out of this file."""
+    addressing: Literal["auto", "path", "virtual"] = "auto"
+    """Whether a bucket's name stands in the path or in the host's name; `auto` is `path` with an endpoint and `virtual` without."""
+    cache: str = "data/cache"
+    """Folder for copies of what queries read from buckets."""
+    cache_bytes: Annotated[int, Field(ge=10_000_000)] = 20_000_000_000
+    """Size of these copies together; those not used for longest make room. One query reads no more than this."""
+
+    @model_validator(mode="after")
+    def _keys_go_safely(self) -> Self:
+        if self.endpoint.startswith("http://") and urlsplit(self.endpoint).hostname not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError(f"data goes over https, or over http on this machine; write an https URL instead of {self.endpoint}")
+        if bool(self.access_key) != bool(self.secret_key):
+            raise ValueError("access_key and secret_key go together: give both or neither")
         return self
 
 
@@ -331,6 +361,8 @@ class Settings(BaseSettings):
     """How questions are answered."""
     workgroups: tuple[WorkgroupSettings, ...] = ()
     """Workgroups of the Athena API; write each as a table `[[workgroups]]`."""
+    s3: S3Settings = S3Settings()
+    """Buckets of Amazon S3, or of a server that speaks its protocol; needs `headwater[s3]`."""
     log: LogSettings = LogSettings()
     """What the processes say about themselves."""
     telemetry: TelemetrySettings = TelemetrySettings()
@@ -381,6 +413,8 @@ def _explain(error: Any) -> str:
         return f"{where}: no such setting" + (f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(known)}")
     if error["type"] == "missing":
         return f"{where}: missing; {_fields(sections).get(key, '')}"
+    if not isinstance(error["input"], str | int | float | bool) or key.startswith("secret"):
+        return f"{where}: {error['msg']}"  # a whole table may hold a secret
     return f"{where}: {error['msg']} (given: {error['input']!r})"
 
 

@@ -18,11 +18,16 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
+from headwater.clock import SystemClock
 from headwater.control import Key, open_control
 from headwater.edge import SERVER_OPTIONS, private_app
 from headwater.edge.athena import Athena
+from headwater.edge.glue import Glue
 from headwater.query.executions import Queries, open_queries
+from headwater.query.external import ExternalTables
 from tests.query.conftest import START_MS, Project, events
+from tests.query.worker import Jobs
+from tests.waiting import until
 
 REGION, ACCOUNT = "us-east-1", "000000000000"
 LOCATION = "s3://results/here/"
@@ -34,18 +39,31 @@ class AthenaServed:
     def __init__(self, folder: Path, confined: bool = True, **options: Any) -> None:
         self._project = Project(folder / "lake")
         self._project.fold("sign_up_events", events([START_MS, START_MS + 1000], email=["ada@example.org", None]))
-        self.engine = self._project.engine()
-        given = {"results": folder / "results", "database": "analytics", "location": LOCATION} | options
-        self.queries: Queries = open_queries(f"sqlite:///{folder}/queries.db", self.engine, **given)
+        self._jobs = Jobs(self._project, folder / "results")
+        self.stores = self._jobs.stores
+        external = ExternalTables(self._project.entries(), self.stores, "analytics", SystemClock())
+        self.engine = self._project.engine(external=external, stores=self.stores)
+        given = {
+            "stores": self.stores,
+            "scratch": folder / "scratch",
+            "entries": self._project.entries(),
+            "ask": self._jobs.ask,
+            "database": "analytics",
+            "location": LOCATION,
+        }
+        self.queries: Queries = open_queries(f"sqlite:///{folder}/queries.db", self.engine, **(given | options))
         self.control = open_control(f"sqlite:///{folder}/control.sqlite")
         self.keys: dict[str, Key] = {name: self.control.create_key(name, frozenset({name})) for name in ("send", "query", "admin")}
-        routes = Athena(self.queries, region=REGION, account_id=ACCOUNT).routes()
+        routes = [
+            *Athena(self.queries, region=REGION, account_id=ACCOUNT).routes(),
+            *Glue(self.queries, self._jobs.ask, self.engine.metadata, own="analytics", account_id=ACCOUNT).routes(),
+        ]
         app = private_app(health=lambda: (True, {}), control=self.control, region=REGION, doors=routes, confined=confined)
         self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", **SERVER_OPTIONS))  # type: ignore[arg-type]
         self._thread = threading.Thread(target=lambda: asyncio.run(self._server._serve()))
         self._thread.start()
         while not self._server.started:
-            time.sleep(0.005)
+            time.sleep(0.005)  # uvicorn tells nobody when it has started
         self.port = int(self._server.servers[0].sockets[0].getsockname()[1])
         self._clients: list[Any] = []
 
@@ -56,21 +74,22 @@ class AthenaServed:
         self._thread.join()
         self.queries.close(2)
         self.engine.close()
+        self._jobs.close()
         self.control.close()
         self._project.index.close()
         self._project.ledger.close()
 
-    def client(self, key: str = "admin") -> Any:
+    def client(self, key: str = "admin", service: str = "athena") -> Any:
         """A client that also checks that answers hold nothing AWS's own would not."""
         made = boto3.client(
-            "athena",
+            service,
             endpoint_url=f"http://127.0.0.1:{self.port}",
             region_name=REGION,
             aws_access_key_id=self.keys[key].access_key_id,
             aws_secret_access_key=self.keys[key].secret_access_key,
             config=Config(retries={"total_max_attempts": 1}),
         )
-        made.meta.events.register("after-call.athena", _check_members)
+        made.meta.events.register(f"after-call.{service}", _check_members)
         self._clients.append(made)
         return made
 
@@ -97,13 +116,12 @@ class AthenaServed:
 
     @staticmethod
     def ended(client: Any, execution_id: str, within_s: float = 20) -> dict[str, Any]:
-        deadline = time.monotonic() + within_s
-        while True:
-            execution: dict[str, Any] = client.get_query_execution(QueryExecutionId=execution_id)["QueryExecution"]
-            if execution["Status"]["State"] not in ("QUEUED", "RUNNING"):
-                return execution
-            assert time.monotonic() < deadline, execution
-            time.sleep(0.01)
+        def ask() -> dict[str, Any]:
+            return dict(client.get_query_execution(QueryExecutionId=execution_id)["QueryExecution"])
+
+        execution = until(ask, lambda execution: execution["Status"]["State"] not in ("QUEUED", "RUNNING"), within_s)
+        assert execution["Status"]["State"] not in ("QUEUED", "RUNNING"), execution
+        return execution
 
 
 def token() -> str:

@@ -83,7 +83,7 @@ class Served:
         await public.start()
         running = asyncio.create_task(private._serve())
         while not private.started:
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.005)  # uvicorn tells nobody when it has started
         self.private_port = private.servers[0].sockets[0].getsockname()[1]
         self._started.set()
         await running

@@ -22,7 +22,7 @@ from headwater.edge.protocol import Listener
 from headwater.edge.request import Answer, Request
 from headwater.edge.routing import Route
 from headwater.edge.sigv4 import Verifier
-from headwater.pipeline import QueryParts, build_query
+from headwater.pipeline import QueryParts, build_entries, build_query
 from headwater.places import open_project_control
 from headwater.process.project import make_project
 from headwater.settings import load_settings
@@ -44,13 +44,19 @@ async def metrics() -> tuple[bytes, str]:
     return b"", "text/plain"
 
 
+def change(name: str, /, **arguments: Any) -> Any:
+    """Stand in for the worker: no operation gets that far."""
+    raise NotImplementedError(name)
+
+
 class Private:
     """The routes that the query role serves, and callers of every kind."""
 
     def __init__(self, folder: Path) -> None:
         made = make_project(folder / "piano", "piano", None, None, REGION, "000000000000")
         settings, self._lake = load_settings(made.folder), Project(folder / "lake")
-        self.parts: QueryParts = build_query(settings, made.folder, self._lake.engine(), lambda: (True, {}), metrics)
+        build_entries(settings, made.folder).close()  # as the worker does, before anybody is served
+        self.parts: QueryParts = build_query(settings, made.folder, self._lake.engine(), change, lambda: (True, {}), metrics)
         self.routes: tuple[Route, ...] = self.parts.app.routes  # type: ignore[attr-defined]
         self.control = open_project_control(made.folder)
         self.keys: dict[str, Key] = {f"{name} key": self.control.create_key(name, frozenset({name})) for name in ("send", "query", "admin")}

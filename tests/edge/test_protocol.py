@@ -143,7 +143,7 @@ def test_a_chunked_body_that_fits_is_accepted(served: Served) -> None:
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\n{lines}Transfer-Encoding: chunked\r\n\r\n"
     with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
         connection.sendall(head.encode() + b"5\r\n" + EMPTY[:5] + b"\r\n")
-        time.sleep(0.05)
+        time.sleep(0.05)  # so that the parts arrive apart from each other
         connection.sendall(b"%x\r\n" % len(EMPTY[5:]) + EMPTY[5:] + b"\r\n0\r\n\r\n")
         answer = connection.recv(65_536)
 

@@ -45,7 +45,7 @@ def test_each_day_gets_one_read_only_file_under_its_unpadded_path(project: Proje
     project.lake.fold("visits")
 
     files = project.data_files("visits")
-    folder = project.lake.data_folder("visits")
+    folder = Path(project.lake.data_folder("visits"))
     assert {str(path.parent.relative_to(folder)) for path in files} == {
         "year=2026/month=11/day=9",
         "year=2026/month=11/day=23",

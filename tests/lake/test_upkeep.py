@@ -63,7 +63,7 @@ def test_files_of_a_fold_that_died_are_deleted_after_the_grace_time_and_not_befo
         project.lake.fold("visits")
     project.step = lambda name: None
     project.reopen()
-    half_written = project.lake.data_folder("visits") / "year=2026" / ".x.parquet.0123.tmp"
+    half_written = Path(project.lake.data_folder("visits")) / "year=2026" / ".x.parquet.0123.tmp"
     half_written.write_bytes(b"PAR1")
     project.lake.fold("visits")
     [live_a, live_b] = [Path(file.path) for file in project.index.plan("visits").files]

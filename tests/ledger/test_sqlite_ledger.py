@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from headwater.errors import LedgerError, ProjectError, SettingsError, Unavailable
-from headwater.ledger import FateCount, LedgerBatch, Rows, open_ledger
+from headwater.ledger import FateCount, LedgerBatch, Removal, Rows, open_ledger
 from headwater.ledger.sqlite import SqliteLedger
 
 SHARD = "shardId-000000000000"
@@ -347,3 +347,31 @@ def test_the_log_is_copied_away_beside_the_commits(ledger: SqliteLedger, tmp_pat
         threading.Event().wait(0.02)
 
     assert sizes[-1] < 60 * len(blob)
+
+
+def test_a_removal_is_counted_once_for_each_job_and_table(ledger: SqliteLedger) -> None:
+    first, second = Removal("job 2", "visits", "DELETE", 3, 2_000), Removal("job 1", "visits", "MERGE", 1, 1_000)
+
+    ledger.remove([first])
+    ledger.remove([first, second, first._replace(table="clicks", rows=7)])
+
+    assert ledger.removals() == [second, first._replace(table="clicks", rows=7), first]
+
+
+def test_a_ledger_of_before_there_were_removals_has_none_and_can_be_given_some(url: str) -> None:
+    opened = SqliteLedger(url)
+    opened.commit(batch(0, 5))
+    opened.close()
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as sql:
+        sql.execute("DROP TABLE removals")
+    sql.close()
+
+    reader = SqliteLedger(url, read_only=True)
+    before = reader.removals()
+    writer = SqliteLedger(url)
+    writer.remove([Removal("job", "visits", "DELETE", 3, 1_000)])
+    after = reader.removals()
+    reader.close()
+    writer.close()
+
+    assert (before, len(after)) == ([], 1)

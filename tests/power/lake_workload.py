@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import headwater.lake.parquet
+import headwater.store.file
 from headwater.catalog import durable
 from headwater.catalog.sql import DurableSqlCatalog
 from headwater.lake.index import LakeIndex
+from headwater.store import files
 from tests.lake.conftest import VISITS, Project, visits
 
 BATCHES, ROWS = 16, 4
@@ -23,18 +24,18 @@ def ids(batch: int) -> list[str]:
 
 def introduce(flaw: str) -> None:
     def careless(path: str, content: bytes | memoryview) -> int:
-        durable.make_folders(Path(path).parent)
+        files.make_folders(Path(path).parent)
         Path(path).write_bytes(content)
-        durable.sync_folder(Path(path).parent)
+        files.sync_folder(Path(path).parent)
         return len(content)
 
     match flaw:
         case "no sync of metadata":
             durable.write_file = careless
         case "no sync of data files":
-            headwater.lake.parquet.write_file = careless
+            headwater.store.file.write_file = careless
         case "no sync of folders":
-            durable.sync_folder = lambda folder: None
+            files.sync_folder = lambda folder: None
         case "no sync of the catalog":
             prepare = DurableSqlCatalog._prepare
 

@@ -14,6 +14,10 @@ async def add(a: int, b: int) -> int:
     return a + b
 
 
+async def greet(name: str, path: str) -> str:
+    return f"{name} {path}"
+
+
 async def refuse() -> None:
     raise NotFound("table", "nowhere")
 
@@ -25,13 +29,17 @@ async def break_down() -> None:
 @pytest.fixture(params=["run", "d" * 80 + "/" + "e" * 80])
 async def socket_path(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Path]:
     path = tmp_path / request.param / "worker.sock"
-    server = await serve_jobs(path, {"add": add, "refuse": refuse, "break": break_down})
+    server = await serve_jobs(path, {"add": add, "greet": greet, "refuse": refuse, "break": break_down})
     yield path
     server.close()
 
 
 async def test_a_job_returns_its_result_however_deep_the_project_lies(socket_path: Path) -> None:
     assert await asyncio.to_thread(send_job, socket_path, "add", a=2, b=3) == 5
+
+
+async def test_an_argument_may_be_called_name(socket_path: Path) -> None:
+    assert await asyncio.to_thread(send_job, socket_path, "greet", name="ada", path="/") == "ada /"
 
 
 async def test_a_jobs_own_refusal_reaches_who_asked(socket_path: Path) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from headwater.catalog import open_catalog
+from headwater.catalog.entries import Entries, open_entries
 from headwater.clock import ManualClock
 from headwater.lake.fold import Lake
 from headwater.lake.index import LakeIndex, open_index
@@ -63,6 +64,10 @@ class Project:
             self.append(table, rows)
         while self.lake.fold(table):
             pass
+
+    def entries(self) -> Entries:
+        """Open what the catalog has beside the lake's tables, to read."""
+        return open_entries(self.root / "catalog.db", "analytics")
 
     def engine(self, **options: Any) -> Engine:
         """Open an engine as the query process does: read-only."""

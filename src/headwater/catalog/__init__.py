@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from headwater.backend import find_backend
@@ -17,9 +18,12 @@ CATALOG_NAME = "headwater"
 FILE_IO = "headwater.catalog.durable.DurableFileIO"
 
 
-def open_catalog(url: str, warehouse: str) -> Catalog:
-    """Open the catalog at *url* (`sqlite:///file`) for tables that lie under the folder *warehouse*.
+def open_catalog(url: str, warehouse: str, access: Mapping[str, str] | None = None) -> Catalog:
+    """Open the catalog at *url* (`sqlite:///file`) for tables that lie under the folder, or the place in a bucket, *warehouse*.
+
+    *access*: how buckets are reached, as PyIceberg's properties.
 
     Data files go to `<warehouse>/data/<database>/<table>`, Iceberg metadata to `<warehouse>/metadata/<database>/<table>`.
     """
-    return cast("Catalog", find_backend("catalog", BACKENDS, url)(CATALOG_NAME, uri=url, warehouse=warehouse, **{"py-io-impl": FILE_IO}))
+    properties = {"uri": url, "warehouse": warehouse, "py-io-impl": FILE_IO, **(access or {})}
+    return cast("Catalog", find_backend("catalog", BACKENDS, url)(CATALOG_NAME, **properties))

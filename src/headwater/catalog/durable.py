@@ -1,100 +1,96 @@
-"""Files that are either whole and synced, or not there: the one way lake files and Iceberg metadata are written."""
+"""PyIceberg's way to files and objects: what it writes is whole and durable, or not there."""
 
 from __future__ import annotations
 
 import io
-import os
-import uuid
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import cast
 from urllib.parse import unquote, urlsplit
 
-from pyiceberg.io import InputFile, OutputFile, OutputStream
+from pyiceberg.io import InputFile, InputStream, OutputFile, OutputStream
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
-# Folders whose names this process knows to be durable, by path and inode: one that was removed and made again is another.
-_synced: set[tuple[str, int]] = set()
+from headwater.store import S3Access, Store, open_store
+from headwater.store.files import write_file
 
-
-def write_file(path: str, content: bytes | memoryview) -> int:
-    """Write a new file that is durable under its name when this returns; return its size in bytes.
-
-    Temporary name, sync, rename, sync of the folder: a crash leaves at most a hidden `.….tmp` file beside it.
-    The file is read-only from then on. Raises `OSError` if there is no room or no access, and then leaves nothing.
-    """
-    target = Path(path)
-    make_folders(target.parent)
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        try:
-            left = memoryview(content).cast("B")
-            size = len(left)
-            while left:
-                left = left[os.write(descriptor, left) :]
-            os.fchmod(descriptor, 0o444)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        temporary.rename(target)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(target.parent)
-    return size
-
-
-def make_folders(folder: Path) -> None:
-    """Create *folder* and its missing parents so that they survive a power cut.
-
-    A folder that is there already may be one that a process made and was killed before it synced the name: each process makes sure once.
-    """
-    if not folder.is_dir():
-        make_folders(folder.parent)
-        folder.mkdir(exist_ok=True)
-    known = (str(folder), folder.stat().st_ino)
-    if known not in _synced:
-        # Where we may not write we have made no folder, so there and above nothing of ours needs a sync.
-        if folder.parent != folder and os.access(folder.parent, os.R_OK | os.W_OK):
-            make_folders(folder.parent)
-            sync_folder(folder.parent)
-        _synced.add(known)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in *folder* durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+_REMOTE = "s3://"
 
 
 def local_path(location: str) -> str:
-    """Return the path that a location of ours (a plain path, or a `file:` URI others wrote) stands for."""
+    """Return the path that a location of ours (a plain path, or a `file:` URI others wrote) stands for; that of an object is its URL."""
+    if location.startswith(_REMOTE):
+        return location
     path = unquote(urlsplit(location).path) if location.startswith("file:") else location
     return str(Path(path).absolute())
 
 
 class DurableFileIO(PyArrowFileIO):
-    """PyIceberg's way to files, with writes that are synced, whole or absent; PyArrow's own local files are never synced."""
+    """PyIceberg's way to files, with writes that are synced, whole or absent; PyArrow's own local files are never synced.
 
-    def new_output(self, location: str) -> OutputFile:  # type: ignore[override]  # PyIceberg only asks for an OutputFile
-        """Return a file that appears under its name, synced, when its stream is closed."""
-        return DurableOutputFile(location, super().new_input(location))
+    Objects go through the store that the properties describe.
+    """
+
+    def new_input(self, location: str) -> InputFile:  # type: ignore[override]  # PyIceberg only asks for an InputFile
+        """Return a file to read."""
+        if location.startswith(_REMOTE):
+            return StoredFile(location, self._remote)
+        return super().new_input(location)
+
+    def new_output(self, location: str) -> OutputFile:  # type: ignore[override]  # and here for an OutputFile
+        """Return a file that appears under its name, durable, when its stream is closed."""
+        if location.startswith(_REMOTE):
+            remote = self._remote
+            return DurableOutputFile(location, StoredFile(location, remote), lambda content: remote.write(location, content))
+        path = local_path(location)
+        return DurableOutputFile(location, super().new_input(location), lambda content: write_file(path, content))
+
+    def delete(self, location: str | InputFile | OutputFile) -> None:
+        """Remove a file."""
+        url = location if isinstance(location, str) else location.location
+        if url.startswith(_REMOTE):
+            self._remote.delete([url])
+        else:
+            super().delete(location)
+
+    @cached_property
+    def _remote(self) -> Store:
+        return open_store(_REMOTE, access=S3Access.of(self.properties))
 
 
-class DurableOutputFile(OutputFile):
-    """A new file at *location*; *written* reads it once it is there."""
+class StoredFile(InputFile):
+    """An object: metadata (kilobytes) is read in one piece."""
 
-    def __init__(self, location: str, written: InputFile) -> None:
+    def __init__(self, location: str, store: Store) -> None:
         super().__init__(location)
-        self._written = written
+        self._store = store
 
     def __len__(self) -> int:
         """Return the size in bytes."""
-        return len(self._written)
+        return len(self._store.read(self.location))
+
+    def exists(self) -> bool:
+        """Say whether the object is there."""
+        return any(found.url == self.location for found in self._store.list(self.location))
+
+    def open(self, seekable: bool = True) -> InputStream:
+        """Return the content as a stream; raises `FileNotFoundError`."""
+        return io.BytesIO(self._store.read(self.location))
+
+
+class DurableOutputFile(OutputFile):
+    """A new file at *location*; *written* reads it once it is there, and *write* puts it there."""
+
+    def __init__(self, location: str, written: InputFile, write: Callable[[memoryview], int]) -> None:
+        super().__init__(location)
+        self._written, self._put = written, write
+        self._size: int | None = None
+
+    def __len__(self) -> int:
+        """Return the size in bytes."""
+        return len(self._written) if self._size is None else self._size
 
     def exists(self) -> bool:
         """Say whether the file is there."""
@@ -108,20 +104,23 @@ class DurableOutputFile(OutputFile):
         """Return a stream to write the content to; raises `FileExistsError` if the file is there and *overwrite* is not set."""
         if not overwrite and self.exists():
             raise FileExistsError(f"there is a file at {self.location} already")
-        return cast(OutputStream, _DurableStream(local_path(self.location)))
+        return cast(OutputStream, _DurableStream(self._write))
+
+    def _write(self, content: memoryview) -> None:
+        self._size = self._put(content)
 
 
 class _DurableStream(io.BytesIO):
     """Collects metadata (kilobytes) and writes it in one piece when closed; a block left by an error writes nothing."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, write: Callable[[memoryview], None]) -> None:
         super().__init__()
-        self._path = path
+        self._write = write
 
     def close(self) -> None:
         if not self.closed:
             with self.getbuffer() as content:
-                write_file(self._path, content)
+                self._write(content)
         super().close()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

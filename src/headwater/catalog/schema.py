@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from itertools import count
 
@@ -20,7 +20,9 @@ from pyiceberg.types import (
     DateType,
     DecimalType,
     DoubleType,
+    FloatType,
     IcebergType,
+    IntegerType,
     ListType,
     LongType,
     MapType,
@@ -36,7 +38,8 @@ from headwater.catalog.durable import local_path
 from headwater.errors import ModelError
 
 TIME_COLUMN = "datetime"
-_UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
+DAY_KEYS = frozenset({"year", "month", "day"})
+UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
 
 PROPERTIES = {
     "format-version": "2",
@@ -70,9 +73,27 @@ def ensure_table(catalog: Catalog, database: str, name: str, schema: pa.Schema, 
     return table
 
 
-def canonical(schema: pa.Schema) -> pa.Schema:
-    """Return *schema* in the types a table has: see `ensure_table`. Raises `ModelError` for a type no table can hold."""
-    return pa.schema([pa.field(field.name, _canonical_type(field.name, field.type)) for field in schema])
+def canonical(schema: pa.Schema, *, exact: bool = False) -> pa.Schema:
+    """Return *schema* in the types a table has: see `ensure_table`. Raises `ModelError` for a type no table can hold.
+
+    *exact*: numbers of 32 bits stay what they are, as in tables that people make by SQL.
+    """
+    scalars = _EXACT_SCALARS if exact else _SCALARS
+    return pa.schema([pa.field(field.name, _canonical_type(field.name, field.type, scalars)) for field in schema])
+
+
+def iceberg_schema(schema: pa.Schema) -> Schema:
+    """Return the Iceberg schema of a canonical one; every column is optional."""
+    ids = count(len(schema) + 1)
+    return Schema(*[NestedField(n, f.name, _iceberg_type(f.type, ids), required=False) for n, f in enumerate(schema, start=1)])
+
+
+def place(catalog: Catalog, database: str, name: str) -> tuple[str, dict[str, str]]:
+    """Return the location of a table's metadata, and the properties that say where its files go."""
+    warehouse = local_path(catalog.properties["warehouse"])
+    metadata = f"{warehouse}/metadata/{database}/{name}"
+    # Iceberg readers take data from anywhere; PyIceberg derives both paths from the location unless told otherwise.
+    return metadata, {**PROPERTIES, "write.data.path": f"{warehouse}/data/{database}/{name}", "write.metadata.path": metadata}
 
 
 def arrow_schema(table: Table) -> pa.Schema:
@@ -82,27 +103,18 @@ def arrow_schema(table: Table) -> pa.Schema:
 
 
 def _create(catalog: Catalog, database: str, name: str, schema: pa.Schema, properties: Mapping[str, str]) -> Table:
-    if TIME_COLUMN not in schema.names or schema.field(TIME_COLUMN).type != _UTC_MICROSECONDS:
+    if TIME_COLUMN not in schema.names or schema.field(TIME_COLUMN).type != UTC_MICROSECONDS:
         raise ModelError(f"table {database}.{name} needs a UTC timestamp column `{TIME_COLUMN}`; it decides the day a row belongs to")
-    warehouse = local_path(catalog.properties["warehouse"])
-    metadata = f"{warehouse}/metadata/{database}/{name}"
-    ids = count(len(schema) + 1)
-    fields = [NestedField(n, field.name, _iceberg_type(field.type, ids), required=False) for n, field in enumerate(schema, start=1)]
+    location, where = place(catalog, database, name)
     day = PartitionField(schema.names.index(TIME_COLUMN) + 1, 1000, DayTransform(), f"{TIME_COLUMN}_day")
     with suppress(NamespaceAlreadyExistsError):  # another process made it between the look and the insert
         catalog.create_namespace_if_not_exists(database)
     return catalog.create_table(
         (database, name),
-        schema=Schema(*fields),
-        # Iceberg readers take data from anywhere; PyIceberg derives both paths from the location unless told otherwise.
-        location=metadata,
+        schema=iceberg_schema(schema),
+        location=location,
         partition_spec=PartitionSpec(day),
-        properties={
-            **PROPERTIES,
-            "write.data.path": f"{warehouse}/data/{database}/{name}",
-            "write.metadata.path": metadata,
-            **properties,
-        },
+        properties={**where, **properties},
     )
 
 
@@ -126,16 +138,16 @@ def _grows(table: str, column: str, was: pa.DataType | None, now: pa.DataType) -
     )
 
 
-def _canonical_type(column: str, kind: pa.DataType) -> pa.DataType:
+def _canonical_type(column: str, kind: pa.DataType, scalars: _Scalars) -> pa.DataType:
     if pa.types.is_dictionary(kind):
-        return _canonical_type(column, kind.value_type)
+        return _canonical_type(column, kind.value_type, scalars)
     if pa.types.is_struct(kind):
-        return pa.struct([pa.field(field.name, _canonical_type(f"{column}.{field.name}", field.type)) for field in kind])
+        return pa.struct([pa.field(field.name, _canonical_type(f"{column}.{field.name}", field.type, scalars)) for field in kind])
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return pa.list_(pa.field("element", _canonical_type(f"{column}[]", kind.value_type)))
+        return pa.list_(pa.field("element", _canonical_type(f"{column}[]", kind.value_type, scalars)))
     if pa.types.is_map(kind):
-        return pa.map_(_canonical_type(column, kind.key_type), _canonical_type(f"{column}[]", kind.item_type))
-    for is_kind, canonical_type in _SCALARS:
+        return pa.map_(_canonical_type(column, kind.key_type, scalars), _canonical_type(f"{column}[]", kind.item_type, scalars))
+    for is_kind, canonical_type in scalars:
         if is_kind(kind):
             return canonical_type
     if pa.types.is_timestamp(kind):
@@ -147,7 +159,8 @@ def _canonical_type(column: str, kind: pa.DataType) -> pa.DataType:
     )
 
 
-_SCALARS = (
+_Scalars = tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...]
+_SCALARS: _Scalars = (
     (pa.types.is_boolean, pa.bool_()),
     (lambda kind: pa.types.is_integer(kind) and kind != pa.uint64(), pa.int64()),
     (pa.types.is_floating, pa.float64()),
@@ -155,6 +168,13 @@ _SCALARS = (
     (lambda kind: pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind), pa.binary()),
     (pa.types.is_date, pa.date32()),
     (pa.types.is_time, pa.time64("us")),
+)
+
+
+_EXACT_SCALARS: _Scalars = (
+    (lambda kind: pa.types.is_integer(kind) and kind.bit_width <= 32 and kind != pa.uint32(), pa.int32()),
+    (lambda kind: pa.types.is_floating(kind) and kind.bit_width <= 32, pa.float32()),
+    *_SCALARS,
 )
 
 
@@ -177,7 +197,9 @@ def _iceberg_type(kind: pa.DataType, ids: Iterator[int]) -> IcebergType:
 
 _ICEBERG_SCALARS: dict[pa.DataType, IcebergType] = {
     pa.bool_(): BooleanType(),
+    pa.int32(): IntegerType(),
     pa.int64(): LongType(),
+    pa.float32(): FloatType(),
     pa.float64(): DoubleType(),
     pa.string(): StringType(),
     pa.binary(): BinaryType(),

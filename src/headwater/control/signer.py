@@ -13,12 +13,13 @@ SIGNED_HEADERS = "content-type;host;x-amz-date"
 
 
 class Signer(NamedTuple):
-    """Signs POSTs of JSON to *host* (as the client names it, with its port unless it is the scheme's own), for Pinpoint in *region*."""
+    """Signs POSTs of JSON to *host* (as the client names it, with its port unless it is the scheme's own), for *service* in *region*."""
 
     access_key_id: str
     secret_access_key: str
     region: str
     host: str
+    service: str = SERVICE
 
     def headers(self, path: str, body: bytes, moment: datetime | None = None) -> dict[str, str]:
         """Return the headers that a POST of *body* needs beside its length, signed as at *moment* (None: now).
@@ -26,7 +27,7 @@ class Signer(NamedTuple):
         *path* is the path as it goes over the wire, percent-encoded and without a query.
         """
         stamp = (moment or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
-        scope = f"{stamp[:8]}/{self.region}/{SERVICE}/aws4_request"
+        scope = f"{stamp[:8]}/{self.region}/{self.service}/aws4_request"
         signed = f"content-type:application/json\nhost:{self.host}\nx-amz-date:{stamp}\n"
         # All services but S3 sign the path encoded once more.
         canonical = f"POST\n{quote(path, safe='/-_.~')}\n\n{signed}\n{SIGNED_HEADERS}\n{hashlib.sha256(body).hexdigest()}"

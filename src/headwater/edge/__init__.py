@@ -8,7 +8,7 @@ from headwater.clock import Clock, SystemClock
 from headwater.collect import Collector
 from headwater.collect.segment import SegmentMessages
 from headwater.control import Control
-from headwater.edge import athena_actions, kinesis, pinpoint_rest
+from headwater.edge import athena_actions, glue_actions, kinesis, pinpoint_rest, sql_actions
 from headwater.edge.client_files import ClientFiles
 from headwater.edge.cognito import CognitoIdentity
 from headwater.edge.credentials import Credentials, KeyCredentials, Principal, WriteKeys
@@ -53,9 +53,12 @@ SERVER_OPTIONS = {
 
 KEY_ACTIONS = {
     "send": SEND_ACTIONS | pinpoint_rest.SEND_ACTIONS | kinesis.SEND_ACTIONS,
-    "query": kinesis.QUERY_ACTIONS | athena_actions.QUERY_ACTIONS,
+    "query": kinesis.QUERY_ACTIONS | athena_actions.QUERY_ACTIONS | glue_actions.QUERY_ACTIONS | sql_actions.QUERY_ACTIONS,
 }
 """What a key's permissions allow; `admin` allows everything."""
+
+RUN_ACTIONS = athena_actions.RUN_ACTIONS | sql_actions.RUN_ACTIONS
+"""What takes `admin` where statements cannot be confined."""
 
 
 def public_app(
@@ -136,6 +139,6 @@ def private_app(
     routes = [health_route(health), *([metrics_route(metrics)] if metrics is not None else []), *doors]
     verifier = None
     if control is not None:
-        actions = KEY_ACTIONS if confined else KEY_ACTIONS | {"query": KEY_ACTIONS["query"] - athena_actions.RUN_ACTIONS}
+        actions = KEY_ACTIONS if confined else KEY_ACTIONS | {"query": KEY_ACTIONS["query"] - RUN_ACTIONS}
         verifier = Verifier(KeyCredentials(control, actions), region=region, clock=clock, max_skew_s=max_skew_s)
     return Listener(routes, verifier=verifier, clock=clock, allowed_origins=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from headwater.catalog.shapes import Database, Storage
 from headwater.edge.athena_call import Entry, Output, page
 from headwater.edge.athena_shapes import (
     DatabaseInput,
@@ -18,10 +19,6 @@ from headwater.errors import QueryError
 from headwater.query.executions import InvalidRequest, MetadataMissing, Queries, TableInfo, matching
 
 NAME = "AwsDataCatalog"
-_PARAMETERS = {
-    "EXTERNAL_TABLE": {"EXTERNAL": "TRUE", "classification": "parquet"},
-    "VIRTUAL_VIEW": {"presto_view": "true"},
-}
 
 
 class CatalogOperations:
@@ -55,11 +52,11 @@ class CatalogOperations:
         """List the databases."""
         self._check(asked.catalog_name)
         names, more = self._page("databases", self._catalog.databases(), asked)
-        return page("DatabaseList", [{"Name": name} for name in names], more)
+        return page("DatabaseList", [_database(self._catalog.database(name)) for name in names], more)
 
     def get_database(self, asked: DatabaseInput, caller: Principal) -> Output:
         """Show a database."""
-        return {"Database": {"Name": self._database(asked)}}
+        return {"Database": _database(self._catalog.database(self._database(asked)))}
 
     def list_tables(self, asked: ListTableMetadataInput, caller: Principal) -> Output:
         """List the tables of a database whose names match."""
@@ -93,11 +90,30 @@ class CatalogOperations:
         return found[:count], self._tokens.seal(of, [found[count - 1]]) if len(found) > count else None
 
 
+def _database(database: Database) -> Output:
+    described = {} if database.description is None else {"Description": database.description}
+    return {"Name": database.name, **described, **({"Parameters": database.parameters} if database.parameters else {})}
+
+
 def _table(info: TableInfo) -> Output:
+    made = None if info.entry is None else info.entry.create_time
     return {
         "Name": info.name,
         "TableType": info.kind,
         "Columns": [{"Name": each.name, "Type": each.type, "Comment": each.comment} for each in info.columns],
         "PartitionKeys": [{"Name": each.name, "Type": each.type, "Comment": each.comment} for each in info.partition_keys],
-        "Parameters": _PARAMETERS[info.kind],
+        "Parameters": {**info.parameters, **({} if info.entry is None else _storage(info.entry.storage_descriptor))},
+        **({} if made is None else {"CreateTime": made}),
     }
+
+
+def _storage(storage: Storage) -> dict[str, str]:
+    """Return what Athena tells among the parameters of how and where files lie."""
+    told = {
+        "location": storage.location,
+        "inputformat": storage.input_format,
+        "outputformat": storage.output_format,
+        "serde.serialization.lib": storage.serde_info.serialization_library,
+        **{f"serde.param.{name}": value for name, value in storage.serde_info.parameters.items()},
+    }
+    return {name: value for name, value in told.items() if value is not None}

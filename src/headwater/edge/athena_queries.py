@@ -76,12 +76,13 @@ class QueryOperations:
     def results(self, asked: GetQueryResultsInput, caller: Principal) -> Output:
         """Return a page of a result."""
         if asked.query_result_type == "DATA_MANIFEST":
-            raise InvalidRequest("There are no data manifests here: UNLOAD is not possible yet.")
+            raise InvalidRequest("Data manifests are not answered here; Statistics.DataManifestLocation says where one lies.")
         found = self._executions.results(asked.query_execution_id, asked.next_token, asked.max_results)
         rows = [{"Data": [{} if value is None else {"VarCharValue": value} for value in row]} for row in found.rows]
         result = {"Rows": rows, "ResultSetMetadata": {"ColumnInfo": [_column(each) for each in found.execution.columns]}}
         answer = page("ResultSet", result, found.next_token)
-        return answer if found.execution.kind == "DDL" else {"UpdateCount": 0, **answer}
+        count = found.execution.update_count
+        return answer if count is None and found.execution.kind == "DDL" else {"UpdateCount": count or 0, **answer}
 
     def statistics(self, asked: ExecutionInput, caller: Principal) -> Output:
         """Show what an execution took."""
@@ -135,6 +136,7 @@ class QueryOperations:
             "Statistics": {
                 **_times(execution),
                 "DataScannedInBytes": execution.costs.scanned_bytes,
+                **({} if execution.manifest is None else {"DataManifestLocation": execution.manifest}),
                 "ResultReuseInformation": {"ReusedPreviousResult": execution.reused},
             },
             "WorkGroup": request.workgroup,

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import msgspec
 
 from headwater.clock import Clock
+from headwater.edge.attend import attended, pour
 from headwater.edge.bodies import Bodies, Receive
 from headwater.edge.credentials import WriteKeys
 from headwater.edge.dialect import JSON_11, REST_JSON, Dialect, MethodNotAllowed, UnsupportedMedia
@@ -143,7 +144,10 @@ class Listener:
                 answer = _error(HeadwaterError("an error of ours; it is in the log"), request_id, dialect)
         headers = self._headers(scope, answer, request_id)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.body})
+        if answer.stream is None:
+            await send({"type": "http.response.body", "body": answer.body})
+        else:
+            await pour(answer.stream, receive, send, request_id)
         if self._requests is not None:
             self._requests.answered(operation, answer.status, perf_counter() - began)
         if span is not None:
@@ -187,7 +191,7 @@ class Listener:
                 route = self._router.by_action(request)
             if route.action is not None:
                 self._authorize(request, route, scope)
-            return await route.operation(request)
+            return await (attended(route.operation(request), receive) if route.attended else route.operation(request))
         finally:
             self._bodies.release(held)
 
@@ -229,7 +233,7 @@ class Listener:
     def _headers(self, scope: Scope, answer: Answer, request_id: str) -> list[Header]:
         headers = [
             (b"content-type", answer.content_type),
-            (b"content-length", b"%d" % len(answer.body)),
+            (b"content-length", b"%d" % len(answer.body)) if answer.stream is None else (b"transfer-encoding", b"chunked"),
             (b"x-amzn-requestid", request_id.encode()),
             (b"date", self._date_now()),
             *answer.headers,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from typing import Protocol
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
@@ -82,10 +84,21 @@ def joined_headers(headers: list[Header]) -> tuple[dict[bytes, bytes], frozenset
     return values, frozenset(repeated)
 
 
+class Stream(Protocol):
+    """A body that is not all there yet."""
+
+    def parts(self) -> AsyncIterator[bytes]:
+        """Yield what there is, as it comes; raises an error of ours where it breaks off."""
+
+    def close(self) -> None:
+        """Want no more of it; called once in every case."""
+
+
 class Answer(msgspec.Struct):
-    """Status and JSON body; `headers` come in addition to those every answer has."""
+    """Status and JSON body; `headers` come in addition to those every answer has. With a *stream*, that is the body."""
 
     status: int
     body: bytes
     headers: tuple[Header, ...] = ()
     content_type: bytes = b"application/json"
+    stream: Stream | None = None

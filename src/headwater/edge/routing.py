@@ -25,6 +25,7 @@ class Route(msgspec.Struct, frozen=True):
     *target*: on path `*`, the `X-Amz-Target` that calls it, whatever the path; on another, the `Action` of a form that is posted there.
     *dialect*: how the service words its errors. *keyed*: a write key, in the body too, is all it takes, and it says which app is meant.
     *gzip*: the body may come compressed; *body_limit* then holds for what it contains, too.
+    *attended*: the operation is for who waits for it: it is cancelled when the caller goes away.
     """
 
     method: str
@@ -39,6 +40,7 @@ class Route(msgspec.Struct, frozen=True):
     beacon: bool = False
     keyed: bool = False
     gzip: bool = False
+    attended: bool = False
 
     @property
     def name(self) -> str:

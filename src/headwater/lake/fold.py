@@ -5,30 +5,36 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, ValidationException
+from pyiceberg.manifest import DataFile as IcebergFile
 from pyiceberg.table import Table
 from pyiceberg.table.update.snapshot import ExpireSnapshots
 from sqlalchemy.exc import SQLAlchemyError
 
+from headwater.catalog.made import NewTable, Partitioning, stage_table
 from headwater.catalog.names import split_name
 from headwater.catalog.schema import arrow_schema, ensure_table
 from headwater.clock import Clock
-from headwater.errors import HeadwaterError, LedgerError, NotFound, Unavailable
+from headwater.errors import HeadwaterError, LedgerError, ModelError, NotFound, Refused, Unavailable
+from headwater.lake.change import CHANGES, MADE, Change, changes_of, noted, removals_of
 from headwater.lake.conform import conform
+from headwater.lake.folds import FoldLedger, FoldResult, Upkeep
 from headwater.lake.iceberg import FOLDED, POSITIONS, SETTLED, describe, live_files
 from headwater.lake.index import LakeIndex
+from headwater.lake.leftovers import sweep_leftovers
 from headwater.lake.parquet import WrittenFile, write_days
-from headwater.lake.snapshots import expired
+from headwater.lake.snapshots import Keep, expired
 from headwater.lake.sweep import Sweeper
 from headwater.lake.transaction import SteadyTransaction
 from headwater.ledger import TailRows
+from headwater.store import Store, join_url, open_store
 
 FOLD_ROWS, FOLD_SOON_ROWS = 128_000, 5_000
 FOLD_SOON_S, FOLD_LATE_S = 60.0, 600.0
@@ -37,64 +43,11 @@ FOLD_SOON_S, FOLD_LATE_S = 60.0, 600.0
 TIDY_AFTER_COMMITS = 20
 TIDY_EVERY_MS = 3_600_000
 RETRY_MS, RETRY_LATEST_MS = 1_000, 60_000
-
-
-class Waiting(Protocol):
-    """What a ledger says of one table's tail; `oldest_ms` is when its first batch was committed."""
-
-    @property
-    def table(self) -> str:
-        """Its name."""
-
-    @property
-    def rows(self) -> int:
-        """How many rows wait."""
-
-    @property
-    def oldest_ms(self) -> int:
-        """When its first batch was committed, epoch ms."""
-
-
-class FoldLedger(Protocol):
-    """What a fold needs of a ledger; the promises are those of `headwater.ledger.Ledger`."""
-
-    def tail(
-        self, after: Mapping[str, int] | None = None, tables: Sequence[str] | None = None, limit_rows: int | None = None
-    ) -> list[TailRows]:
-        """Return unfolded rows in batch order, each table up to the first batch that reaches *limit_rows*."""
-
-    def backlog(self) -> Sequence[Waiting]:
-        """Return what waits of each table, without the rows."""
-
-    def fold(self, table: str, upto_batch: int) -> None:
-        """Forget the tail rows of *table* up to that batch."""
-
-    def settled(self, folding: tuple[str, int] | None = None) -> dict[tuple[str, str], int]:
-        """Return how far all tables are in the lake, as if *folding* (table, batch) had been done already."""
-
-
-class FoldResult(NamedTuple):
-    """What one fold did: batches up to `folded` of `table` are in the lake now; it took that many seconds."""
-
-    table: str
-    rows: int
-    files: int
-    size: int
-    folded: int
-    seconds: float
-
-
-class Upkeep(NamedTuple):
-    """What one `maintain` did; `failures` are tables that could not be served now and will be tried again, and why."""
-
-    folds: list[FoldResult]
-    expired_snapshots: int
-    deleted_files: int
-    failures: dict[str, Exception]
+LEFTOVERS = "(no table)"
 
 
 class Lake:
-    """Writes the tables under the folder *root*; one per project, in the worker. Safe to share between threads.
+    """Writes the tables under the folder *root*, or the place in a bucket of *store*; one per project, in the worker. Threads may share it.
 
     *database* is the project's own; a table of another is named `database.table`.
     *step* is called with a name between any two steps of a fold; tests stop there.
@@ -105,7 +58,7 @@ class Lake:
         ledger: FoldLedger,
         catalog: Catalog,
         index: LakeIndex,
-        root: Path,
+        root: Path | str,
         database: str,
         clock: Clock,
         *,
@@ -114,10 +67,12 @@ class Lake:
         fold_soon_s: float = FOLD_SOON_S,
         fold_late_s: float = FOLD_LATE_S,
         orphan_grace_s: float = 900.0,
+        store: Store | None = None,
         step: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._ledger, self._catalog, self._index, self._clock, self._step = ledger, catalog, index, clock, step
-        self._root, self._database, self._fold_rows = root.absolute(), database, fold_rows
+        self._root, self._database, self._fold_rows = str(root.absolute() if isinstance(root, Path) else root), database, fold_rows
+        self.store = store or open_store("file:")
         self._soon_rows, self._soon_ms, self._late_ms = fold_soon_rows, round(fold_soon_s * 1_000), round(fold_late_s * 1_000)
         self._grace_ms = round(orphan_grace_s * 1_000)
         self._lock = threading.RLock()
@@ -128,10 +83,14 @@ class Lake:
         self._retries: dict[str, tuple[int, int]] = {}
         self._sweepers: dict[str, Sweeper] = {}
         self._tidied_ms: int | None = None
+        self._writing: Counter[str] = Counter()
+        self._leftovers_ms = 0
+        self._pinned: dict[int, int] = {}
 
     def ensure(self, table: str, schema: pa.Schema) -> None:
         """Create *table*, or add the columns of *schema* it lacks. Raises `ModelError` for a column that changed its type."""
         with self._lock, self._failures(f"create or extend table {table}"):
+            self._refuse_made(table)
             self._loaded[table] = ensure_table(self._catalog, *self._names(table), schema)
             self._follow(table)
 
@@ -153,7 +112,7 @@ class Lake:
             rows = self._rows(table, tail)
             target, upto = self._loaded[table], tail[-1].batch
             written = []
-            for file in write_days(target, rows, self.data_folder(table)):
+            for file in write_days(target, rows, self.store, self.data_folder(table)):
                 written.append(file)
                 self._step("written")
             head = describe(target)
@@ -169,6 +128,121 @@ class Lake:
             self._step("forgotten")
             self._recovered.add(table)
             return FoldResult(table, len(rows), len(files), sum(f.size for f in files), upto, time.perf_counter() - began)
+
+    @contextmanager
+    def held(self, table: str, doing: str = "change table") -> Iterator[Table]:
+        """Hold the table still and give its newest state. Raises `NotFound`; failures on the way become those of `fold`."""
+        with self._lock, self._failures(f"{doing} {table}"):
+            self._recover(table)
+            if (loaded := self._loaded.get(table)) is None:
+                raise NotFound("table", table)
+            yield loaded
+
+    @contextmanager
+    def writing(self, table: str) -> Iterator[None]:
+        """Files are written for the table beside everything else; they are no orphans until this is left."""
+        with self._lock:
+            self._writing[table] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._writing[table] -= 1
+
+    def pin(self, snapshot_id: int, for_s: float) -> None:
+        """Let no snapshot of that id expire for so long, as far as this process goes."""
+        with self._lock:
+            now_ms = self._clock.now_ms()
+            self._pinned = {each: until_ms for each, until_ms in self._pinned.items() if until_ms > now_ms}
+            self._pinned[snapshot_id] = now_ms + round(for_s * 1_000)
+
+    def change(
+        self, table: str, change: Change, added: Sequence[WrittenFile] = (), removed: Mapping[str, IcebergFile] | None = None
+    ) -> None:
+        """Commit files that come and go, and what became of them, in one step, while the table is `held`.
+
+        When this returns they are in the table; when it raises they are not, or it is unknown: then the same change asked again
+        is found done, or is done.
+        """
+        target, gone = self._loaded[table], removed or {}
+        head = describe(target)
+        try:
+            with SteadyTransaction(target) as transaction:
+                if old := self._old_snapshots(target):
+                    ExpireSnapshots(transaction).by_ids(old).commit()
+                transaction.set_properties({CHANGES: noted(target, change)})
+                if gone:
+                    with transaction.update_snapshot().overwrite() as overwrite:
+                        for file in gone.values():
+                            overwrite.delete_data_file(file)
+                        for written in added:
+                            overwrite.append_data_file(written.iceberg)
+                elif added:
+                    with transaction.update_snapshot().merge_append() as append:
+                        for written in added:
+                            append.append_data_file(written.iceberg)
+        except Exception:
+            self._load(table)
+            if change.id not in changes_of(self._loaded[table]):
+                self.store.delete(written.file.path for written in added)
+                raise
+        self._step("committed")
+        self._commits[table] = self._commits.get(table, 0) + 1
+        if self._index.head(table) == head:
+            self._index.apply(table, describe(self._loaded[table]), [new.file for new in added], gone)
+        else:
+            self._follow(table)
+        self._step("indexed")
+        self._ledger.remove(removals_of(table, [change]))
+
+    def stage(self, table: str, schema: pa.Schema, partitioning: Partitioning, properties: Mapping[str, str]) -> NewTable:
+        """Begin a table that is not there: nobody sees it before `create`. Raises `Refused`."""
+        with self._lock, self._failures(f"create table {table}"):
+            return stage_table(self._catalog, *self._names(table), schema, partitioning, properties)
+
+    def create(self, new: NewTable, table: str, change: Change, added: Sequence[WrittenFile] = ()) -> None:
+        """Let the table be there, with its first rows, in one step. Raises `Refused` if another of its name came first."""
+        with self._lock, self._failures(f"create table {table}"):
+            try:
+                new.commit({CHANGES: noted(new.table, change)}, added)
+            except Exception as error:
+                # The outcome is unknown until the catalog is asked.
+                with suppress(NoSuchTableError):
+                    self._load(table)
+                there = self._loaded.get(table)
+                if there is None or change.id not in changes_of(there):
+                    self.store.delete(written.file.path for written in added)
+                    if there is not None:
+                        raise Refused("ALREADY_EXISTS", f"Table '{table}' already exists") from error
+                    raise
+            self._step("committed")
+            self._load(table)
+            self._follow(table)
+            self._step("indexed")
+
+    def renew(self, table: str) -> None:
+        """Make a snapshot with the columns that a table, which is `held`, has now; its rows are those of the one before."""
+        with SteadyTransaction(self._loaded[table]) as transaction, transaction.update_snapshot().fast_append():
+            pass
+        self._follow(table)
+
+    def reload(self, table: str) -> None:
+        """Follow what was changed of a table that is `held`."""
+        self._load(table)
+        self._follow(table)
+
+    def drop(self, table: str) -> None:
+        """Take the table out of the catalog; its files go once nobody can be reading them any more. Raises `NotFound`."""
+        with self.held(table, "drop table"):
+            names = self._names(table)
+            self._catalog.drop_table(names)
+            self._step("dropped")
+            for known in (self._loaded, self._known, self._commits, self._sweepers):
+                known.pop(table, None)
+            self._recovered.discard(table)
+            self._index.drop(table)
+            with suppress(HeadwaterError):  # the table is gone all the same; its files are looked for again
+                self._sweep_leftovers()
 
     def due(self, now_ms: int) -> list[str]:
         """Return the tables to fold now: `fold_rows` rows, or `fold_soon_rows` after a while, any after a long one; the largest first."""
@@ -209,30 +283,34 @@ class Lake:
         untidy = {table for table, commits in self._commits.items() if commits >= TIDY_AFTER_COMMITS}
         for table in self._index.tables() if everything else {*untidy, *self._index.garbage(now_ms - self._grace_ms)}:
             self._try(table, failures, lambda table=table: tidied.append(self.tidy(table, search=everything)))  # type: ignore[misc]
+        if max(self._leftovers_ms, self._retries.get(LEFTOVERS, (0, 0))[0]) <= now_ms:
+            self._try(LEFTOVERS, failures, self._sweep_leftovers)
         return Upkeep(folds, sum(snapshots for snapshots, _ in tidied), sum(files for _, files in tidied), failures)
 
-    def tidy(self, table: str, *, search: bool = True) -> tuple[int, int]:
+    def tidy(self, table: str, *, search: bool = True, keep: Keep | None = None) -> tuple[int, int]:
         """Expire old snapshots of *table* and delete files no kept snapshot has named for `orphan_grace_s`; return how many of each.
 
-        *search* the data folder for files of folds that died; without, only what was found before is deleted.
+        *search* the data folder for files of folds that died; without, only what was found before is deleted. *keep*: which snapshots
+        are not old, instead of the usual ones.
         """
         with self._lock, self._failures(f"tidy table {table}"):
             self._recover(table)
             if (loaded := self._loaded.get(table)) is None:
                 raise NotFound("table", table)
-            if old := self._old_snapshots(loaded):
+            if old := self._old_snapshots(loaded, keep):
                 ExpireSnapshots(SteadyTransaction(loaded, autocommit=True)).by_ids(old).commit()
                 self._step("expired")
                 self._follow(table)
             self._commits[table] = 0
             if (sweeper := self._sweepers.get(table)) is None:
-                metadata = self._root.joinpath("metadata", *self._names(table))
-                sweeper = self._sweepers[table] = Sweeper(self._index, table, self.data_folder(table), metadata, self._grace_ms)
+                folders = join_url(self._root, "metadata", *self._names(table)), self.data_folder(table)
+                sweeper = self._sweepers[table] = Sweeper(self._index, table, self.store, folders, self._grace_ms)
+            search = search and not self._writing[table]
             return len(old), len(sweeper.sweep(loaded, self._clock.now_ms(), search=search))
 
-    def data_folder(self, table: str) -> Path:
-        """Return the folder beneath which the data files of *table* lie, and nothing else."""
-        return self._root.joinpath("data", *self._names(table))
+    def data_folder(self, table: str) -> str:
+        """Return the folder, or the place in a bucket, beneath which the data files of *table* lie, and nothing else."""
+        return join_url(self._root, "data", *self._names(table))
 
     def _names(self, table: str) -> tuple[str, str]:
         return split_name(table, self._database)
@@ -252,8 +330,16 @@ class Lake:
             self._follow(table)
             if folded:
                 self._ledger.fold(table, folded)
+            if removals := removals_of(table, changes_of(loaded).values()):
+                self._ledger.remove(removals)
             self._recovered.add(table)
         return folded
+
+    def _refuse_made(self, table: str) -> None:
+        with suppress(NoSuchTableError, NotFound):
+            self._load(table)
+            if MADE in self._loaded[table].properties:
+                raise ModelError(f"table {table} was made by SQL and is no table of events; drop it, or give the event class another table")
 
     def _load(self, table: str) -> None:
         self._loaded[table] = self._catalog.load_table(self._names(table))
@@ -292,13 +378,21 @@ class Lake:
             # The outcome is unknown until the table is read again: an error after the commit leaves it done.
             self._load(table)
             if int(self._loaded[table].properties.get(FOLDED, 0)) < upto:
-                for file in written:
-                    Path(file.file.path).unlink(missing_ok=True)
+                self.store.delete(file.file.path for file in written)
                 raise
         self._commits[table] = self._commits.get(table, 0) + 1
 
-    def _old_snapshots(self, table: Table) -> list[int]:
-        return expired([(s.snapshot_id, s.timestamp_ms) for s in table.metadata.snapshots], self._clock.now_ms())
+    def _sweep_leftovers(self) -> None:
+        with self._lock, self._failures("delete files of tables that are no more"):
+            now_ms, known = self._clock.now_ms(), {*self._index.tables(), *(table for table, count in self._writing.items() if count)}
+            sweep_leftovers(self._index, self.store, self._root, self._database, known, now_ms, self._grace_ms)
+        # What was found just now may go when this is over.
+        self._leftovers_ms = now_ms + self._grace_ms + 1
+
+    def _old_snapshots(self, table: Table, keep: Keep | None = None) -> list[int]:
+        now_ms = self._clock.now_ms()
+        old = expired([(s.snapshot_id, s.timestamp_ms) for s in table.metadata.snapshots], now_ms, keep)
+        return [each for each in old if self._pinned.get(each, 0) <= now_ms]
 
     def _follow(self, table: str) -> None:
         """Make the index reflect the loaded table."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from pyiceberg.conversions import from_bytes
 from pyiceberg.manifest import DataFile as IcebergFile
@@ -11,12 +11,12 @@ from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import StaticTable, Table
 from pyiceberg.table.snapshots import Snapshot
-from pyiceberg.transforms import DayTransform
-from pyiceberg.types import DecimalType, IcebergType, ListType, MapType, PrimitiveType, StructType
+from pyiceberg.types import DecimalType, IcebergType, ListType, MapType, StructType, TimestamptzType
 
 from headwater.catalog import FILE_IO
 from headwater.catalog.durable import local_path
-from headwater.catalog.schema import TIME_COLUMN
+from headwater.catalog.partition import day_position
+from headwater.catalog.schema import DAY_KEYS, TIME_COLUMN
 from headwater.errors import Unavailable
 from headwater.lake.plan import DAY_MS, DataFile, Field, Head, TablePlan
 
@@ -40,14 +40,16 @@ DUCKDB_TYPES = {
 }
 
 
-def load_static(metadata_location: str) -> StaticTable:
-    """Return the table whose metadata lies there, to read."""
-    return StaticTable.from_metadata(metadata_location, {"py-io-impl": FILE_IO})
+def load_static(metadata_location: str, access: Mapping[str, str]) -> StaticTable:
+    """Return the table whose metadata lies there, to read; *access*: how buckets are reached, as PyIceberg's properties."""
+    return StaticTable.from_metadata(metadata_location, {"py-io-impl": FILE_IO, **access})
 
 
-def read_plan(name: str, metadata_location: str, first_day: int | None = None, last_day: int | None = None) -> TablePlan:
+def read_plan(
+    name: str, metadata_location: str, access: Mapping[str, str], first_day: int | None = None, last_day: int | None = None
+) -> TablePlan:
     """Return the plan of the table whose metadata lies there, with the files of these days only."""
-    table = load_static(metadata_location)
+    table = load_static(metadata_location, access)
     state = describe(table)
     return TablePlan(
         name, state.fields, in_order(live_files(table), first_day, last_day), state.folded, state.snapshot_id, metadata_location
@@ -86,6 +88,13 @@ def live_files(table: Table, snapshot: Snapshot | None = None) -> dict[DataFile,
     specs, schema, head = table.specs(), table.schema(), snapshot or table.metadata.current_snapshot()
     entries = _entries(table, [head] if head else [], live=True)
     return {_data_file(entry.data_file, specs[spec_id], schema): entry.sequence_number or 0 for spec_id, entry in entries}
+
+
+def live_entries(table: Table) -> dict[str, IcebergFile]:
+    """Return each data file of the newest snapshot, by its path, as Iceberg's manifests have it. Raises as `live_files` does."""
+    head = table.metadata.current_snapshot()
+    entries = _entries(table, [head] if head else [], live=True)
+    return {local_path(entry.data_file.file_path): entry.data_file for _, entry in entries}
 
 
 def named_files(table: Table) -> set[str]:
@@ -145,17 +154,19 @@ def _entries(table: Table, snapshots: Iterable[Snapshot], *, live: bool) -> Iter
 
 
 def _data_file(file: IcebergFile, spec: PartitionSpec, schema: Schema) -> DataFile:
-    time = schema.find_field(TIME_COLUMN)
-    assert isinstance(time.field_type, PrimitiveType)
+    times = {field.name: field for field in schema.fields}
+    time = times.get(TIME_COLUMN)
+    if time is None or not isinstance(time.field_type, TimestamptzType):
+        return DataFile(local_path(file.file_path), None, file.record_count, file.file_size_in_bytes, None, None)
     bounds = [(found or {}).get(time.field_id) for found in (file.lower_bounds, file.upper_bounds)]
     # A timestamp's bound is its microseconds.
     lower, upper = (int(from_bytes(time.field_type, bound)) if bound is not None else None for bound in bounds)
     lower_ms, upper_ms = (lower // 1_000 if lower is not None else None), (-(-upper // 1_000) if upper is not None else None)
-    for position, field in enumerate(spec.fields):
-        if field.source_id == time.field_id and isinstance(field.transform, DayTransform):
-            day = file.partition[position]
-            break
-    else:
+    day: int | None = None
+    if (position := day_position(spec, schema)) is not None:
+        day = file.partition[position]
+    elif times.keys() >= DAY_KEYS:
+        # Queries of such a table leave out files by their day, so each must have one.
         if lower is None or upper is None or lower // (DAY_MS * 1_000) != upper // (DAY_MS * 1_000):
             raise Unavailable(f"data file {file.file_path} is not of one day; rewrite it with the table's partition spec")
         day = lower // (DAY_MS * 1_000)

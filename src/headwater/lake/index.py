@@ -54,8 +54,10 @@ class LakeIndex:
     *database* is the project's own; a table of another is named `database.table`. Raises `Unavailable` when another process holds the file.
     """
 
-    def __init__(self, path: Path, database: str, *, read_only: bool = False, busy_s: float = 10.0) -> None:
-        self._path, self._database = path.absolute(), database
+    def __init__(
+        self, path: Path, database: str, access: Mapping[str, str] | None = None, *, read_only: bool = False, busy_s: float = 10.0
+    ) -> None:
+        self._path, self._database, self._access = path.absolute(), database, access or {}
         self._lock = threading.Lock()
         if read_only and not self._path.exists():
             raise ProjectError(f"no catalog at {self._path}; it is written by the worker: start `headwater serve` first")
@@ -98,19 +100,19 @@ class LakeIndex:
                 return TablePlan(table, state.fields, files, state.folded, state.snapshot_id, location)
         from headwater.lake.iceberg import read_plan  # PyIceberg is slow to import and not needed otherwise
 
-        return read_plan(table, location, first_day, last_day)
+        return read_plan(table, location, self._access, first_day, last_day)
 
     def plan_past(self, table: str, state: Past, first_day: int | None = None, last_day: int | None = None) -> TablePlan:
         """Return what `plan` would have said when the table was in that *state*. Raises `NotFound` also where no snapshot of it is kept."""
         from headwater.lake.past import read_past
 
-        return read_past(table, self.location(table), state, first_day, last_day)
+        return read_past(table, self.location(table), self._access, state, first_day, last_day)
 
     def about(self, table: str, kind: str) -> pa.Table:
         """Return a table about the table: its "history", "snapshots", "files" or "partitions", as Iceberg's metadata has them."""
         from headwater.lake.past import read_about
 
-        return read_about(self.location(table), kind)
+        return read_about(self.location(table), self._access, kind)
 
     def location(self, table: str) -> str:
         """Return where the catalog says the metadata of *table* lies. Raises `NotFound`."""
@@ -171,6 +173,14 @@ class LakeIndex:
         with self._transaction("BEGIN") as sql:
             query = "SELECT DISTINCT database, name FROM headwater_garbage g JOIN headwater_heads h ON h.id = g.head WHERE since_ms <= ?"
             return [join_name(database, name, self._database) for database, name in sql.execute(query, (until_ms,))]
+
+    def drop(self, table: str) -> None:
+        """Forget all there is of a table that is no more."""
+        with self._transaction("BEGIN IMMEDIATE") as sql:
+            if (found := self._head(sql, table)) is not None:
+                for name in ("files", "superseded", "garbage"):
+                    sql.execute(f"DELETE FROM headwater_{name} WHERE head = ?", (found[0],))
+                sql.execute("DELETE FROM headwater_heads WHERE id = ?", (found[0],))
 
     def forget(self, paths: Iterable[str]) -> None:
         """Drop every trace of files that have been deleted."""
@@ -238,9 +248,9 @@ class LakeIndex:
             raise _refusal(self._path, error) from error
 
 
-def open_index(path: Path, database: str, *, read_only: bool = True) -> LakeIndex:
-    """Open the file index of *database* in the catalog file at *path*."""
-    return LakeIndex(path, database, read_only=read_only)
+def open_index(path: Path, database: str, access: Mapping[str, str] | None = None, *, read_only: bool = True) -> LakeIndex:
+    """Open the file index of *database* in the catalog file at *path*; *access*: how buckets are reached, as PyIceberg's properties."""
+    return LakeIndex(path, database, access, read_only=read_only)
 
 
 def _files(sql: sqlite3.Connection, number: int, first_day: int | None = None, last_day: int | None = None) -> list[DataFile]:

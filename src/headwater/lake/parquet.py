@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from datetime import date, timedelta
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,9 +16,9 @@ from pyiceberg.manifest import DataFileContent, FileFormat
 from pyiceberg.table import Table
 from pyiceberg.typedef import Record
 
-from headwater.catalog.durable import write_file
 from headwater.catalog.schema import TIME_COLUMN
 from headwater.lake.plan import DataFile
+from headwater.store import Store, join_url
 
 _EPOCH = date(1970, 1, 1)
 _DAY_US = 86_400_000_000
@@ -33,15 +32,15 @@ class WrittenFile(NamedTuple):
     iceberg: IcebergFile
 
 
-def write_days(table: Table, rows: pa.Table, folder: Path) -> Iterator[WrittenFile]:
-    """Write *rows* (in the table's Arrow schema, with field ids) under *folder*, one file per day, each durable when yielded.
+def write_days(table: Table, rows: pa.Table, store: Store, folder: str) -> Iterator[WrittenFile]:
+    """Write *rows* (in the table's Arrow schema, with field ids) under *folder* of *store*, one file per day, each durable when yielded.
 
     Rows keep their order. The columns `year`, `month` and `day`, where the table has them, are set to what the path says.
     """
     for day, part in _by_day(rows):
-        keys = _keys(day)
-        path = folder.joinpath(*(f"{name}={value}" for name, value in keys.items()), f"{uuid.uuid4()}.parquet")
-        yield _write(table, _with_keys(part, keys if day is not None else dict.fromkeys(keys)), str(path), day)
+        keys = day_keys(day)
+        path = join_url(folder, *(f"{name}={value}" for name, value in keys.items()), f"{uuid.uuid4()}.parquet")
+        yield _write(table, with_keys(part, keys if day is not None else dict.fromkeys(keys)), store, path, day)
 
 
 def _by_day(rows: pa.Table) -> Iterator[tuple[int | None, pa.Table]]:
@@ -58,14 +57,16 @@ def _by_day(rows: pa.Table) -> Iterator[tuple[int | None, pa.Table]]:
         yield int(day), rows.filter(pa.array(days == day))
 
 
-def _keys(day: int | None) -> dict[str, str]:
+def day_keys(day: int | None) -> dict[str, str]:
+    """Return what the folders of a day are called, which is also what its rows have in these columns."""
     if day is None:
         return dict.fromkeys(("year", "month", "day"), _NO_DAY)
     when = _EPOCH + timedelta(days=day)
     return {"year": str(when.year), "month": str(when.month), "day": str(when.day)}
 
 
-def _with_keys(rows: pa.Table, keys: dict[str, str] | dict[str, str | None]) -> pa.Table:
+def with_keys(rows: pa.Table, keys: dict[str, str] | dict[str, str | None]) -> pa.Table:
+    """Return *rows* with these texts in those of the columns that the table has."""
     for name, value in keys.items():
         position = rows.schema.get_field_index(name)
         if position >= 0 and pa.types.is_string(rows.schema.field(position).type):
@@ -73,15 +74,26 @@ def _with_keys(rows: pa.Table, keys: dict[str, str] | dict[str, str | None]) -> 
     return rows
 
 
-def _write(table: Table, rows: pa.Table, path: str, day: int | None) -> WrittenFile:
+def _write(table: Table, rows: pa.Table, store: Store, path: str, day: int | None) -> WrittenFile:
     footers: list[pq.FileMetaData] = []
     sink = pa.BufferOutputStream()
     # Written to memory first (a fold is a few MB) so that one function, with one set of syncs, makes files durable.
     pq.write_table(rows, sink, compression="zstd", compression_level=3, store_schema=False, metadata_collector=footers)
-    size = write_file(path, memoryview(sink.getvalue()))
+    size = store.write(path, memoryview(sink.getvalue()))
+    bounds = None
+    if day is not None:
+        times = rows.column(TIME_COLUMN).cast(pa.int64()).to_numpy()
+        bounds = int(times.min()), int(times.max())
+    return written_file(table, footers[0], path, size, Record(day), day, bounds)
+
+
+def written_file(
+    table: Table, footer: pq.FileMetaData, path: str, size: int, partition: Record, day: int | None, bounds: tuple[int, int] | None
+) -> WrittenFile:
+    """Describe a file that is written; *bounds* are the lowest and highest `datetime` in it, in microseconds."""
     schema = table.schema()
     statistics = data_file_statistics_from_parquet_metadata(
-        footers[0],
+        footer,
         stats_columns=compute_statistics_plan(schema, table.properties),
         parquet_column_mapping=parquet_path_to_id_mapping(schema),
     )
@@ -89,7 +101,7 @@ def _write(table: Table, rows: pa.Table, path: str, day: int | None) -> WrittenF
         content=DataFileContent.DATA,
         file_path=path,
         file_format=FileFormat.PARQUET,
-        partition=Record(day),
+        partition=partition,
         file_size_in_bytes=size,
         sort_order_id=None,
         spec_id=table.metadata.default_spec_id,
@@ -97,8 +109,5 @@ def _write(table: Table, rows: pa.Table, path: str, day: int | None) -> WrittenF
         key_metadata=None,
         **statistics.to_serialized_dict(),
     )
-    lower_ms = upper_ms = None
-    if day is not None:
-        times = rows.column(TIME_COLUMN).cast(pa.int64()).to_numpy()
-        lower_ms, upper_ms = int(times.min()) // 1_000, -(-int(times.max()) // 1_000)
-    return WrittenFile(DataFile(path, day, len(rows), size, lower_ms, upper_ms), iceberg)
+    lower_ms, upper_ms = (None, None) if bounds is None else (bounds[0] // 1_000, -(-bounds[1] // 1_000))
+    return WrittenFile(DataFile(path, day, footer.num_rows, size, lower_ms, upper_ms), iceberg)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -16,23 +16,25 @@ from headwater.lake.plan import Past, TablePlan
 _MOMENT = pa.timestamp("ms", "UTC")
 
 
-def read_past(name: str, metadata_location: str, state: Past, first_day: int | None = None, last_day: int | None = None) -> TablePlan:
+def read_past(
+    name: str, metadata_location: str, access: Mapping[str, str], state: Past, first_day: int | None = None, last_day: int | None = None
+) -> TablePlan:
     """Return the plan of the table as it was; nothing of the tail belongs to it. Raises `NotFound` for a state that is not kept."""
-    table = load_static(metadata_location)
+    table = load_static(metadata_location, access)
     snapshot = _snapshot(table, name, state)
     schema = table.schemas()[snapshot.schema_id] if snapshot.schema_id is not None else table.schema()
     files = in_order(live_files(table, snapshot), first_day, last_day)
     return TablePlan(name, fields_of(schema), files, 0, snapshot.snapshot_id, metadata_location)
 
 
-def read_about(metadata_location: str, kind: str) -> pa.Table:
+def read_about(metadata_location: str, access: Mapping[str, str], kind: str) -> pa.Table:
     """Return the rows of a table about the table; columns as Trino's Iceberg connector has them.
 
     kind: "history", "snapshots", "files" or "partitions"; `NotFound` for another.
     """
     if kind not in _ABOUT:
         raise NotFound("table about a table", kind)
-    return _ABOUT[kind](load_static(metadata_location))
+    return _ABOUT[kind](load_static(metadata_location, access))
 
 
 def _snapshot(table: Table, name: str, state: Past) -> Snapshot:

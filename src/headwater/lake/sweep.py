@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from pyiceberg.table import Table
 
 from headwater.lake.iceberg import metadata_files, named_files
 from headwater.lake.index import LakeIndex
+from headwater.store import Store
 
 
 class Sweeper:
-    """Cleans the folders of one table: *data* holds its data files and *metadata* Iceberg's, and nothing else lies there.
+    """Cleans the *folders* of one table, where nothing lies but Iceberg's metadata, in the first, and data files, in the second.
 
     Mark and sweep: what is unneeded is worked out anew each time from the table itself, and only how long it has been so
     is remembered (durably, in *index*). So a crash at any point neither leaks a file nor deletes one that came into use.
     """
 
-    def __init__(self, index: LakeIndex, name: str, data: Path, metadata: Path, grace_ms: int) -> None:
-        self._index, self._name, self._data, self._metadata, self._grace_ms = index, name, data, metadata, grace_ms
+    def __init__(self, index: LakeIndex, name: str, store: Store, folders: tuple[str, str], grace_ms: int) -> None:
+        self._index, self._name, self._store, self._grace_ms = index, name, store, grace_ms
+        self._metadata, self._data = folders
         self._manifest_lists: dict[str, frozenset[str]] = {}
 
     def sweep(self, table: Table, now_ms: int, *, search: bool) -> list[str]:
@@ -29,7 +28,7 @@ class Sweeper:
         """
         name = self._name
         marked = self._index.marked(name)
-        there = _files(self._metadata) | (_files(self._data) if search else {path for path in marked if Path(path).exists()})
+        there = self._files(self._metadata) | (self._files(self._data) if search else marked.keys())
         superseded = self._index.superseded(name)
         kept = [snapshot.sequence_number or 0 for snapshot in table.metadata.snapshots]
         old = {file.path for file in superseded if not any(file.added <= sequence < file.removed for sequence in kept)}
@@ -41,15 +40,13 @@ class Sweeper:
             unknown -= named_files(table)
         since = self._index.mark(name, unknown | old, now_ms)
         deleted = [path for path, marked_ms in since.items() if marked_ms + self._grace_ms <= now_ms]
-        for path in deleted:
-            Path(path).unlink(missing_ok=True)
         if deleted:
+            self._store.delete(deleted)
             self._index.forget(deleted)
         return deleted
 
-
-def _files(folder: Path) -> set[str]:
-    return {os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names}  # noqa: PTH118  # 10,000 of them
+    def _files(self, folder: str) -> set[str]:
+        return {found.url for found in self._store.list(f"{folder}/")}
 
 
 def _data_files(paths: set[str]) -> bool:

@@ -111,6 +111,26 @@ class FateTotal(NamedTuple):
     records: int
 
 
+class Removal(NamedTuple):
+    """Rows that a job took out of a table of the lake: its id, its kind (`DELETE`, `MERGE`), how many, and when (epoch ms)."""
+
+    job: str
+    table: str
+    kind: str
+    rows: int
+    at_ms: int
+
+
+class RemovalLog(Protocol):
+    """What jobs removed: the rows of a table are those delivered less these."""
+
+    def remove(self, removals: Sequence[Removal]) -> None:
+        """Remember removals durably; one that is known by its job and table is not counted again."""
+
+    def removals(self) -> list[Removal]:
+        """Return all removals there ever were, oldest first."""
+
+
 class FateLog(Protocol):
     """The counts of fates; kept by the same database as the ledger, in the same transactions."""
 

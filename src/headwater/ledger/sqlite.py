@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from headwater.errors import HeadwaterError, LedgerError, NoLedger, ProjectError, SettingsError, Unavailable
-from headwater.ledger import FateTotal, LedgerBatch, Rows, TailRows
+from headwater.ledger import FateTotal, LedgerBatch, Removal, Rows, TailRows
 
 FORMAT = 1
 
@@ -31,6 +31,13 @@ CREATE TABLE fate_counts (
 ) WITHOUT ROWID;
 CREATE TABLE keys (minute INTEGER, batch INTEGER, at_ms INTEGER NOT NULL, keys BLOB NOT NULL, PRIMARY KEY (minute, batch)) WITHOUT ROWID;
 CREATE INDEX keys_by_arrival ON keys (at_ms);
+"""
+
+# Made also where a ledger of before has none: nothing that reads the others is touched by it.
+REMOVALS = """
+CREATE TABLE IF NOT EXISTS removals (
+  job TEXT, table_name TEXT, kind TEXT NOT NULL, rows INTEGER NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (job, table_name)
+) WITHOUT ROWID
 """
 
 # Where the counts of forgotten batches add up; real batches start at 1.
@@ -223,6 +230,19 @@ class SqliteLedger:
             sql.execute(f"DELETE FROM fate_counts WHERE batch IN (SELECT number FROM batches WHERE {old})", (before_ms,))
             return sql.execute(f"DELETE FROM batches WHERE {old}", (before_ms,)).rowcount
 
+    def remove(self, removals: Sequence[Removal]) -> None:
+        """Remember removals durably; one that is known by its job and table is not counted again."""
+        with self._transaction("note what was removed") as sql:
+            sql.executemany("INSERT INTO removals VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", removals)
+
+    def removals(self) -> list[Removal]:
+        """Return all removals there ever were, oldest first."""
+        with self._snapshot() as sql:
+            if sql.execute("SELECT 1 FROM sqlite_master WHERE name = 'removals'").fetchone() is None:
+                return []  # no worker has opened this ledger since there are any
+            query = "SELECT job, table_name, kind, rows, at_ms FROM removals ORDER BY at_ms, job, table_name"
+            return [Removal(*row) for row in sql.execute(query)]
+
     def keys(self, minute: int) -> bytes:
         """Return all keys of that client-timestamp minute, joined, 16 bytes each, in any order."""
         with self._snapshot() as sql:
@@ -267,6 +287,7 @@ class SqliteLedger:
             self._writer.execute(f"PRAGMA user_version = {FORMAT}")
         self._writer.execute("COMMIT")
         self._check_format()
+        self._writer.execute(REMOVALS)
 
     def _check_format(self) -> None:
         found = self._reader.execute("PRAGMA user_version").fetchone()[0]

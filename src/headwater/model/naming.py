@@ -19,6 +19,7 @@ RESERVED_TABLES = frozenset(
         "dead_letter_log",
         "fates",
         "fate_counts",
+        "removals",
         "identities",
         "identity_log",
         # Not file names on every system.

@@ -72,7 +72,7 @@ def _listen(path: Path) -> socket.socket:
     return listener
 
 
-def send_job(path: Path, name: str, timeout_s: float = 600, **arguments: Any) -> Any:
+def send_job(path: Path, name: str, /, timeout_s: float = 600, **arguments: Any) -> Any:
     """Ask the process that listens at *path* to run job *name* and return its result.
 
     Raises `Unavailable` if nobody listens there; `Refused` with the job's own code, or `HeadwaterError`, with its message, if it failed.

@@ -11,7 +11,9 @@ import structlog
 
 from headwater.errors import HeadwaterError, ProjectError
 from headwater.pipeline import build_engine, build_query
+from headwater.places import Paths
 from headwater.process import listen
+from headwater.process.job import send_job
 from headwater.process.metrics import project_families
 from headwater.process.repeat import repeat
 from headwater.process.uvicorn_listener import Listener
@@ -22,6 +24,8 @@ from headwater.telemetry.prometheus import CONTENT_TYPE, exposition
 # At a project's first start the worker makes the tables while this role waits for them.
 TABLES_WITHIN_S = 60.0
 FORGET_EVERY_S = 600.0
+# Some jobs write all that a query selected.
+JOB_WITHIN_S = 3_600.0
 
 
 class QueryRole:
@@ -43,7 +47,8 @@ class QueryRole:
                 if asyncio.get_running_loop().time() > deadline:
                     raise
                 await asyncio.sleep(0.1)
-        self._parts = build_query(self._settings, self._project, engine, self._health, self._metrics)
+        engine.warm()
+        self._parts = build_query(self._settings, self._project, engine, self._ask, self._health, self._metrics)
         self._listener = Listener(self._parts.app, self._socket)
         await self._listener.start()
         self._learning = asyncio.create_task(self._learn())
@@ -72,6 +77,9 @@ class QueryRole:
     async def _metrics(self) -> tuple[bytes, str]:
         project = await project_families(self._settings, self._project)
         return exposition([*project, *families(self._parts.queries.executions)]), CONTENT_TYPE
+
+    def _ask(self, job: str, /, **arguments: Any) -> Any:
+        return send_job(Paths(self._project).worker_socket, job, JOB_WITHIN_S, **arguments)
 
     def _health(self) -> tuple[bool, dict[str, Any]]:
         return self._ready, {"role": "query", "ready": self._ready}

@@ -13,12 +13,15 @@ import structlog
 
 from headwater.clock import SystemClock
 from headwater.errors import HeadwaterError
+from headwater.lake.rewrite import Tables
 from headwater.pipe.relearn import relearn_keys
 from headwater.pipeline import DAY_MS, PIPE, WorkerParts, build_worker
 from headwater.places import Paths
+from headwater.process.changes import Changes
 from headwater.process.job import serve_jobs
 from headwater.process.metrics import WorkerCounts, plain
 from headwater.process.repeat import repeat
+from headwater.process.tables import TableJobs
 from headwater.process.tracing import open_traces
 from headwater.settings import Settings
 from headwater.stream import Batch
@@ -43,7 +46,8 @@ class WorkerRole:
         # What is loaded now stays: the collector of garbage need not look at it again and again while batches come and go.
         gc.collect()
         gc.freeze()
-        self._jobs = await serve_jobs(Paths(self._project).worker_socket, {"fold": self.fold, "metrics": self._metrics})
+        jobs = {"fold": self.fold, "metrics": self._metrics, **self._changes().jobs(), **self._tables().jobs()}
+        self._jobs = await serve_jobs(Paths(self._project).worker_socket, jobs)
         self._moving = asyncio.create_task(self._move())
         self._keeping = [
             asyncio.create_task(repeat(1.0, self._maintain, "lake maintenance")),
@@ -73,9 +77,28 @@ class WorkerRole:
         )
         return parts
 
+    def _changes(self) -> Changes:
+        parts = self._parts
+        return Changes(
+            parts.entries,
+            parts.stores,
+            SystemClock(),
+            own=self._settings.app.database,
+            lake_tables=parts.lake_index.tables,
+            drop=parts.lake.drop,
+            declared=parts.models.tables.keys(),
+        )
+
+    def _tables(self) -> TableJobs:
+        parts, spill = self._parts, Paths(self._project).spill
+        for path in spill.glob("*.part"):
+            path.unlink(missing_ok=True)
+        return TableJobs(Tables(parts.lake, parts.models.tables.keys(), spill, SystemClock()), parts.stores, spill)
+
     def close(self) -> None:
         """Let go of the files."""
         self._parts.ledger.close()
+        self._parts.entries.close()
 
     async def fold(self) -> list[dict[str, Any]]:
         """Take what the stream holds and put all rows that wait into files; the job behind `headwater fold`."""

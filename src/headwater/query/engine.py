@@ -17,15 +17,18 @@ from headwater.errors import HeadwaterError, NotFound, QueryError
 from headwater.lake.index import DataFile, Field, TablePlan
 from headwater.query.columns import quote
 from headwater.query.days import BY_DAY
+from headwater.query.external import External, ExternalTables
+from headwater.query.held import Held
 from headwater.query.names import Meant, meant, name_of
 from headwater.query.predicate import NOW_WORDS, TIME_COLUMNS
 from headwater.query.result import Result, Running, refused
 from headwater.query.session import LocalSession, Session, SessionPool, Sessions
 from headwater.query.source import Planner, TableStats, TailSource
-from headwater.query.statement import Statement, parse
+from headwater.query.statement import Statement, parse, tree_of
 from headwater.query.tail import EMPTY, Tail, TailCache
 from headwater.query.watch import Watch
 from headwater.query.window import EVERYTHING, Window, both, either, window_of
+from headwater.store import Stores
 
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 
@@ -54,6 +57,8 @@ class Engine:
     *database* is the project's own, which need not be named; tables and views from elsewhere are in it.
     tables: name -> a callable giving an Arrow table, called when a query names it. views: name -> a SELECT over any of the tables, or a
     callable giving one, called when a query names it; a table of the lake with that name takes the view's place.
+    external: tables that are files of other people; a table of the lake with that name takes the place of one.
+    stores: where files lie whose paths are URLs of buckets.
     sessions: where statements run, None = in this process: then memory_limit (like '2GB') and threads are DuckDB's, and what does not
     fit in memory goes to temp_directory, None = nowhere.
     """
@@ -66,6 +71,8 @@ class Engine:
         *,
         tables: Mapping[str, Callable[[], pa.Table]] | None = None,
         views: Mapping[str, str | Callable[[], str]] | None = None,
+        external: ExternalTables | None = None,
+        stores: Stores | None = None,
         sessions: Sessions[Any] | None = None,
         memory_limit: str | None = None,
         threads: int | None = None,
@@ -76,10 +83,13 @@ class Engine:
         self._database = database
         self._tables = {name.lower(): table for name, table in (tables or {}).items()}
         self._views = {name.lower(): text for name, text in (views or {}).items()}
+        self._external = external
+        self._stores = stores
         self._tails = TailCache(ledger)
         self._lock = threading.Lock()
         self._sessions = sessions or _local_sessions(database, memory_limit, threads, temp_directory)
         self._parsed: OrderedDict[str, Statement] = OrderedDict()
+        self._read_views: dict[str, tuple[str, Statement]] = {}
 
     def sql(self, query: str, parameters: Parameters = None, *, watch: Watch | None = None) -> Result:
         """Return the answer to one read-only statement, seeing every row committed to the ledger before this call, each once.
@@ -111,7 +121,8 @@ class Engine:
     def names(self) -> list[str]:
         """Return the names of all there is to select from, sorted."""
         tailed = [name for name, tail in self._tails.copy(None).items() if tail.rows]
-        return sorted({*self._planner.tables(), *tailed, *self._fixed})
+        external = [] if self._external is None else self._external.names()
+        return sorted({*self._planner.tables(), *tailed, *self._fixed, *external})
 
     def fields(self, table: str) -> tuple[Field, ...] | None:
         """Return the columns of a table that has been committed to the lake, None for anything else."""
@@ -122,10 +133,23 @@ class Engine:
         except NotFound:
             return None
 
+    def metadata(self, table: str) -> str | None:
+        """Return where the Iceberg metadata of a table of the lake lies, None for anything else."""
+        if table in self._fixed:
+            return None
+        try:
+            return self._planner.plan(table, 1, 0).metadata_location
+        except NotFound:
+            return None
+
     @property
     def confined(self) -> bool:
         """Whether statements run where they can open nothing but the lake's files, so that others than the owner may write them."""
         return self._sessions.confined
+
+    def warm(self) -> None:
+        """Begin to make ready what the first statement would wait for."""
+        self._sessions.warm()
 
     def views(self) -> frozenset[str]:
         """Return the names of the views that no table takes the place of."""
@@ -142,6 +166,8 @@ class Engine:
         self._sessions.close()
         self._planner.close()
         self._ledger.close()
+        if self._external is not None:
+            self._external.close()
 
     def __enter__(self) -> Self:
         return self
@@ -170,17 +196,23 @@ class Engine:
         started = time.perf_counter()
         session = self._sessions.take()
         tables: dict[str, _Table] = {}
+        external: dict[str, External] = {}
+        held = Held(self._stores, lambda: watch.arm(session.interrupt))
 
         def lost_files() -> list[str]:
-            return [
-                f"{file.path} of table {name}" for name, table in tables.items() for file in table.files if not Path(file.path).exists()
-            ]
+            named = [(name, file.path) for name, table in tables.items() for file in table.files]
+            named += [(name, file) for name, table in external.items() for file in table.files]
+            return [f"{path} of table {name}" for name, path in named if not Path(path).exists()]
+
+        def let_go(*, broken: bool = False) -> None:
+            watch.disarm()
+            self._sessions.give_back(session, broken=broken)
+            held.close()
 
         def release(broken: bool) -> None:
-            watch.disarm()
             if not broken:
                 session.drop_arrow(self._tables)
-            self._sessions.give_back(session, broken=broken)
+            let_go(broken=broken)
 
         try:
             watch.arm(session.interrupt)
@@ -188,34 +220,35 @@ class Engine:
                 names = pa.table({"name": pa.array(self.names(), pa.string())})
                 text, parameters = f"SELECT name FROM {session.put_arrow('names', names)} ORDER BY name", None
             else:
-                text = self._bind(session, statement, parameters, tables)
+                text = self._bind(session, statement, parameters, tables, external, held, watch)
             planned = time.perf_counter()
+            size = sum(file.size for table in tables.values() for file in table.files) + sum(each.size for each in external.values())
             watch.planned(
-                sum(file.size for table in tables.values() for file in table.files),
+                size,
                 sum(file.rows for table in tables.values() for file in table.files) + sum(table.tail.rows for table in tables.values()),
                 (planned - started) * 1000,
             )
             reader = session.run(text, parameters)
         except duckdb.Error as error:
-            watch.disarm()
-            self._sessions.give_back(session)
+            let_go()
             raise refused(error, lost_files) from error
+        except FileNotFoundError as error:
+            let_go()
+            gone = [str(error.filename)]
+            raise refused(error, lambda: gone) from error
         except HeadwaterError:
-            watch.disarm()
-            self._sessions.give_back(session)
+            let_go()
             raise
         except (TypeError, ValueError) as error:
-            watch.disarm()
-            self._sessions.give_back(session)
+            let_go()
             raise QueryError(f"a parameter cannot be given to the engine: {error}") from error
         except BaseException:
-            watch.disarm()
-            self._sessions.give_back(session, broken=True)
+            let_go(broken=True)
             raise
         return Running(
             reader,
-            files=sum(len(table.files) for table in tables.values()),
-            bytes=sum(file.size for table in tables.values() for file in table.files),
+            files=sum(len(table.files) for table in tables.values()) + sum(len(table.files) for table in external.values()),
+            bytes=size,
             tail_rows=sum(table.tail.rows for table in tables.values()),
             planning_ms=(planned - started) * 1000,
             engine_ms=(time.perf_counter() - planned) * 1000,
@@ -223,8 +256,17 @@ class Engine:
             lost_files=lost_files,
         )
 
-    def _bind(self, session: Session, statement: Statement, parameters: Parameters, tables: dict[str, _Table]) -> str:
-        """Put what the statement reads in place under its name and return the text to run; *tables* is filled on the way."""
+    def _bind(
+        self,
+        session: Session,
+        statement: Statement,
+        parameters: Parameters,
+        tables: dict[str, _Table],
+        external: dict[str, External],
+        held: Held,
+        watch: Watch,
+    ) -> str:
+        """Put what the statement reads in place under its name and return the text to run; fill *tables* and *external* on the way."""
         named = {name_of(reference.path, self._database) for reference in statement.references}
         views = self._views_below(named, session)
         below = {name_of(ref.path, self._database) for _, view in views for ref in view.references}
@@ -239,10 +281,17 @@ class Engine:
                 others[name] = self._about(means)
                 continue
             table = self._table(means, tails.get(name, EMPTY), windows[name], clock_words=clock_words)
-            if table is None:
+            if table is not None:
+                tables[name] = table
+            elif (other := self._external_table(session, statement, means, held, watch)) is not None:
+                external[name] = other
+                session.put_external(name, other.sql, other.files)
+            else:
                 raise self._unknown(means.table)
-            tables[name] = table
-        by_day = statement.by_day is not None and all(_has_days(tables[name]) for name in statement.by_day_tables)
+        watch.planned(sum(file.size for table in tables.values() for file in table.files), 0, 0.0)  # before any file is fetched
+        for name, table in tables.items():
+            tables[name] = table._replace(files=held.files(table.files))
+        by_day = statement.by_day is not None and all(name in tables and _has_days(tables[name]) for name in statement.by_day_tables)
         for name, table in tables.items():
             tail = session.put_tail(name, table.tail, table.fields) if table.tail.segments else None
             fields = _named(table.fields, None if views else statement.columns)
@@ -257,6 +306,13 @@ class Engine:
         for name, view in views:
             session.put_view(name, view.text, shapes)
         return statement.by_day if by_day and statement.by_day is not None else statement.text
+
+    def _external_table(self, session: Session, statement: Statement, means: Meant, held: Held, watch: Watch) -> External | None:
+        if self._external is None or means != Meant(means.table):
+            return None
+        return self._external.plan(
+            means.table, lambda: tree_of(statement, session.ask), session.ask, lambda size: watch.planned(size, 0, 0.0), held.objects
+        )
 
     def _about(self, means: Meant) -> pa.Table:
         assert means.about is not None
@@ -343,7 +399,7 @@ class Engine:
             if name in path:
                 raise QueryError(f"the view {name} is made of itself")
             if name in self._views and name not in ordered and name not in self._planner.tables():
-                view = self._parse(self.view(name), session)
+                view = self._read_view(name, session)
                 for reference in view.references:
                     visit(name_of(reference.path, self._database), (*path, name))
                 ordered[name] = view
@@ -351,6 +407,14 @@ class Engine:
         for name in sorted(names):
             visit(name, ())
         return list(ordered.items())
+
+    def _read_view(self, name: str, session: Session) -> Statement:
+        # Kept however long it is: there are few, and one over all events is long.
+        text = self.view(name)
+        kept = self._read_views.get(name)
+        if kept is None or kept[0] != text:
+            kept = self._read_views[name] = (text, self._parse(text, session))
+        return kept[1]
 
     def _unknown(self, name: str) -> QueryError:
         names = self.names()

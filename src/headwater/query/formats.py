@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import islice
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import msgspec
 import pyarrow as pa
@@ -19,17 +19,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from headwater.errors import QueryError
-from headwater.query.result import Result
+from headwater.errors import HeadwaterError, QueryError
+from headwater.query.reading import Reading
 
-FORMATS = ("table", "json", "csv", "parquet")
+ERROR = b"headwater.error"
+"""Under which an Arrow stream says, as a JSON list of code and message, why it breaks off."""
+
+FORMATS = ("table", "json", "csv", "parquet", "arrow")
 
 _encode = msgspec.json.Encoder().encode
 # Letters of these Unicode categories move the cursor, change the direction of text or do not show at all.
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
-def write(result: Result, form: str, out: IO[bytes], *, width: int = 120, max_rows: int = 1000) -> int:
+def write(result: Reading, form: str, out: IO[bytes], *, width: int = 120, max_rows: int = 1000) -> int:
     """Write *result* to *out* and return how many rows; memory stays flat whatever the size, in every format.
 
     json: a list of objects, one a line; times ISO 8601 (UTC with Z), decimals with digits after the point as text, other numbers
@@ -43,12 +46,14 @@ def write(result: Result, form: str, out: IO[bytes], *, width: int = 120, max_ro
             return _write_csv(result, out)
         case "parquet":
             return _write_parquet(result, out)
+        case "arrow":
+            return _write_arrow(result, out)
         case "table":
             return _write_table(result, out, width, max_rows)
     raise QueryError(f"there is no format {form!r}; there are: {', '.join(FORMATS)}")
 
 
-def _write_json(result: Result, out: IO[bytes]) -> int:
+def _write_json(result: Reading, out: IO[bytes]) -> int:
     names = [_encode(name) for name in _unique(result.schema.names)]
     count = 0
     out.write(b"[")
@@ -60,7 +65,7 @@ def _write_json(result: Result, out: IO[bytes]) -> int:
     return count
 
 
-def _write_csv(result: Result, out: IO[bytes]) -> int:
+def _write_csv(result: Reading, out: IO[bytes]) -> int:
     out.write(",".join(_csv_cell(name) for name in result.schema.names).encode() + b"\r\n")
     count = 0
     for rows in _plain_rows(result):
@@ -72,7 +77,7 @@ def _write_csv(result: Result, out: IO[bytes]) -> int:
     return count
 
 
-def _write_parquet(result: Result, out: IO[bytes]) -> int:
+def _write_parquet(result: Reading, out: IO[bytes]) -> int:
     schema = pa.schema([field.with_name(name) for field, name in zip(result.schema, _unique(result.schema.names), strict=True)])
     count = 0
     with pq.ParquetWriter(out, schema, compression="zstd") as writer:
@@ -82,7 +87,22 @@ def _write_parquet(result: Result, out: IO[bytes]) -> int:
     return count
 
 
-def _write_table(result: Result, out: IO[bytes], width: int, max_rows: int) -> int:
+def _write_arrow(result: Reading, out: IO[bytes]) -> int:
+    writer = pa.ipc.new_stream(cast("io.IOBase", out), result.schema)
+    count = 0
+    try:
+        for batch in result.batches():
+            writer.write_batch(batch)
+            count += batch.num_rows
+    except HeadwaterError as error:
+        # Not closed, the stream has no mark of its end: nobody takes a part of the rows for all of them.
+        writer.write_batch(pa.RecordBatch.from_pylist([], result.schema), custom_metadata={ERROR: _encode([error.code, str(error)])})
+        raise
+    writer.close()
+    return count
+
+
+def _write_table(result: Reading, out: IO[bytes], width: int, max_rows: int) -> int:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for field in result.schema:
         numeric = pa.types.is_integer(field.type) or pa.types.is_floating(field.type) or pa.types.is_decimal(field.type)
@@ -114,7 +134,7 @@ def _escape(letter: str) -> str:
     return letter.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
-def _plain_rows(result: Result) -> Iterator[list[tuple[Any, ...]]]:
+def _plain_rows(result: Reading) -> Iterator[list[tuple[Any, ...]]]:
     changes = [_json_value(field.type) for field in result.schema]
     for batch in result.batches():
         try:

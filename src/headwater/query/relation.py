@@ -25,7 +25,7 @@ def table_sql(fields: Sequence[Field], files: Sequence[DataFile], tail: str | No
     if files:
         # A file may lack columns or have them in another order or type: only field ids say which is which.
         schema = ", ".join(f"{f.id}: {{name: {literal(f.name)}, type: {literal(f.duckdb)}, default_value: NULL}}" for f in fields)
-        paths = ", ".join(literal(_GLOB.sub(r"[\1]", file.path)) for file in files)
+        paths = ", ".join(file_literal(file.path) for file in files)
         day = _day_of_file(files) if by_day else ""
         parts.append(f"SELECT {columns}{day} FROM read_parquet([{paths}], schema = MAP {{{schema}}}, hive_partitioning = false)")
     if tail is not None:
@@ -37,6 +37,11 @@ def table_sql(fields: Sequence[Field], files: Sequence[DataFile], tail: str | No
         empty = ", ".join(f"CAST(NULL AS {field.duckdb}) AS {quote(field.name)}" for field in fields)
         parts.append(f"SELECT {empty}{day} WHERE false")
     return " UNION ALL BY NAME ".join(parts)
+
+
+def file_literal(path: str) -> str:
+    """Return a path as text of SQL that means this file, whatever signs are in it."""
+    return literal(_GLOB.sub(r"[\1]", path))
 
 
 def _day_of_file(files: Sequence[DataFile]) -> str:

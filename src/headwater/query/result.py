@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from importlib import import_module
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import duckdb
 import pyarrow as pa
 
 from headwater.errors import QueryError
+from headwater.query.reading import Reading
 
 
 class Statistics(NamedTuple):
@@ -50,11 +50,8 @@ class Running(NamedTuple):
     lost_files: Callable[[], list[str]]
 
 
-class Result:
-    """Rows in the order the query gives them; use it in a `with`, or read it to its end, so that its connection is free again.
-
-    Every method raises `QueryError` where the engine fails on the way. One result is for one thread at a time.
-    """
+class Result(Reading):
+    """The answer of the engine; use it in a `with`, or read it to its end, so that its connection is free again."""
 
     def __init__(self, start: Callable[[], Running], attempts: int = 3) -> None:
         self._start = start
@@ -97,32 +94,12 @@ class Result:
             self._table = pa.Table.from_batches(collected, schema=self.schema)
         return self._table
 
-    def rows(self) -> list[tuple[Any, ...]]:
-        """Return all rows as tuples of Python values."""
-        table = self.arrow()
-        return list(zip(*(column.to_pylist() for column in table.columns), strict=True)) if table.num_columns else []
-
-    def df(self) -> Any:
-        """Return all rows as a pandas DataFrame."""
-        _require("pandas")
-        return self.arrow().to_pandas()
-
-    def pl(self) -> Any:
-        """Return all rows as a Polars DataFrame."""
-        return _require("polars").from_arrow(self.arrow())
-
     def close(self) -> None:
         """Stop the query, if it is still running; rows not read are dropped."""
         if not self._closed:
             self._closed = True
             self._run.reader.close()
             self._run.release(False)
-
-    def __enter__(self) -> Result:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __del__(self) -> None:
         if hasattr(self, "_run"):
@@ -197,10 +174,3 @@ def refused(error: Exception, lost_files: Callable[[], list[str]]) -> QueryError
     if lost := lost_files():
         return _FilesLostError(lost)
     return QueryError(str(error).strip())
-
-
-def _require(module: str) -> Any:
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        raise QueryError(f"{module} is not installed; it comes with `pip install headwater[{module}]`") from error

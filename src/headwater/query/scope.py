@@ -87,9 +87,9 @@ class Walk:
 
     def _select(self, node: Node, ctes: dict[str, _Cte], outer: Condition, handed: frozenset[ColumnName]) -> None:
         origin = node.get("from_table", {"type": "EMPTY"})
-        sources = list(_sources(origin))
+        sources = list(sources_of(origin))
         tables = []
-        trusted = _joins_are_plain(origin) and "sample" not in node and not _shadowed(node)
+        trusted = joins_are_plain(origin) and "sample" not in node and not _shadowed(node)
         for source in sources:
             condition: Condition = None
             passed: frozenset[ColumnName] = frozenset()
@@ -199,10 +199,11 @@ def uses_clock_words(walk: Walk) -> bool:
     return any(mentions(expression, NOW_WORDS) for _, expression in walk.constants.expressions)
 
 
-def _sources(origin: Node) -> Iterator[Source]:
+def sources_of(origin: Node) -> Iterator[Source]:
+    """Yield the items of a FROM clause."""
     if origin["type"] == "JOIN":
-        yield from _sources(origin["left"])
-        yield from _sources(origin["right"])
+        yield from sources_of(origin["left"])
+        yield from sources_of(origin["right"])
     elif origin["type"] != "EMPTY":
         name = origin.get("alias") or (origin["qualified_name"]["path"][-1] if origin["type"] == "BASE_TABLE" else "")
         yield Source(name.lower(), origin)
@@ -215,7 +216,8 @@ def _joins(origin: Node) -> Iterator[Node]:
         yield from _joins(origin["right"])
 
 
-def _joins_are_plain(origin: Node) -> bool:
+def joins_are_plain(origin: Node) -> bool:
+    """Return whether rows that a WHERE clause drops can be left out before the joins."""
     # An ASOF join takes the nearest row and a positional one the n-th: with rows left out that would be another row.
     return all(join["ref_type"] in _PLAIN_JOINS for join in _joins(origin))
 

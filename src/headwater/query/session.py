@@ -36,6 +36,9 @@ class Session(Protocol):
     def put_files(self, name: str, fields: Sequence[Field], files: Sequence[DataFile], tail: str | None, *, by_day: bool = False) -> None:
         """Make *name* mean all rows of *files* and of the relation named *tail*; see `table_sql`."""
 
+    def put_external(self, name: str, text: str, files: Sequence[str]) -> None:
+        """Make *name* mean the SELECT in *text*, which opens *files* and no others."""
+
     def run(self, text: str, parameters: Any) -> Batches:
         """Run a SELECT over what was put here. Raises `duckdb.Error`, `QueryError`, or `TypeError` for a parameter it cannot take."""
 
@@ -55,6 +58,9 @@ class Sessions(Protocol[SessionT]):
     @property
     def confined(self) -> bool:
         """Whether statements run where the system itself lets them open nothing but the lake's files."""
+
+    def warm(self) -> None:
+        """Begin to make ready what the next statement would wait for."""
 
     def take(self) -> SessionT:
         """Return a session nobody else uses."""
@@ -115,6 +121,10 @@ class LocalSession:
         """Make *name* mean all rows of *files* and of the relation named *tail*; see `table_sql`."""
         self.put_view(name, table_sql(fields, files, tail, by_day=by_day))
 
+    def put_external(self, name: str, text: str, files: Sequence[str]) -> None:
+        """Make *name* mean the SELECT in *text*, which opens *files* and no others."""
+        self.put_view(name, text)
+
     def run(self, text: str, parameters: Any) -> pa.RecordBatchReader:
         """Run a SELECT over what was put here."""
         reader: pa.RecordBatchReader = self.connection.sql(text, params=parameters).to_arrow_reader(65_536)
@@ -162,6 +172,9 @@ class SessionPool:
     def confined(self) -> bool:
         """Return that they are not: they run in this process."""
         return False
+
+    def warm(self) -> None:
+        """There is nothing to wait for here."""
 
     def take(self) -> LocalSession:
         """Return a session nobody else uses."""

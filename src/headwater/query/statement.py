@@ -96,6 +96,14 @@ def parse(text: str, database: str, ask: Ask, fixed_names: frozenset[str], check
     )
 
 
+def tree_of(statement: Statement, ask: Ask) -> Node:
+    """Return the syntax tree of a statement that was read before."""
+    explain = _EXPLAIN.fullmatch(statement.text) if statement.kind == "explain" else None
+    tree = _serialized(explain[2] if explain else statement.text, ask)
+    assert tree is not None
+    return tree
+
+
 def _serialized(text: str, ask: Ask) -> Node | None:
     """Return the syntax tree of the one statement in *text*, None if it is not one the engine calls a SELECT."""
     answer = json.loads(ask("SELECT json_serialize_sql(CAST(? AS VARCHAR), skip_null := true, skip_empty := true)", [text]))

@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from headwater.query.dialect import MalformedQuery, QueryFailed, Statement, commands, translate
+from headwater.query.dialect import ColumnDefinition, MalformedQuery, Pin, QueryFailed, Statement, commands, translate
 from headwater.query.dialect.commands import NewColumn, PartitionSpec, PartitionTransform, TableName
 from tests.query.dialect.corpus import Lake, answer, engine
 
@@ -307,3 +307,45 @@ def test_the_place_of_an_error_is_that_of_the_whole_text() -> None:
 
     assert failed.value.reason == "COLUMN_NOT_FOUND: line 3:3: Column 'nope' cannot be resolved"
     assert (failed.value.category, failed.value.type) == (2, 1006)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DELETE FROM practice WHERE level < (SELECT avg(level) FROM practice)",
+        "UPDATE practice SET level = 0 WHERE level < (SELECT avg(level) FROM practice)",
+        "MERGE INTO practice p USING (SELECT level FROM practice WHERE level < 4) AS s ON p.level = s.level WHEN MATCHED THEN DELETE",
+    ],
+)
+def test_a_statement_that_changes_rows_reads_one_state_of_its_table_throughout(text: str) -> None:
+    found = translate(text, catalog=Lake(), database="lake", pin=Pin(77))
+
+    assert [(read.table, read.version) for read in found.tables] == [("practice", 77)]
+    for sql in (found.sql or "", found.changing or ""):
+        assert sql.count('"lake"."practice@77"') >= 2
+        assert '"lake"."practice"' not in sql
+
+
+class Daily(Lake):
+    """A lake with one table that is kept by day."""
+
+    def columns(self, database: str, table: str) -> list[ColumnDefinition]:
+        return [ColumnDefinition("id", "integer"), ColumnDefinition("datetime", "timestamp(6) with time zone")]
+
+
+def test_only_the_days_that_are_named_are_selected_of_a_table_that_is_kept_by_day() -> None:
+    days = "(VALUES (1, TIMESTAMPTZ '2026-11-23 23:59:59+00'), (2, NULL), (3, '2026-11-24 00:00:00+00')) AS t(id, datetime)"
+    connection = duckdb.connect()
+    connection.execute(f"SET TimeZone = 'UTC'; CREATE SCHEMA lake; CREATE TABLE lake.\"visits@77\" AS SELECT * FROM {days}")
+
+    def found(pin: Pin) -> tuple[list[int], list[tuple[int | None, int]]]:
+        statement = translate("DELETE FROM visits WHERE id <> 2", catalog=Daily(), database="lake", pin=pin)
+        kept = connection.execute(statement.sql or "").fetchall()
+        return [row[0] for row in kept], sorted(connection.execute(statement.changing or "").fetchall(), key=str)
+
+    assert found(Pin(77, by_day=True)) == ([2], [(20_780, 1), (20_781, 1)])
+    assert found(Pin(77, by_day=True, days=(20_781,))) == ([], [(20_781, 1)])
+    assert found(Pin(77, by_day=True, days=(20_780, None))) == ([2], [(20_780, 1)])
+    assert found(Pin(77, by_day=True, days=())) == ([], [])
+    assert found(Pin(77)) == ([2], [(None, 2)])
+    connection.close()

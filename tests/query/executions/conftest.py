@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from headwater.clock import SystemClock
 from headwater.query.executions import Execution, Queries, Request, open_queries
+from headwater.query.external import ExternalTables
+from headwater.query.sandbox import Sandboxes
 from tests.query.conftest import START_MS, Project, engine, events, project
+from tests.query.worker import Jobs
 
 __all__ = ["engine", "project"]
 
@@ -28,12 +32,25 @@ Open = Callable[..., "Room"]
 class Room:
     """The room, and what tests do in it again and again."""
 
-    def __init__(self, folder: Path, project: Project, **options: Any) -> None:
+    def __init__(
+        self, folder: Path, project: Project, sessions: Sandboxes | None = None, views: Mapping[str, Any] | None = None, **options: Any
+    ) -> None:
         self.folder = folder
-        self.engine = project.engine()
+        self.jobs = Jobs(project, folder / "results", spill=folder / "scratch")
+        self.stores = self.jobs.stores
+        external = ExternalTables(project.entries(), self.stores, "analytics", SystemClock())
+        tables = options.pop("tables", None)
+        self.engine = project.engine(external=external, stores=self.stores, sessions=sessions, views=views, tables=tables)
         url = f"sqlite:///{folder}/queries.db"
-        given = {"results": folder / "results", "database": "analytics", "location": LOCATION} | options
-        self.queries: Queries = open_queries(url, self.engine, **given)
+        given = {
+            "stores": self.stores,
+            "scratch": folder / "scratch",
+            "entries": project.entries(),
+            "ask": self.jobs.ask,
+            "database": "analytics",
+            "location": LOCATION,
+        }
+        self.queries: Queries = open_queries(url, self.engine, **(given | options))
         self.executions = self.queries.executions
         self._closed = False
 
@@ -56,7 +73,7 @@ class Room:
 
     def rows(self, query: str, **asked: Any) -> list[list[str | None]]:
         execution = self.run(query, **asked)
-        assert execution.state == "SUCCEEDED", execution
+        assert execution.state == "SUCCEEDED", execution.reason
         return self.executions.results(execution.id).rows
 
     def file(self, execution: Execution) -> Path:
@@ -67,6 +84,7 @@ class Room:
             self._closed = True
             self.queries.close(2)
             self.engine.close()
+            self.jobs.close()
 
 
 @pytest.fixture

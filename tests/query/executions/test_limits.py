@@ -109,7 +109,7 @@ def test_a_result_that_grows_too_large_is_given_up(open_room: Open) -> None:
 
     assert execution.state == "FAILED"
     assert execution.reason == "EXCEEDED_RESULT_SIZE: the result has more than 1,000,000 bytes (query.result_bytes)"
-    assert not list(room.file(execution).parent.iterdir())
+    assert not [path for folder in ("results", "scratch") for path in (room.folder / folder).rglob("*") if path.is_file()]
 
 
 def test_so_many_run_at_a_time_and_the_others_wait(open_room: Open) -> None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from headwater.query.executions import InvalidRequest, metadata
 from headwater.query.executions.catalog import hive_type
 from headwater.query.executions.columns import column
 from headwater.query.executions.execution import Column
-from headwater.query.executions.location import file_of, prefix_of
+from headwater.query.executions.location import prefix_of
 from headwater.query.executions.token import Tokens
 
 
@@ -96,30 +92,6 @@ def test_metadata_says_what_the_columns_are() -> None:
     assert first == [(1, b"hive"), (4, b"n"), (5, b"n"), (6, b"decimal"), (7, 10), (8, 2), (9, 3), (10, 0)]
     assert second[1] == (4, ("ü" * 100).encode())
     assert second[3:] == [(6, b"varchar"), (7, 2_147_483_647), (8, 0), (9, 3), (10, 1)]
-
-
-@pytest.mark.parametrize("url", ["s3://bucket", "s3://bucket/", "s3://my.bucket-1/a/b//c", "s3://bucket/ä ö/../x", "s3://bucket/.hidden/"])
-def test_a_place_in_a_bucket_is_a_place_beneath_the_folder(tmp_path: Path, url: str) -> None:
-    made = file_of(tmp_path, prefix_of(url) + "id.csv")
-
-    assert made.is_relative_to(tmp_path)
-    assert ".." not in made.parts
-    assert not any(part.startswith(".") for part in made.relative_to(tmp_path).parts)
-
-
-@given(st.text(max_size=40))
-def test_no_key_leads_out_of_the_folder_and_no_two_are_one_file(key: str) -> None:
-    root = Path("/results")
-    try:
-        prefix = prefix_of(f"s3://bucket/{key}")
-    except InvalidRequest:
-        return
-    made, other = file_of(root, prefix + "id.csv"), file_of(root, prefix + "x/id.csv")
-
-    assert made.is_relative_to(root / "bucket")
-    assert ".." not in made.parts
-    assert "\0" not in str(made)
-    assert made != other
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,7 @@ def test_what_a_workgroup_ran_goes_with_it(room: Room) -> None:
 def test_named_queries(room: Room) -> None:
     library = room.queries.library
     query = NamedQuery("", "mine", "primary", "analytics", "SELECT 1", "why", "t" * 32)
+    given, _ = library.named_ids("primary", None, 50)
 
     made = library.create_named(query)
 
@@ -114,7 +115,7 @@ def test_named_queries(room: Room) -> None:
         listed += ids
         if token is None:
             break
-    assert sorted(listed) == sorted({made, *others})
+    assert sorted(listed) == sorted({made, *others, *given})
     library.delete_named(made)
     with pytest.raises(InvalidRequest, match="was not found"):
         library.named(made)

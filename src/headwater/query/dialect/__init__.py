@@ -6,7 +6,7 @@ every expression is written in DuckDB's SQL with Trino's meaning. Nothing has to
 
 from headwater.query.dialect.errors import MalformedQuery, NotSupported, QueryFailed
 from headwater.query.dialect.failures import failure
-from headwater.query.dialect.statement import CATALOG_NAME, Catalog, Column, ColumnDefinition, Statement, TableRead
+from headwater.query.dialect.statement import CATALOG_NAME, Catalog, Column, ColumnDefinition, Pin, Statement, TableRead
 from headwater.query.dialect.texts import athena_text
 from headwater.query.dialect.translate import translate
 from headwater.query.dialect.typenames import ColumnType, athena_type, column_type
@@ -19,6 +19,7 @@ __all__ = [
     "ColumnType",
     "MalformedQuery",
     "NotSupported",
+    "Pin",
     "QueryFailed",
     "Statement",
     "TableRead",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from headwater.errors import Refused
 from headwater.query.dialect.errors import QueryFailed
 
 _TYPES = {
@@ -18,6 +19,8 @@ def failure(error: BaseException | str) -> QueryFailed:
     """Return the `QueryFailed` for what the engine said; its message has no path of a file and none of the engine's own SQL."""
     if isinstance(error, QueryFailed):
         return error
+    if isinstance(error, Refused):
+        return QueryFailed(error.code, str(error))
     text = str(error).strip()
     for pattern, made in _KNOWN:
         if (found := pattern.search(text)) is not None:
@@ -79,6 +82,12 @@ _KNOWN: list[tuple[re.Pattern[str], Callable[[re.Match[str]], QueryFailed]]] = [
         _told("NESTED_WINDOW", "Cannot nest window functions inside window function"),
     ),
     (re.compile(r"window \"([^\"]+)\" does not exist"), _told("INVALID_WINDOW_REFERENCE", r"Cannot resolve WINDOW name \1")),
+    (re.compile(r"HIVE_BAD_DATA: (.*)", re.DOTALL), _told("HIVE_BAD_DATA", r"\1")),
+    (
+        re.compile(r"Malformed JSON in file \".*\", at byte \d+ in line (\d+)"),
+        _told("HIVE_BAD_DATA", r"Row is not a valid JSON Object, near line \1 of a file"),
+    ),
+    (re.compile(r"Failed to cast value to [\w ]+: (.*)"), _told("HIVE_BAD_DATA", r"Error parsing field value '\1'")),
     (re.compile(r"Malformed JSON"), _told("INVALID_FUNCTION_ARGUMENT", "Cannot convert value to JSON")),
     (re.compile(r"Map keys (?:must|have to) be unique"), _told("INVALID_FUNCTION_ARGUMENT", "Duplicate map keys are not allowed")),
     (

@@ -13,7 +13,7 @@ from headwater.query.dialect.grammar import parse, tokens
 from headwater.query.dialect.lexer import Reader
 from headwater.query.dialect.parameters import bind_parameters
 from headwater.query.dialect.scope import Scope
-from headwater.query.dialect.statement import Catalog, Column, Statement
+from headwater.query.dialect.statement import Catalog, Column, Pin, Statement
 from headwater.query.dialect.types import VARCHAR
 from headwater.query.dialect.utility import table_name
 from headwater.query.dialect.value import fail
@@ -30,7 +30,7 @@ class _Branch:
         self.matched, self.test, self.action, self.values = matched, test, action, values
 
 
-def merge(reader: Reader, parameters: Sequence[str], catalog: Catalog, database: str) -> Statement:
+def merge(reader: Reader, parameters: Sequence[str], catalog: Catalog, database: str, pin: Pin | None = None) -> Statement:
     """Read MERGE INTO table USING source ON condition WHEN ...; see `commands.Merge` for what is selected."""
     text = reader.text
     reader.expect("MERGE", "INTO")
@@ -39,14 +39,15 @@ def merge(reader: Reader, parameters: Sequence[str], catalog: Catalog, database:
     if not isinstance(tree, exp.Merge):
         raise reader.mismatch()
     count = bind_parameters(tree, parameters)
-    target = Target(reader, table, catalog, database)
+    target = Target(reader, table, catalog, database, pin)
     if alias := tree.this.alias:
         target.scope.fields = [field._replace(relation=(alias.lower(),)) for field in target.scope.fields]
     source, fields = target.queries.relations.source(tree.args["using"], Scope([]))
     both = Scope([*target.scope.fields, *fields])
     on = target.queries.expressions.condition(tree.args["on"], both, of="MERGE ON clause")
     branches = [_branch(when, target, both, Scope(list(fields))) for when in tree.args["whens"].expressions]
-    return target.statement("MERGE", _sql(target, source, on, branches), commands.Merge(table), count, _ACTION)
+    sql, changing = _sql(target, source, on, branches)
+    return target.statement("MERGE", sql, commands.Merge(table), count, _ACTION, changing=changing)
 
 
 def _branch(when: exp.When, target: Target, both: Scope, source: Scope) -> _Branch:
@@ -78,8 +79,8 @@ def _branch(when: exp.When, target: Target, both: Scope, source: Scope) -> _Bran
     return _Branch(matched, test, "delete", {})
 
 
-def _sql(target: Target, source: str, on: str, branches: list[_Branch]) -> str:
-    """Return the target's rows joined with what matches them, and after them what is inserted."""
+def _sql(target: Target, source: str, on: str, branches: list[_Branch]) -> tuple[str, str]:
+    """Return the target's rows joined with what matches them, and after them what is inserted; and where those are that change."""
     alias = quote(target.alias)
     table = target.source.rsplit(" AS ", 1)[0]
     numbered = f'(SELECT *, row_number() OVER () AS "$row" FROM {table}) AS {alias}'
@@ -99,14 +100,15 @@ def _sql(target: Target, source: str, on: str, branches: list[_Branch]) -> str:
         for name in target.columns
     ]
     sql = f"SELECT {', '.join(columns)}, {once} AS {quote(_ACTION.name)} FROM {marked}"
+    changing = f"FROM {marked} WHERE {hit} AND ({action}) IS NOT NULL"
     new = [branch for branch in branches if not branch.matched]
     if not new:
-        return sql
+        return sql, changing
     values = [
         _case([(branch.test, branch.values.get(name, "NULL")) for branch in new], "NULL") + f" AS {quote(name)}" for name in target.columns
     ]
-    missing = f"NOT EXISTS (SELECT 1 FROM {target.source} WHERE {on}) AND ({' OR '.join(branch.test for branch in new)})"
-    return f"{sql} UNION ALL SELECT {', '.join(values)}, 'insert' FROM {source} WHERE {missing}"
+    missing = f"NOT EXISTS (SELECT 1 FROM {target.everything} WHERE {on}) AND ({' OR '.join(branch.test for branch in new)})"
+    return f"{sql} UNION ALL SELECT {', '.join(values)}, 'insert' FROM {source} WHERE {missing}", changing
 
 
 def _case(cases: list[tuple[str, str]], otherwise: str) -> str:

@@ -25,13 +25,16 @@ _STATEMENTS = (
     ("SHOW DATABASES, TABLES, VIEWS, COLUMNS, PARTITIONS, CREATE TABLE, CREATE VIEW, TBLPROPERTIES; DESCRIBE", "same", ""),
     ("CREATE [OR REPLACE] VIEW, DROP VIEW", "same", ""),
     ("CREATE DATABASE, DROP DATABASE", "same", ""),
-    ("CREATE [EXTERNAL] TABLE, CREATE TABLE AS, DROP TABLE", "same", ""),
+    ("CREATE TABLE, CREATE TABLE AS, DROP TABLE", "same", ""),
+    ("CREATE EXTERNAL TABLE over Parquet, delimited text, CSV and JSON; partition projection", "same", ""),
+    ("CREATE EXTERNAL TABLE over ORC, Avro and files of other SerDes", "refused", "Parquet, delimited text, OpenCSVSerde, a JSON SerDe"),
     ("CREATE TABLE LIKE", "refused", "CREATE TABLE AS ... WITH NO DATA"),
     ("INSERT INTO, UNLOAD", "same", ""),
     ("DELETE, UPDATE, MERGE", "translated", "WHEN NOT MATCHED BY SOURCE is refused"),
     ("ALTER TABLE ADD, DROP, RENAME PARTITION; SET LOCATION, SET and UNSET TBLPROPERTIES; ADD, REPLACE, DROP, CHANGE COLUMN", "same", ""),
     ("ALTER TABLE RENAME TO", "refused", "CREATE TABLE AS, then DROP TABLE"),
-    ("MSCK REPAIR TABLE, OPTIMIZE ... REWRITE DATA USING BIN_PACK, VACUUM", "same", ""),
+    ("MSCK REPAIR TABLE", "same", "refuses folders with a key in upper case"),
+    ("OPTIMIZE ... REWRITE DATA USING BIN_PACK, VACUUM", "same", ""),
     ("transactions, USE, GRANT, REVOKE, SET, CALL, ANALYZE", "refused", "nothing; Athena refuses them, too"),
 )
 _FORMS = (

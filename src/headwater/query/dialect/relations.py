@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from headwater.query.columns import quote
+from headwater.query.dialect.called import called
 from headwater.query.dialect.errors import NotSupported, QueryFailed
 from headwater.query.dialect.grammar import parse, tokens
 from headwater.query.dialect.scope import Field, Query, Scope, row_item
@@ -123,8 +124,7 @@ class Relations:
     def _table(self, node: exp.Table, scope: Scope) -> tuple[str, list[Field]]:
         where = self._queries.expressions.where(node)
         if not isinstance(node.this, exp.Identifier):
-            called = node.this.name if isinstance(node.this, exp.Anonymous) else node.this.key
-            raise NotSupported(f"{where}the table function {called} is not supported; UNNEST(sequence(...)) makes rows")
+            return self._called(node, where)
         name, database = node.name.lower(), (node.db or self._database).lower()
         if node.catalog and node.catalog.lower() != CATALOG_NAME:
             raise QueryFailed("CATALOG_NOT_FOUND", f"{where}Catalog '{node.catalog.lower()}' does not exist")
@@ -141,6 +141,15 @@ class Relations:
         return self._aliased(
             found.sql, [(column, kind) for column, kind in found.columns], sql_names, node, default=name, before=(CATALOG_NAME, database)
         )
+
+    def _called(self, node: exp.Table, where: str) -> tuple[str, list[Field]]:
+        asked = called(node.this, where)
+        if asked is None:
+            name = node.this.name if isinstance(node.this, exp.Anonymous) else node.this.key
+            raise NotSupported(f"{where}the table function {name} is not supported; UNNEST(sequence(...)) makes rows")
+        found = self._queries.tables.call(*asked, where)
+        names = [column for column, _ in found.columns]
+        return self._aliased(found.sql, [(column, kind) for column, kind in found.columns], names, node, default=asked[0])
 
     def _view(self, database: str, name: str, text: str, where: str) -> Query:
         key = f"{database}.{name}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from headwater.query.dialect.commands import Command
@@ -38,6 +38,12 @@ class Catalog(Protocol):
     def view_text(self, database: str, table: str) -> str | None:
         """Return the Athena SQL of a view, None for what is a table."""
 
+    def call(self, name: str, arguments: Mapping[str, str]) -> tuple[str, Sequence[ColumnDefinition]] | None:
+        """Return the engine's SQL, and the columns, of a saved query with *arguments*; None for one there is none of.
+
+        Raises `QueryError` for an argument it does not have, or cannot be given.
+        """
+
 
 class Column(NamedTuple):
     """A column of a result: the name as Athena gives it (`_col0` for one without), and its full type, like `decimal(10,2)`.
@@ -66,12 +72,25 @@ class TableRead(NamedTuple):
     as_of_us: int | None = None
 
 
+class Pin(NamedTuple):
+    """The state of its table that a DELETE, UPDATE or MERGE is about.
+
+    by_day: whether the table's files are each of one day of its column `datetime`. days: those of which the rows are selected, as days
+    since 1970-01-01 UTC, and None for rows without `datetime`; None: of all days.
+    """
+
+    snapshot_id: int | None
+    by_day: bool = False
+    days: tuple[int | None, ...] | None = None
+
+
 class Statement(NamedTuple):
     """One statement.
 
     substatement: SubstatementType of Athena's API. sql: the DuckDB SELECT to run, None where nothing is selected; its columns are
     `columns` by place (their names in it differ where Athena has a name twice). command: what to do besides, or instead.
-    tables: what the SQL reads. parameters: how many `?` the text has.
+    tables: what the SQL reads. parameters: how many `?` the text has. changing: the SQL that says of a DELETE, UPDATE or MERGE how many
+    rows there are of each day (NULL where files are not of one day) that it changes or removes.
     """
 
     kind: Kind
@@ -81,3 +100,4 @@ class Statement(NamedTuple):
     command: Command | None = None
     tables: tuple[TableRead, ...] = ()
     parameters: int = 0
+    changing: str | None = None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from headwater.errors import QueryError
 from headwater.query.columns import literal, quote
 from headwater.query.dialect.errors import QueryFailed
 from headwater.query.dialect.statement import CATALOG_NAME, Catalog, TableRead
@@ -52,8 +53,9 @@ class Meaning(NamedTuple):
 class Tables:
     """Resolves table names for one statement, and remembers which it read."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
+    def __init__(self, catalog: Catalog, pinned: Mapping[tuple[str, str], int] | None = None) -> None:
+        """*pinned*: (database, table) -> the snapshot that is read wherever the statement does not say another."""
+        self._catalog, self._pinned = catalog, pinned or {}
         self._aliases: set[str] = set()
         self.reads: list[TableRead] = []
 
@@ -80,8 +82,23 @@ class Tables:
         told = tuple((column.name.lower(), parse_type(column.type)) for column in columns)
         if text is not None:
             return Meaning("", told, text)
+        if version is None and as_of_us is None:
+            version = self._pinned.get((database, name))
         tag = f"@{version}" if version is not None else f"@{as_of_us}us" if as_of_us is not None else ""
         return Meaning(self._read(TableRead(database, name, name + tag, None, version, as_of_us)), told)
+
+    def call(self, name: str, arguments: Mapping[str, str], where: str) -> Meaning:
+        """Return what a saved query gives for *arguments*; raise `QueryFailed` for one there is none of, or what it cannot be asked."""
+        try:
+            found = self._catalog.call(name, arguments)
+        except QueryError as error:
+            raise QueryFailed("INVALID_FUNCTION_ARGUMENT", f"{where}{error}") from None
+        if found is None:
+            raise QueryFailed(
+                "FUNCTION_NOT_FOUND", f"{where}Table function '{name}' not registered; `headwater views` lists those there are"
+            )
+        sql, columns = found
+        return Meaning(f"(\n{sql}\n)", tuple((column.name.lower(), parse_type(column.type)) for column in columns))
 
     def _read(self, read: TableRead) -> str:
         if read not in self.reads:

@@ -9,7 +9,7 @@ from headwater.query.dialect.errors import MalformedQuery
 from headwater.query.dialect.lexer import Reader
 from headwater.query.dialect.merge import merge
 from headwater.query.dialect.selected import QUERY_WORDS, select
-from headwater.query.dialect.statement import Catalog, Statement
+from headwater.query.dialect.statement import Catalog, Pin, Statement
 
 _UNSUPPORTED = {
     "START", "BEGIN", "COMMIT", "ROLLBACK", "USE", "GRANT", "REVOKE", "SET", "RESET", "CALL", "ANALYZE", "TRUNCATE", "COMMENT", "REFRESH",
@@ -19,18 +19,22 @@ _UNSUPPORTED = {
 _EXPLAIN_FORMATS, _EXPLAIN_TYPES = ("TEXT", "GRAPHVIZ", "JSON"), ("LOGICAL", "DISTRIBUTED", "VALIDATE", "IO")
 
 
-def translate(text: str, *, parameters: Sequence[str] = (), catalog: Catalog, database: str = "default") -> Statement:
+def translate(
+    text: str, *, parameters: Sequence[str] = (), catalog: Catalog, database: str = "default", pin: Pin | None = None
+) -> Statement:
     """Return what *text* asks for; *parameters* are SQL texts for its `?`, *database* is where a bare table name is looked for.
+
+    *pin*: which state of its table a DELETE, UPDATE or MERGE reads, the newest where that is not said.
 
     Raises `MalformedQuery` for what StartQueryExecution refuses, `QueryFailed` for what ends FAILED.
     """
     reader = Reader(text)
     if reader.has_several():
         raise MalformedQuery(f"Only one sql statement is allowed. Got: {text}")
-    return _read(reader, parameters, catalog, database)
+    return _read(reader, parameters, catalog, database, pin)
 
 
-def _read(reader: Reader, parameters: Sequence[str], catalog: Catalog, database: str) -> Statement:
+def _read(reader: Reader, parameters: Sequence[str], catalog: Catalog, database: str, pin: Pin | None = None) -> Statement:
     word = reader.next.upper
     if word in QUERY_WORDS:
         return select(reader.text, parameters, catalog, database).statement("DML", "SELECT")
@@ -56,11 +60,11 @@ def _read(reader: Reader, parameters: Sequence[str], catalog: Catalog, database:
         case "INSERT":
             return writes.insert(reader, parameters, catalog, database)
         case "DELETE":
-            return writes.delete(reader, parameters, catalog, database)
+            return writes.delete(reader, parameters, catalog, database, pin)
         case "UPDATE":
-            return writes.update(reader, parameters, catalog, database)
+            return writes.update(reader, parameters, catalog, database, pin)
         case "MERGE":
-            return merge(reader, parameters, catalog, database)
+            return merge(reader, parameters, catalog, database, pin)
         case "UNLOAD":
             return writes.unload(reader, parameters, catalog, database)
         case "PREPARE":

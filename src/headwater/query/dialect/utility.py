@@ -11,7 +11,8 @@ from headwater.query.dialect.statement import CATALOG_NAME, Catalog, Statement
 
 def table_name(reader: Reader, database: str) -> TableName:
     """Read the name of a table, with or without its database and the catalog before it."""
-    parts = [reader.name()]
+    # SHOW CREATE TABLE writes `database.table`, as Hive does, and a name has no dot in it.
+    parts = reader.name().split(".")
     while reader.take("."):
         parts.append(reader.name())
     if len(parts) > 3 or (len(parts) == 3 and parts[0] != CATALOG_NAME):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date, timedelta
 
 from sqlglot import exp
 
@@ -17,7 +18,7 @@ from headwater.query.dialect.parameters import bind_parameters
 from headwater.query.dialect.queries import Queries
 from headwater.query.dialect.scope import Field, Scope
 from headwater.query.dialect.selected import QUERY_WORDS, Selected, column_of, select
-from headwater.query.dialect.statement import CATALOG_NAME, Catalog, Column, Statement
+from headwater.query.dialect.statement import CATALOG_NAME, Catalog, Column, Pin, Statement
 from headwater.query.dialect.tables import Tables
 from headwater.query.dialect.types import Type, coercible, parse_type
 from headwater.query.dialect.utility import table_name
@@ -26,6 +27,7 @@ from headwater.query.dialect.value import Value
 Properties = dict[str, str | tuple[str, ...]]
 
 _CHANGED = Column("$changed", "boolean")
+_TIME = quote("datetime")
 
 
 def create_table_as(reader: Reader, parameters: Sequence[str], catalog: Catalog, database: str) -> Statement:
@@ -139,40 +141,58 @@ def with_properties(reader: Reader) -> Properties:
 class Target:
     """The table that a DELETE, UPDATE, MERGE or OPTIMIZE is about, as something to select from."""
 
-    def __init__(self, reader: Reader, table: TableName, catalog: Catalog, database: str) -> None:
+    def __init__(self, reader: Reader, table: TableName, catalog: Catalog, database: str, pin: Pin | None = None) -> None:
         self.columns = _columns(catalog, table)
         if catalog.view_text(table.database, table.name) is not None:
             raise NotSupported(f"Modifying the view {table.database}.{table.name} is not supported; change its table")
-        self.tables = Tables(catalog)
+        state = {} if pin is None or pin.snapshot_id is None else {(table.database, table.name): pin.snapshot_id}
+        self.tables = Tables(catalog, state)
         found = self.tables.find(table.database, table.name, "")
         self.alias = self.tables.alias(table.name)
-        self.source = f"{found.sql} AS {quote(self.alias)}"
+        self.everything = f"{found.sql} AS {quote(self.alias)}"
+        self.source, self.day = self.everything, "CAST(NULL AS BIGINT)"
+        if pin is not None and pin.by_day:
+            self.day = f"CAST({quote(self.alias)}.{_TIME} AT TIME ZONE 'UTC' AS DATE) - DATE '1970-01-01'"
+            if pin.days is not None:
+                self.source = f"(SELECT * FROM {found.sql} WHERE {_of_days(pin.days)}) AS {quote(self.alias)}"
         self.queries = Queries(reader.text, self.tables, database)
         path = (CATALOG_NAME, table.database, table.name)
         self.scope = Scope([Field(name, kind, f"{quote(self.alias)}.{quote(name)}", path) for name, kind in self.columns.items()])
 
-    def statement(self, substatement: str, sql: str, command: commands.Command, parameters: int, *more: Column) -> Statement:
-        """Return the statement that selects the table's columns and *more*."""
+    def statement(self, substatement: str, sql: str, command: commands.Command, parameters: int, *more: Column, changing: str) -> Statement:
+        """Return the statement that selects the table's columns and *more*; *changing* selects the rows that will not be as they were."""
         columns = (*(column_of(name, kind) for name, kind in self.columns.items()), *more)
-        return Statement("DML", substatement, sql, columns, command, tuple(self.tables.reads), parameters)
+        counted = f'SELECT {self.day} AS "day", count(*) AS "rows" {changing} GROUP BY 1'
+        return Statement("DML", substatement, sql, columns, command, tuple(self.tables.reads), parameters, counted)
 
 
-def delete(reader: Reader, parameters: Sequence[str], catalog: Catalog, database: str) -> Statement:
+def _of_days(days: Sequence[int | None]) -> str:
+    """Return the condition for rows of these days, as ranges of time, by which files can be left out."""
+    ranges = [f"{_TIME} >= {_midnight(day)} AND {_TIME} < {_midnight(day + 1)}" for day in days if day is not None]
+    return " OR ".join([*(f"({each})" for each in ranges), *([f"{_TIME} IS NULL"] if None in days else [])]) or "false"
+
+
+def _midnight(day: int) -> str:
+    return f"TIMESTAMPTZ '{date(1970, 1, 1) + timedelta(days=day)} 00:00:00+00'"
+
+
+def delete(reader: Reader, parameters: Sequence[str], catalog: Catalog, database: str, pin: Pin | None = None) -> Statement:
     """Read DELETE FROM table [WHERE condition]: the rows that stay are selected."""
     reader.expect("DELETE", "FROM")
     table = table_name(reader, database)
-    target = Target(reader, table, catalog, database)
+    target = Target(reader, table, catalog, database, pin)
     condition, count = _where(reader, target, parameters)
-    stays = "false" if condition is None else f"({condition}) IS NOT TRUE"
+    stays, goes = ("false", "true") if condition is None else (f"({condition}) IS NOT TRUE", f"({condition}) IS TRUE")
     sql = f"SELECT {_all(target)} FROM {target.source} WHERE {stays}"
-    return target.statement("DELETE", sql, commands.Delete(table, everything=condition is None), count)
+    command = commands.Delete(table, everything=condition is None)
+    return target.statement("DELETE", sql, command, count, changing=f"FROM {target.source} WHERE {goes}")
 
 
-def update(reader: Reader, parameters: Sequence[str], catalog: Catalog, database: str) -> Statement:
+def update(reader: Reader, parameters: Sequence[str], catalog: Catalog, database: str, pin: Pin | None = None) -> Statement:
     """Read UPDATE table SET column = value, ... [WHERE condition]: all rows as they are afterwards are selected."""
     reader.expect("UPDATE")
     table = table_name(reader, database)
-    target = Target(reader, table, catalog, database)
+    target = Target(reader, table, catalog, database, pin)
     reader.expect("SET")
     # `a = 1, b = 2 WHERE ...` reads as the list and the condition of a SELECT.
     tree, count = _clauses(reader, "SELECT", reader.next.start, parameters)
@@ -192,7 +212,8 @@ def update(reader: Reader, parameters: Sequence[str], catalog: Catalog, database
         old = f"{quote(target.alias)}.{quote(name)}"
         parts.append(f"{f'CASE WHEN {changes} THEN {new[name]} ELSE {old} END' if name in new else old} AS {quote(name)}")
     sql = f"SELECT {', '.join(parts)}, {changes} AS {quote(_CHANGED.name)} FROM {target.source}"
-    return target.statement("UPDATE", sql, commands.Update(table, tuple(new)), count, _CHANGED)
+    changing = f"FROM {target.source} WHERE {changes}"
+    return target.statement("UPDATE", sql, commands.Update(table, tuple(new)), count, _CHANGED, changing=changing)
 
 
 def optimize(reader: Reader, catalog: Catalog, database: str) -> Statement:

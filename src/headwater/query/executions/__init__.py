@@ -6,22 +6,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from headwater.catalog.entries import Entries
 from headwater.clock import Clock, SystemClock
 from headwater.query.engine import Engine
 from headwater.query.executions.catalog import LakeCatalog, TableInfo
+from headwater.query.executions.change import Ask, Changes
 from headwater.query.executions.database import FORMAT, Database
+from headwater.query.executions.direct import Direct, Outlet, OutletClosed, Question
 from headwater.query.executions.errors import InvalidRequest, MetadataMissing, ResourceMissing, TooManyQueries, unknown_execution
 from headwater.query.executions.execution import Column, Costs, Execution, Failure, Request
 from headwater.query.executions.executions import IDS_AT_ONCE, MAX_ROWS, Bounds, Executions, ResultPage
+from headwater.query.executions.files import Files
 from headwater.query.executions.history import History
 from headwater.query.executions.library import Library
 from headwater.query.executions.results import Results
 from headwater.query.executions.runner import EngineRunner, Limits, Runner, RunningQuery, Scan
-from headwater.query.executions.saved import NamedQuery, PreparedStatement, Shelf, Tags, View
+from headwater.query.executions.saved import NamedQuery, PreparedStatement, Shelf, Tags
 from headwater.query.executions.show import matching
+from headwater.query.executions.spill import remove_spilled
 from headwater.query.executions.token import Tokens
+from headwater.query.executions.upkeep import Upkeep
 from headwater.query.executions.workgroup import MIN_CUTOFF_BYTES, PRIMARY, Workgroup
 from headwater.query.executions.workgroups import Workgroups
+from headwater.query.executions.write import Writes
+from headwater.store import Stores
 
 __all__ = [
     "FORMAT",
@@ -29,9 +37,11 @@ __all__ = [
     "MAX_ROWS",
     "MIN_CUTOFF_BYTES",
     "PRIMARY",
+    "Ask",
     "Bounds",
     "Column",
     "Costs",
+    "Direct",
     "EngineRunner",
     "Execution",
     "Executions",
@@ -42,8 +52,11 @@ __all__ = [
     "Limits",
     "MetadataMissing",
     "NamedQuery",
+    "Outlet",
+    "OutletClosed",
     "PreparedStatement",
     "Queries",
+    "Question",
     "Request",
     "ResourceMissing",
     "ResultPage",
@@ -66,24 +79,30 @@ class Queries(NamedTuple):
     """The parts of the room, over one database."""
 
     executions: Executions
+    direct: Direct
     workgroups: Workgroups
     library: Library
     catalog: LakeCatalog
     tags: Tags
     tokens: Tokens
     database: Database
+    entries: Entries
 
     def close(self, within_s: float) -> None:
         """End what runs, and let go of the database."""
         self.executions.close(within_s)
         self.database.close()
+        self.entries.close()
 
 
 def open_queries(
     url: str,
     engine: Engine,
     *,
-    results: Path,
+    stores: Stores,
+    scratch: Path,
+    entries: Entries,
+    ask: Ask,
     database: str,
     location: str,
     workgroups: Sequence[Workgroup] = (),
@@ -93,26 +112,32 @@ def open_queries(
 ) -> Queries:
     """Open the room on the store at *url* (`sqlite:///file`); what was under way when it was last left is FAILED from now on.
 
-    *results*: the folder that stands for all s3:// places. *database*: the catalog's one database. *location*: where `primary` puts
-    results at first. *workgroups*: those that headwater.toml declares. *runner*: what runs statements, the engine's own unless given.
+    *stores*: what s3:// places mean. *scratch*: a folder for results that are being written. *entries*: what the catalog has beside the
+    lake's tables; *ask* lets the worker change it. *database*: the project's own. *location*: where `primary` puts results at first.
+    *workgroups*: those that headwater.toml declares. *runner*: what runs statements, the engine's own unless given.
     """
-    clock, bounds = clock or SystemClock(), bounds or Bounds()
+    clock, bounds, runner = clock or SystemClock(), bounds or Bounds(), runner or EngineRunner(engine)
+    remove_spilled(scratch)
     store = Database(url)
     named, prepared = Shelf(store, "named query", NamedQuery), Shelf(store, "prepared statement", PreparedStatement)
-    views, tokens = Shelf(store, "view", View), Tokens(store.secret())
+    tokens = Tokens(store.secret())
     groups = Workgroups(store, workgroups, location=location, clock=clock)
-    catalog = LakeCatalog(engine, database, views)
+    catalog = LakeCatalog(engine, database, entries)
     executions = Executions(
         History(store),
         groups,
-        Results(results, bounds.result_bytes),
-        runner or EngineRunner(engine),
+        Results(stores, scratch, bounds.result_bytes),
+        runner,
         catalog,
         prepared,
-        views,
+        Changes(ask, catalog, entries, stores),
+        lambda reread: Writes(runner, ask, catalog, Files(entries), reread, scratch, bounds.result_bytes, database),
+        Upkeep(runner, ask, catalog, database),
         tokens,
         database=database,
         bounds=bounds,
         clock=clock,
     )
-    return Queries(executions, groups, Library(named, prepared, groups, tokens, clock), catalog, Tags(store), tokens, store)
+    direct = Direct(engine, executions, groups, catalog, prepared, database=database)
+    shelf = Library(named, prepared, groups, tokens, clock, database)
+    return Queries(executions, direct, groups, shelf, catalog, Tags(store), tokens, store, entries)

@@ -66,7 +66,8 @@ class Request(msgspec.Struct, frozen=True):
 class Execution(msgspec.Struct, frozen=True):
     """An execution; times are epoch milliseconds. *location* is the URL of its result, *kind* and *substatement* as Athena names them.
 
-    *size* is the length of its result's file in bytes, -1 once that was removed.
+    *size* is the length of its result's file in bytes, -1 once that was removed. *update_count*: how many rows it wrote or changed, None
+    for a statement that only shows. *manifest*: the URL of the list of files it wrote.
     """
 
     id: str
@@ -84,6 +85,8 @@ class Execution(msgspec.Struct, frozen=True):
     columns: tuple[Column, ...] = ()
     size: int = 0
     reused: bool = False
+    update_count: int | None = None
+    manifest: str | None = None
 
     @property
     def final(self) -> bool:

@@ -8,16 +8,16 @@ import threading
 import traceback
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from headwater.clock import Clock
 from headwater.errors import AccessDenied, HeadwaterError, QueryLimit
-from headwater.query.dialect import failure
-from headwater.query.dialect.commands import CreateView, DropView
+from headwater.query.dialect import Pin, QueryFailed, Statement, failure
 from headwater.query.executions.catalog import LakeCatalog
+from headwater.query.executions.change import Changes
 from headwater.query.executions.errors import InvalidRequest, unknown_execution
 from headwater.query.executions.execution import SYSTEM, USER, Execution, Failure, Request, State
 from headwater.query.executions.history import History
@@ -26,11 +26,13 @@ from headwater.query.executions.queue import Queue, Ticket
 from headwater.query.executions.results import Results
 from headwater.query.executions.rows import Row
 from headwater.query.executions.runner import Limits, Runner
-from headwater.query.executions.saved import PreparedStatement, Shelf, View
+from headwater.query.executions.saved import PreparedStatement, Shelf
 from headwater.query.executions.statement import Read, read
 from headwater.query.executions.token import Tokens
+from headwater.query.executions.upkeep import Upkeep
 from headwater.query.executions.work import Done, Work, costs_of
 from headwater.query.executions.workgroups import Workgroups
+from headwater.query.executions.write import Reread, Writes
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +73,9 @@ class Executions:
         runner: Runner,
         catalog: LakeCatalog,
         prepared: Shelf[PreparedStatement],
-        views: Shelf[View],
+        changes: Changes,
+        writes: Callable[[Reread], Writes],
+        upkeep: Upkeep,
         tokens: Tokens,
         *,
         database: str,
@@ -82,13 +86,13 @@ class Executions:
         self._history, self._workgroups, self._results = history, workgroups, results
         self._catalog, self._prepared, self._tokens = catalog, prepared, tokens
         self._database, self._bounds, self._clock = database, bounds, clock
-        self._work = Work(runner, results, catalog, prepared, views, clock)
+        self._work = Work(runner, results, catalog, prepared, changes, writes(self._reread), upkeep, clock)
         self._lock = threading.Lock()
         self._live: dict[str, Live] = {}
         self._give_up(history.unfinished())
         self.ended: Counter[tuple[str, State]] = Counter()
         self.scanned_bytes: Counter[str] = Counter()
-        self._queue = Queue(
+        self.queue = self._queue = Queue(
             self._run,
             concurrency=bounds.concurrency,
             waiting=bounds.waiting,
@@ -100,7 +104,7 @@ class Executions:
     def start(self, request: Request, principal: str, *, may_change: bool = False) -> str:
         """Accept a query and return its id; the same token twice is one execution.
 
-        *may_change*: whether who asks may make and drop views. Raises `InvalidRequest`, `MalformedQuery`, `TooManyQueries`.
+        *may_change*: whether who asks may change the catalog and the tables. Raises `InvalidRequest`, `MalformedQuery`, `TooManyQueries`.
         """
         if (known := self._same(request)) is not None:
             return known
@@ -108,11 +112,13 @@ class Executions:
         if workgroup.state != "ENABLED":
             raise InvalidRequest(f"WorkGroup {workgroup.name} is disabled.")
         prefix = workgroup.result_location(request.location)
+        self._results.check(prefix)
         if request.catalog is not None and not self._catalog.is_catalog(request.catalog):
             raise InvalidRequest(f"Catalog {request.catalog} does not exist; there is: AwsDataCatalog")
         asked = read(request, self._catalog, (request.database or self._database).lower(), self._prepared)
-        if not may_change and asked.statement is not None and isinstance(asked.statement.command, CreateView | DropView):
-            raise AccessDenied(f"User: {principal} is not authorized to make or drop views: its key has no permission `admin`")
+        if not may_change and asked.changes:
+            what = asked.substatement.replace("_", " ")
+            raise AccessDenied(f"User: {principal} is not authorized to perform {what}: its key has no permission `admin`")
         execution_id = str(uuid.uuid4())
         execution = Execution(
             execution_id, request, principal, asked.kind, asked.substatement, prefix + asked.output_name(execution_id), self._clock.now_ms()
@@ -165,6 +171,8 @@ class Executions:
             raise InvalidRequest(
                 f"Query did not finish successfully. Final query state: {execution.state}", "INVALID_QUERY_EXECUTION_STATE"
             )
+        if execution.update_count is not None:
+            return ResultPage(execution, [], None)
         of = f"results {execution_id}"
         offset = 0 if token is None else self._tokens.open(of, token)[0]
         assert isinstance(offset, int)
@@ -184,19 +192,15 @@ class Executions:
         for live in list(self._live.values()):
             if live.execution.request.workgroup == workgroup:
                 self.stop(live.execution.id)
-        for execution in self._history.forget_workgroup(workgroup):
-            if not execution.reused:
-                self._results.delete(execution)
+        self._remove([execution for execution in self._history.forget_workgroup(workgroup) if not execution.reused])
 
     def forget_old(self) -> None:
-        """Remove results and history past their days."""
+        """Remove results and history past their days. Raises `OSError` where results cannot be removed now; call it again later."""
         now_ms = self._clock.now_ms()
         for days, whole in ((self._bounds.result_days, False), (self._bounds.history_days, True)):
             before_ms = now_ms - round(days * 86_400_000)
             while old := self._history.old(before_ms, with_results=not whole):
-                for execution in old:
-                    if not execution.reused:
-                        self._results.delete(execution)
+                self._results.delete(execution for execution in old if not execution.reused)
                 if whole:
                     self._history.forget(execution.id for execution in old)
                 else:
@@ -206,6 +210,12 @@ class Executions:
         """Return how many queries wait and how many run."""
         return self._queue.counts()
 
+    def count(self, workgroup: str, state: State, scanned_bytes: int) -> None:
+        """Say that a query ended, for the numbers of the role."""
+        with self._lock:
+            self.ended[workgroup, state] += 1
+            self.scanned_bytes[workgroup] += scanned_bytes
+
     def close(self, within_s: float) -> None:
         """Accept nothing more, wait for what runs as long as that, and give up the rest, which can be asked again."""
         self._queue.close(within_s / 2)
@@ -214,6 +224,14 @@ class Executions:
         self._queue.close(within_s / 2)
         self._watcher.close()
         self._give_up([live.execution for live in self._live.values() if not live.ended])
+
+    def _reread(self, live: Live, pin: Pin) -> Statement:
+        """Read a statement again, for a state of its table that is said."""
+        request = live.execution.request
+        found = read(request, self._catalog, (request.database or self._database).lower(), self._prepared, pin)
+        if found.statement is None:  # the table has other columns than it had a moment ago
+            raise found.failure or QueryFailed("GENERIC_INTERNAL_ERROR", "the statement cannot be read again")
+        return found.statement
 
     def _same(self, request: Request) -> str | None:
         known = self._history.with_token(request.token)
@@ -268,7 +286,9 @@ class Executions:
             self._watcher.remove(live)
 
     def _succeed(self, live: Live, done: Done) -> None:
-        made = msgspec.structs.replace(live.execution, columns=done.columns, size=done.size, costs=done.costs)
+        made = msgspec.structs.replace(
+            live.execution, columns=done.columns, size=done.size, costs=done.costs, update_count=done.update_count, manifest=done.manifest
+        )
         if not self._end(live, "SUCCEEDED", execution=made):
             done.file.discard()
 
@@ -283,7 +303,7 @@ class Executions:
             self._end(live, "FAILED", TIMEOUT if error.limit == "time" else Failure(USER, 200, f"EXCEEDED_MEMORY_LIMIT: {error}"))
             return
         said = failure(error)
-        self._end(live, "FAILED", Failure(said.category, said.type, said.reason))
+        self._end(live, "FAILED", Failure(said.category, said.type, said.reason, retryable=said.name == "ICEBERG_COMMIT_ERROR"))
 
     def _over(self, live: Live, reason: StopReason) -> None:
         if reason == "time":
@@ -317,18 +337,21 @@ class Executions:
         return True
 
     def _count(self, execution: Execution) -> None:
-        with self._lock:
-            self.ended[execution.request.workgroup, execution.state] += 1
-            self.scanned_bytes[execution.request.workgroup] += execution.costs.scanned_bytes
+        self.count(execution.request.workgroup, execution.state, execution.costs.scanned_bytes)
 
     def _give_up(self, executions: Sequence[Execution]) -> None:
-        for execution in executions:
-            self._results.delete(execution)
+        self._remove(executions)
         now_ms = self._clock.now_ms()
         self._history.put(
             msgspec.structs.replace(each, state="FAILED", completed_ms=now_ms, failure=RESTART, reason=RESTART.message)
             for each in executions
         )
+
+    def _remove(self, executions: Sequence[Execution]) -> None:
+        try:
+            self._results.delete(executions)
+        except OSError as error:
+            _log.warning("results of %d queries that nobody can ask for any more stay where they are: %s", len(executions), error)
 
 
 def _compared(request: Request) -> tuple[str, str | None, str | None]:

@@ -8,6 +8,7 @@ import msgspec
 
 from headwater.clock import Clock
 from headwater.query.executions.errors import InvalidRequest, ResourceMissing
+from headwater.query.executions.given import given_queries
 from headwater.query.executions.saved import NamedQuery, PreparedStatement, Shelf
 from headwater.query.executions.token import Tokens
 from headwater.query.executions.workgroups import Workgroups
@@ -16,13 +17,21 @@ PREPARED_LIMIT = 1_000
 
 
 class Library:
-    """What people saved in workgroups; a workgroup that does not exist is an `InvalidRequest` everywhere."""
+    """What people saved in workgroups, and in `primary` what every project has; a workgroup that does not exist is an `InvalidRequest`."""
 
     def __init__(
-        self, named: Shelf[NamedQuery], prepared: Shelf[PreparedStatement], workgroups: Workgroups, tokens: Tokens, clock: Clock
+        self,
+        named: Shelf[NamedQuery],
+        prepared: Shelf[PreparedStatement],
+        workgroups: Workgroups,
+        tokens: Tokens,
+        clock: Clock,
+        database: str,
     ) -> None:
+        """*database*: the one that what every project has is about."""
         self._named, self._prepared, self._workgroups = named, prepared, workgroups
         self._tokens, self._clock = tokens, clock
+        self._given = {query.id: query for query in given_queries(database)}
 
     def create_named(self, query: NamedQuery) -> str:
         """Keep a new named query and return its id, which is made here; the same token twice is one query."""
@@ -39,25 +48,27 @@ class Library:
 
     def named(self, query_id: str) -> NamedQuery:
         """Return the named query; `InvalidRequest` for an unknown id."""
-        found = self._named.anywhere(query_id)
+        found = self._given.get(query_id) or self._named.anywhere(query_id)
         if found is None:
             raise InvalidRequest(f"NamedQuery {query_id} was not found", "NAMED_QUERY_NOT_FOUND")
         return found
 
     def update_named(self, query_id: str, name: str, query: str, description: str | None) -> None:
         """Replace name, text and description."""
-        made = msgspec.structs.replace(self.named(query_id), name=name, query=query, description=description)
+        made = msgspec.structs.replace(self._own(query_id), name=name, query=query, description=description)
         self._named.put(made.workgroup, made.id, made, self._clock.now_ms())
 
     def delete_named(self, query_id: str) -> None:
         """Forget a named query."""
-        self._named.delete(self.named(query_id).workgroup, query_id)
+        self._named.delete(self._own(query_id).workgroup, query_id)
 
     def named_ids(self, workgroup: str, token: str | None, count: int) -> tuple[list[str], str | None]:
         """Return ids of a workgroup's named queries and the token for more."""
         self._workgroups.get(workgroup)
-        found = self._named.all_of(workgroup, self._after(f"named {workgroup}", token), count + 1)
-        ids = [each.id for each in found[:count]]
+        after = self._after(f"named {workgroup}", token)
+        given = [query.id for query in self._given.values() if query.workgroup == workgroup and query.id > after]
+        found = sorted([*given, *(each.id for each in self._named.all_of(workgroup, after, count + 1))])
+        ids = found[:count]
         return ids, self._tokens.seal(f"named {workgroup}", [ids[-1]]) if len(found) > count else None
 
     def create_prepared(self, statement: PreparedStatement) -> None:
@@ -102,6 +113,11 @@ class Library:
         """Forget all that is saved in a workgroup."""
         self._named.delete_all(workgroup)
         self._prepared.delete_all(workgroup)
+
+    def _own(self, query_id: str) -> NamedQuery:
+        if query_id in self._given:
+            raise InvalidRequest(f"{self._given[query_id].name} is one of the queries that every project has; save a copy and change that")
+        return self.named(query_id)
 
     def _put_prepared(self, statement: PreparedStatement) -> None:
         now_ms = self._clock.now_ms()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from headwater.errors import Refused, Unavailable
 from headwater.query.dialect import QueryFailed
 from headwater.query.executions import metadata, rows
 from headwater.query.executions.errors import InvalidRequest
 from headwater.query.executions.execution import Column, Execution
-from headwater.query.executions.location import file_of
+from headwater.query.executions.notice import Notice
+from headwater.store import Stores
 
 PAGE_BYTES = 8 * 1024 * 1024
 """A page ends here even if it has fewer rows than were asked for."""
@@ -26,53 +29,71 @@ class Page(NamedTuple):
 
 
 class Results:
-    """Results beneath one folder, by the s3:// URL they are said to have."""
+    """Results by the s3:// URL they have."""
 
-    def __init__(self, folder: Path, limit_bytes: int) -> None:
-        """*limit_bytes*: how large one result may become."""
-        self._folder, self._limit_bytes = folder, limit_bytes
+    def __init__(self, stores: Stores, scratch: Path, limit_bytes: int) -> None:
+        """*scratch*: a folder for results that are being written. *limit_bytes*: how large one may become."""
+        self._stores, self._scratch, self._limit_bytes = stores, scratch, limit_bytes
+
+    def check(self, url: str) -> None:
+        """Raise `InvalidRequest` where no result can be put."""
+        try:
+            self._stores.find(url)
+        except Refused as error:
+            raise InvalidRequest(str(error)) from None
 
     def begin(self, execution: Execution, columns: Sequence[Column]) -> ResultFile:
         """Return a file to write the rows of a result into."""
-        path = file_of(self._folder, execution.location)
-        return ResultFile(path, execution.id, columns, has_header=execution.has_header, limit_bytes=self._limit_bytes)
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        return ResultFile(self._stores, self._scratch, execution, columns, limit_bytes=self._limit_bytes)
+
+    def notice(self, execution: Execution, rows: int, files: Sequence[str] | None) -> Notice:
+        """Return what tells of rows that were written or changed, and of the files they are in."""
+        return Notice(self._stores, execution, rows, files)
 
     def page(self, execution: Execution, offset: int, count: int) -> Page:
-        """Return up to *count* rows, of which the first of all is the header if there is one; `InvalidRequest` if the file is gone."""
-        path = file_of(self._folder, execution.location)
+        """Return up to *count* rows, of which the first of all is the header if there is one.
+
+        Raises `InvalidRequest` if the file is gone and `Unavailable` if it cannot be had now.
+        """
         try:
+            path = self._stores.find(execution.location).local(execution.location)
             if path.stat().st_size != execution.size:
                 raise ValueError("the file is not the one that was written")
             if execution.has_header:
                 return Page(*rows.read_values(path, offset, count, len(execution.columns), PAGE_BYTES))
             return Page(*rows.read_lines(path, offset, count, PAGE_BYTES))
-        except (OSError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, Refused, ValueError):
             raise InvalidRequest("Could not find results", "RESULT_NOT_FOUND") from None
+        except OSError as error:
+            raise Unavailable(f"the results cannot be read now: {error}") from error
 
     def exists(self, execution: Execution) -> bool:
         """Return whether the result can still be read."""
         try:
-            return file_of(self._folder, execution.location).stat().st_size == execution.size
-        except OSError:
+            found = self._stores.find(execution.location).list(execution.location)
+        except (OSError, Refused):
             return False
+        return any(each.url == execution.location and each.size == execution.size for each in found)
 
-    def delete(self, execution: Execution) -> None:
-        """Remove whatever there is of a result."""
-        path = file_of(self._folder, execution.location)
-        for each in (path, _metadata_of(path), _part_of(path)):
-            each.unlink(missing_ok=True)
+    def delete(self, executions: Iterable[Execution]) -> None:
+        """Remove whatever there is of results. Raises `OSError` where that is not possible now."""
+        for execution in executions:
+            _part_of(self._scratch, execution).unlink(missing_ok=True)
+            with suppress(Refused):  # of a bucket that is not ours any more
+                urls = [execution.location, _metadata_of(execution.location)]
+                self._stores.find(execution.location).delete([*urls, *([] if execution.manifest is None else [execution.manifest])])
 
 
 class ResultFile:
     """A result that is being written; nobody sees it until `finish`."""
 
-    def __init__(self, path: Path, execution_id: str, columns: Sequence[Column], *, has_header: bool, limit_bytes: int) -> None:
-        self._path, self._part, self._limit_bytes = path, _part_of(path), limit_bytes
-        self._id, self._columns = execution_id, columns
+    def __init__(self, stores: Stores, scratch: Path, execution: Execution, columns: Sequence[Column], *, limit_bytes: int) -> None:
+        self._url, self._id, self._columns, self._limit_bytes = execution.location, execution.id, columns, limit_bytes
+        self._store, self._part = stores.find(self._url), _part_of(scratch, execution)
         self._rows = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._part.open("wb")
-        if has_header:
+        if execution.has_header:
             self._file.write(rows.header([column.name for column in columns]))
 
     def write(self, texts: Sequence[pa.Array[Any]]) -> None:
@@ -89,22 +110,21 @@ class ResultFile:
 
     def finish(self) -> int:
         """Make the result readable under its name and return its size in bytes."""
-        size = self._file.tell()
         self._file.close()
-        _metadata_of(self._path).write_bytes(metadata.encode(self._id, self._columns))
-        self._part.replace(self._path)
-        return size
+        # A result can be made again: nobody waits until the disk has it.
+        self._store.write(_metadata_of(self._url), metadata.encode(self._id, self._columns), lasting=False)
+        return self._store.write(self._url, self._part, lasting=False)
 
     def discard(self) -> None:
         """Leave nothing behind."""
         self._file.close()
-        for path in (self._part, self._path, _metadata_of(self._path)):
-            path.unlink(missing_ok=True)
+        self._part.unlink(missing_ok=True)
+        self._store.delete([self._url, _metadata_of(self._url)])
 
 
-def _part_of(path: Path) -> Path:
-    return path.with_name(f".{path.name}.part")
+def _part_of(scratch: Path, execution: Execution) -> Path:
+    return scratch / f"{execution.id}.result"
 
 
-def _metadata_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.metadata")
+def _metadata_of(url: str) -> str:
+    return f"{url}.metadata"

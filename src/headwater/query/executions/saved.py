@@ -1,4 +1,4 @@
-"""SQL that people saved: named queries and prepared statements, each in a workgroup, and views, each in a database."""
+"""SQL that people saved: named queries and prepared statements, each in a workgroup."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from headwater.query.executions.database import Database
 
-Kind = Literal["named query", "prepared statement", "view"]
+Kind = Literal["named query", "prepared statement"]
 
 
 class NamedQuery(msgspec.Struct, frozen=True):
@@ -34,21 +34,11 @@ class PreparedStatement(msgspec.Struct, frozen=True):
     changed_ms: int = 0
 
 
-class View(msgspec.Struct, frozen=True):
-    """A view: its SELECT as it was written, and the names and Athena types of its columns."""
-
-    name: str
-    database: str
-    text: str
-    columns: tuple[tuple[str, str], ...] = ()
-    created_ms: int = 0
-
-
-_T = TypeVar("_T", NamedQuery, PreparedStatement, View)
+_T = TypeVar("_T", NamedQuery, PreparedStatement)
 
 
 class Shelf(Generic[_T]):
-    """All that is saved of one kind; `scope` is a workgroup's or a database's name."""
+    """All that is saved of one kind; `scope` is a workgroup's name."""
 
     def __init__(self, database: Database, kind: Kind, shape: type[_T]) -> None:
         self._database, self._kind = database, kind

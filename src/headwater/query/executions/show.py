@@ -23,11 +23,9 @@ from headwater.query.dialect.commands import (
 )
 from headwater.query.executions.catalog import LakeCatalog, TableInfo
 from headwater.query.executions.columns import shown
+from headwater.query.executions.definition import created, detailed
 from headwater.query.executions.errors import MetadataMissing
 from headwater.query.executions.execution import Column
-
-TABLE_PROPERTIES = {"EXTERNAL": "TRUE", "classification": "parquet"}
-VIEW_PROPERTIES = {"presto_view": "true"}
 
 _WIDTH = 20
 _BLANK = "\t \t "
@@ -54,12 +52,12 @@ def show(command: Command, catalog: LakeCatalog) -> Shown | None:
             return _list("field", [column.name for column in (*info.columns, *info.partition_keys)])
         case ShowPartitions(table):
             _info(catalog, table)
-            return _list("partition", catalog.partitions(table.name))
-        case ShowCreate(table, _):
-            return _list("createtab_stmt", _created(_info(catalog, table), table, catalog.view_text(*table)))
+            return _list("partition", catalog.partitions(*table))
+        case ShowCreate(table, kind):
+            return _list("createtab_stmt", _created(_info(catalog, table), table, kind, catalog.view_text(*table)))
         case ShowProperties(table, name):
-            found = TABLE_PROPERTIES if _info(catalog, table).kind == "EXTERNAL_TABLE" else VIEW_PROPERTIES
-            lines = [f"{key}\t{value}" for key, value in found.items() if name in (None, key)]
+            found = _info(catalog, table).parameters
+            lines = [f"{key}\t{value}" for key, value in sorted(found.items()) if name in (None, key)]
             return Shown((shown("prpt_name"), shown("prpt_value")), lines)
         case Describe():
             return Shown((shown("col_name"), shown("data_type"), shown("comment")), _described(command, _info(catalog, command.table)))
@@ -105,6 +103,8 @@ def _described(command: Describe, info: TableInfo) -> list[str]:
     if info.partition_keys:
         lines += [_BLANK, f"# Partition Information{_BLANK}", _line("# col_name", "data_type", "comment"), _BLANK]
         lines += [_line(*column) for column in info.partition_keys]
+    if (command.extended or command.formatted) and info.entry is not None:
+        lines += detailed(info.entry, command.table.database)
     return lines
 
 
@@ -112,14 +112,9 @@ def _line(*parts: str) -> str:
     return "\t".join(part.ljust(_WIDTH) for part in parts)
 
 
-def _created(info: TableInfo, table: TableName, view: str | None) -> list[str]:
+def _created(info: TableInfo, table: TableName, kind: str, view: str | None) -> list[str]:
     if view is not None:
         return [f"CREATE VIEW {table.database}.{table.name} AS", *view.splitlines()]
-    lines = [f"CREATE EXTERNAL TABLE `{table.database}.{table.name}`("]
-    lines += [f"  `{column.name}` {column.type}, " for column in info.columns[:-1]]
-    lines += [f"  `{column.name}` {column.type})" for column in info.columns[-1:]]
-    if info.partition_keys:
-        lines += ["PARTITIONED BY ( ", *(f"  `{column.name}` {column.type}, " for column in info.partition_keys[:-1])]
-        lines += [f"  `{column.name}` {column.type})" for column in info.partition_keys[-1:]]
-    pairs = [f"  '{name}'='{value}'" for name, value in TABLE_PROPERTIES.items() if name != "EXTERNAL"]
-    return [*lines, "STORED AS PARQUET", "TBLPROPERTIES (", *(f"{pair}, " for pair in pairs[:-1]), f"{pairs[-1]})"]
+    if kind == "view":
+        raise QueryFailed("INVALID_PARAMETER_USAGE", f"{table.database}.{table.name} is a table: SHOW CREATE TABLE shows it")
+    return created(info, table.database)

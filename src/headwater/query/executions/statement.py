@@ -5,14 +5,32 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from headwater.query.dialect import Catalog, QueryFailed, Statement, translate
-from headwater.query.dialect.commands import Execute, Prepare
+from headwater.query.dialect import Catalog, Pin, QueryFailed, Statement, translate
+from headwater.query.dialect.commands import (
+    Deallocate,
+    Describe,
+    Execute,
+    Explain,
+    Prepare,
+    ShowColumns,
+    ShowCreate,
+    ShowDatabases,
+    ShowPartitions,
+    ShowProperties,
+    ShowTables,
+    ShowViews,
+)
 from headwater.query.executions.errors import InvalidRequest
 from headwater.query.executions.execution import Request
 from headwater.query.executions.saved import PreparedStatement, Shelf
 
 _SKIPPED = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
 _WORDS = re.compile(r"[a-z_]+")
+# Whatever else there is, or will be, needs the permission to change something.
+_HARMLESS = (
+    ShowTables, ShowViews, ShowDatabases, ShowColumns, ShowPartitions, ShowCreate, ShowProperties, Describe, Explain, Prepare, Execute,
+    Deallocate,
+)  # fmt: skip
 
 
 class Read(NamedTuple):
@@ -28,6 +46,12 @@ class Read(NamedTuple):
         """Whether its result is rows of values."""
         return self.statement is not None and self.statement.sql is not None and self.statement.command is None
 
+    @property
+    def changes(self) -> bool:
+        """Whether it changes more than what is saved for its own workgroup."""
+        command = None if self.statement is None else self.statement.command
+        return command is not None and not isinstance(command, _HARMLESS)
+
     def output_name(self, execution_id: str) -> str:
         """Return the name of its result beneath the output location."""
         if self.substatement in ("SELECT", "UPDATE", "DELETE", "MERGE", "UNLOAD"):
@@ -37,16 +61,19 @@ class Read(NamedTuple):
         return execution_id if self.substatement == "INSERT" else f"{execution_id}.txt"
 
 
-def read(request: Request, catalog: Catalog, database: str, prepared: Shelf[PreparedStatement]) -> Read:
-    """Read a request; raises `MalformedQuery` and `InvalidRequest` for what is refused before it becomes an execution."""
+def read(request: Request, catalog: Catalog, database: str, prepared: Shelf[PreparedStatement], pin: Pin | None = None) -> Read:
+    """Read a request; raises `MalformedQuery` and `InvalidRequest` for what is refused before it becomes an execution.
+
+    *pin*: which state of its table a DELETE, UPDATE or MERGE reads, the newest where that is not said.
+    """
     try:
-        statement = translate(request.query, parameters=request.parameters, catalog=catalog, database=database)
+        statement = translate(request.query, parameters=request.parameters, catalog=catalog, database=database, pin=pin)
         if isinstance(statement.command, Execute):
             kept = prepared.get(request.workgroup, statement.command.name)
             if kept is None:
                 raise QueryFailed("NOT_FOUND", f"Prepared statement not found: {statement.command.name}")
             given = statement.command.parameters or request.parameters
-            statement = translate(kept.query, parameters=given, catalog=catalog, database=database)
+            statement = translate(kept.query, parameters=given, catalog=catalog, database=database, pin=pin)
             if isinstance(statement.command, Execute | Prepare):
                 raise InvalidRequest("A prepared statement cannot be one about prepared statements.", "MALFORMED_QUERY")
     except QueryFailed as failure:

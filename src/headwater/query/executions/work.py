@@ -8,27 +8,31 @@ import msgspec
 
 from headwater.clock import Clock
 from headwater.query.dialect import QueryFailed, Statement, athena_text
-from headwater.query.dialect.commands import Command, CreateView, Deallocate, DropView, Explain, Prepare
+from headwater.query.dialect.commands import Command, Deallocate, Explain, Prepare
 from headwater.query.executions.catalog import LakeCatalog
+from headwater.query.executions.change import Changes
 from headwater.query.executions.columns import column, shown
 from headwater.query.executions.execution import Column, Costs, Execution
 from headwater.query.executions.live import Live
+from headwater.query.executions.notice import ROWS, Notice
 from headwater.query.executions.results import ResultFile, Results
 from headwater.query.executions.runner import Runner
-from headwater.query.executions.saved import PreparedStatement, Shelf, View
+from headwater.query.executions.saved import PreparedStatement, Shelf
 from headwater.query.executions.show import Shown, show
-
-WRITES = "is not possible here yet: rows come in as events; SELECT, SHOW, DESCRIBE, EXPLAIN and views are"
+from headwater.query.executions.upkeep import Upkeep
+from headwater.query.executions.write import Writes, Written
 
 
 class Done(NamedTuple):
-    """A result that is written and not yet told of."""
+    """A result that is written and not yet told of; `update_count` and `manifest` are those of `Execution`."""
 
     columns: tuple[Column, ...]
-    file: ResultFile
+    file: ResultFile | Notice
     size: int
     rows: int
     costs: Costs
+    update_count: int | None = None
+    manifest: str | None = None
 
 
 class Work:
@@ -40,11 +44,13 @@ class Work:
         results: Results,
         catalog: LakeCatalog,
         prepared: Shelf[PreparedStatement],
-        views: Shelf[View],
+        changes: Changes,
+        writes: Writes,
+        upkeep: Upkeep,
         clock: Clock,
     ) -> None:
         self._runner, self._results, self._catalog, self._clock = runner, results, catalog, clock
-        self._prepared, self._views = prepared, views
+        self._prepared, self._changes, self._writes, self._upkeep = prepared, changes, writes, upkeep
 
     def run(self, live: Live) -> Done:
         """Return the result; raises `QueryError`, or `OSError` where it cannot be written."""
@@ -57,8 +63,18 @@ class Work:
         assert statement.command is not None
         if isinstance(statement.command, Explain):
             return self._explain(live, statement, statement.command)
+        if (written := self._writes.run(live, statement)) is not None:
+            return self._noted(live, written)
+        if self._upkeep.run(live, statement.command):
+            return self._write_lines(live, Shown((), []))
         given = show(statement.command, self._catalog) or self._change(statement.command, statement, live.execution)
         return self._write_lines(live, given)
+
+    def _noted(self, live: Live, written: Written) -> Done:
+        notice = self._results.notice(live.execution, written.rows, written.files)
+        notice.finish()
+        costs = msgspec.structs.replace(costs_of(live, self._clock), output_rows=written.rows)
+        return Done(ROWS, notice, 0, 0, costs, written.rows, notice.manifest)
 
     def _select(self, live: Live, statement: Statement) -> Done:
         columns = tuple(column(each.name, each.type) for each in statement.columns)
@@ -103,25 +119,12 @@ class Work:
             case Deallocate(name):
                 if not self._prepared.delete(workgroup, name):
                     raise QueryFailed("NOT_FOUND", f"Prepared statement not found: {name}")
-            case CreateView((database, name), text, replace):
-                self._create_view(View(name, database, text, tuple((each.name, each.type) for each in statement.columns), now_ms), replace)
-            case DropView((database, name), if_exists):
-                if not self._views.delete(database, name) and not if_exists:
-                    raise QueryFailed("TABLE_NOT_FOUND", f"line 1:1: View 'awsdatacatalog.{database}.{name}' does not exist")
             case _:
-                raise QueryFailed("NOT_SUPPORTED", f"{statement.substatement.replace('_', ' ')} {WRITES}")
+                found = self._changes.run(command, statement)
+                if found is None:
+                    raise QueryFailed("NOT_SUPPORTED", f"{statement.substatement.replace('_', ' ')} is not possible here")
+                return Shown(*found)
         return Shown((), [])
-
-    def _create_view(self, view: View, replace: bool) -> None:
-        full = f"awsdatacatalog.{view.database}.{view.name}"
-        if view.database not in self._catalog.databases():
-            raise QueryFailed("SCHEMA_NOT_FOUND", f"line 1:1: Schema {view.database} not found")
-        if self._views.get(view.database, view.name) is None:
-            if view.name in self._catalog.tables(view.database) and not self._catalog.gives_way(view.name):
-                raise QueryFailed("ALREADY_EXISTS", f"line 1:1: Table '{full}' already exists")
-        elif not replace:
-            raise QueryFailed("ALREADY_EXISTS", f"line 1:1: View '{full}' already exists")
-        self._views.put(view.database, view.name, view, view.created_ms)
 
     def _write_lines(self, live: Live, given: Shown) -> Done:
         file = self._results.begin(live.execution, given.columns)

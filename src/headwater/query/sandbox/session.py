@@ -56,6 +56,11 @@ class SandboxSession:
         self._files.update((file.path, None) for file in inside)
         self.put_view(name, table_sql(fields, inside, tail, by_day=by_day))
 
+    def put_external(self, name: str, text: str, files: Sequence[str]) -> None:
+        """Make *name* mean the SELECT in *text*, which opens *files* and no others."""
+        self._files.update((file, None) for file in files)
+        self.put_view(name, text)
+
     def run(self, text: str, parameters: Any) -> Rows:
         """Run a SELECT over what was put here. Raises `duckdb.Error`, `QueryLimit`, `Stopped`; `TypeError` for what is no parameter."""
         tables = [(name, len(parts)) for name, parts in self._tables.items()]

@@ -1,9 +1,9 @@
 """Views that every project has, and saved queries with parameters: plain SQL files to read, copy and change."""
 
-from headwater.query.views.project import over_our_events, project_views
+from headwater.query.views.project import EVENTS, over_our_events, project_views
 from headwater.query.views.saved import Parameter, Saved, library, saved
 
-__all__ = ["DEAD_LETTERS", "IDENTITIES", "RESERVED", "Parameter", "Saved", "library", "over_our_events", "project_views", "saved"]
+__all__ = ["DEAD_LETTERS", "EVENTS", "IDENTITIES", "RESERVED", "Parameter", "Saved", "library", "over_our_events", "project_views", "saved"]
 
 RESERVED = frozenset({"dead_letters", "identities"})
 """Views whose names nothing of the project's own may have: others are made of them."""

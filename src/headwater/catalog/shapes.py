@@ -1,0 +1,131 @@
+"""What the catalog says of databases, tables that are not Iceberg's, views and partitions: the shapes of AWS Glue, whose JSON they are."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+EXTERNAL, VIEW = "EXTERNAL_TABLE", "VIRTUAL_VIEW"
+
+_BEFORE, _AFTER = "/* Presto View: ", " */"
+
+
+class Column(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """A column; its type in Hive's words."""
+
+    name: str
+    type: str = "string"
+    comment: str | None = None
+    parameters: dict[str, str] = {}
+
+
+class SerDe(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """Which Java class would read the files; its name says the format."""
+
+    name: str | None = None
+    serialization_library: str | None = None
+    parameters: dict[str, str] = {}
+
+
+class Storage(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """Where the files of a table or partition lie, and what is in them."""
+
+    columns: list[Column] = []
+    location: str | None = None
+    input_format: str | None = None
+    output_format: str | None = None
+    compressed: bool = False
+    number_of_buckets: int = -1
+    serde_info: SerDe = SerDe()
+    bucket_columns: list[str] = []
+    sort_columns: list[dict[str, Any]] = []
+    parameters: dict[str, str] = {}
+    skewed_info: dict[str, Any] | None = None
+    stored_as_sub_directories: bool = False
+
+
+class Table(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """An external table or a view; times are epoch seconds."""
+
+    name: str
+    description: str | None = None
+    owner: str | None = None
+    create_time: float | None = None
+    update_time: float | None = None
+    last_access_time: float | None = None
+    last_analyzed_time: float | None = None
+    retention: int = 0
+    storage_descriptor: Storage = Storage()
+    partition_keys: list[Column] = []
+    view_original_text: str | None = None
+    view_expanded_text: str | None = None
+    table_type: str | None = None
+    parameters: dict[str, str] = {}
+    target_table: dict[str, Any] | None = None
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it is a view."""
+        return self.table_type == VIEW
+
+
+class Partition(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """A partition: its values in the order of the table's keys; what its storage leaves out is the table's."""
+
+    values: list[str]
+    storage_descriptor: Storage = Storage()
+    parameters: dict[str, str] = {}
+    creation_time: float | None = None
+    last_access_time: float | None = None
+
+
+class Database(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """A database; its time is epoch seconds."""
+
+    name: str
+    description: str | None = None
+    location_uri: str | None = None
+    parameters: dict[str, str] = {}
+    create_time: float | None = None
+    create_table_default_permissions: list[dict[str, Any]] = []
+
+
+class View(NamedTuple):
+    """A view: its SELECT as it was written, and the names and Athena types of its columns."""
+
+    text: str
+    columns: tuple[tuple[str, str], ...]
+
+
+def view_table(name: str, database: str, view: View, hive_types: Sequence[str]) -> Table:
+    """Return a view as Athena keeps it; *hive_types* are those of its columns."""
+    told = {
+        "originalSql": view.text,
+        "catalog": "awsdatacatalog",
+        "schema": database,
+        "columns": [{"name": column, "type": kind} for column, kind in view.columns],
+    }
+    return Table(
+        name,
+        storage_descriptor=Storage([Column(column, kind) for (column, _), kind in zip(view.columns, hive_types, strict=True)]),
+        view_original_text=_BEFORE + base64.b64encode(json.dumps(told).encode()).decode() + _AFTER,
+        view_expanded_text="/* Presto View */",
+        table_type=VIEW,
+        parameters={"presto_view": "true", "comment": "Presto View"},
+    )
+
+
+def view_of(table: Table) -> View | None:
+    """Return the view that *table* is, None if it is a table, or a view whose text is not Athena's."""
+    kept = table.view_original_text or ""
+    if not table.is_view or not kept.startswith(_BEFORE):
+        return None
+    try:
+        told = json.loads(base64.b64decode(kept.removeprefix(_BEFORE).removesuffix(_AFTER), validate=True))
+        return View(told["originalSql"], tuple((column["name"], column["type"]) for column in told["columns"]))
+    except (ValueError, LookupError, TypeError):
+        return None

@@ -1,0 +1,79 @@
+"""The Glue door: what clients of Athena ask of its catalog, in JSON 1.1. The worker changes it; reading needs nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from headwater.edge.athena_call import Entry, Output
+from headwater.edge.dialect import Failure, status_of
+from headwater.edge.glue_actions import SERVICE
+from headwater.edge.glue_changes import GlueChanges
+from headwater.edge.glue_tables import GlueTables
+from headwater.edge.request import Answer, Request
+from headwater.edge.routing import Operation, Route
+from headwater.errors import BadRequest, HeadwaterError, QueryError, Refused, Unauthenticated
+from headwater.query.executions import InvalidRequest, MetadataMissing, Queries
+
+BODY_LIMIT = 2 * 1024 * 1024
+_JSON = b"application/x-amz-json-1.1"
+_CODES = {
+    "TABLE_NOT_FOUND": "EntityNotFoundException",
+    "SCHEMA_NOT_FOUND": "EntityNotFoundException",
+    "PARTITION_NOT_FOUND": "EntityNotFoundException",
+    "ALREADY_EXISTS": "AlreadyExistsException",
+    "CONCURRENT_MODIFICATION": "ConcurrentModificationException",
+    "BadRequestException": "InvalidInputException",
+    "ForbiddenException": "AccessDeniedException",
+    "InternalServerErrorException": "InternalServiceException",
+}
+
+
+class GlueDialect:
+    """JSON 1.1 with `Message`, and Glue's names for what the catalog refuses."""
+
+    def failure(self, error: HeadwaterError, request_id: str) -> Failure:
+        """Return what is answered for *error*."""
+        mistake = isinstance(error, Refused | QueryError | InvalidRequest)
+        code = _CODES.get(error.code, "InvalidInputException" if mistake else error.code)
+        if isinstance(error, MetadataMissing):
+            code = "EntityNotFoundException"
+        status = 400 if mistake or status_of(error) < 500 else 500
+        told = "message" if isinstance(error, Unauthenticated) else "Message"
+        return Failure(status, code, msgspec.json.encode({"__type": code, told: str(error)}), _JSON)
+
+
+GLUE = GlueDialect()
+
+
+class Glue:
+    """The door: reads a request, runs the operation in a thread and answers."""
+
+    def __init__(
+        self, queries: Queries, ask: Callable[..., Any], metadata: Callable[[str], str | None], *, own: str, account_id: str
+    ) -> None:
+        """*ask* lets the worker do a job; *metadata* says where that of an Iceberg table lies; *own* is the project's database."""
+        tables = GlueTables(queries, metadata, own=own, account_id=account_id)
+        self._entries = {**tables.entries(), **GlueChanges(queries, ask).entries()}
+
+    def routes(self) -> list[Route]:
+        """Return the table: one route for each operation, told apart by the `X-Amz-Target` header."""
+        return [
+            Route("POST", "*", _operation(entry), f"glue:{name}", body_limit=BODY_LIMIT, target=f"{SERVICE}.{name}", dialect=GLUE)
+            for name, entry in self._entries.items()
+        ]
+
+
+def _operation(entry: Entry) -> Operation:
+    async def run(request: Request) -> Answer:
+        try:
+            asked: Any = msgspec.json.decode(request.body, type=entry.shape)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise BadRequest(f"the request is not as it should be: {error}") from None
+        output: Output = await asyncio.to_thread(entry.run, asked, request.caller())
+        return Answer(200, msgspec.json.encode(output), (), _JSON)
+
+    return run

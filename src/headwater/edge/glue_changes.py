@@ -1,0 +1,149 @@
+"""Glue's operations that change the catalog: each is a job of the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from headwater.catalog.shapes import Database, Partition, Table
+from headwater.edge.athena_call import Entry, Output
+from headwater.edge.credentials import Principal
+from headwater.edge.glue_shapes import (
+    DatabaseInput,
+    MadeDatabaseInput,
+    MadePartitionInput,
+    MadePartitionsInput,
+    MadeTableInput,
+    PartitionInput,
+    PartitionsByValuesInput,
+    TableInput,
+    TablesByNameInput,
+    VersionsInput,
+)
+from headwater.errors import BadRequest, Refused
+from headwater.query.executions import Queries
+
+_TOLD = {"TABLE_NOT_FOUND": "EntityNotFoundException", "PARTITION_NOT_FOUND": "EntityNotFoundException"}
+
+
+class GlueChanges:
+    """Databases, tables and partitions made, changed and removed; *ask* lets the worker do it."""
+
+    def __init__(self, queries: Queries, ask: Callable[..., Any]) -> None:
+        self._catalog, self._kept, self._ask = queries.catalog, queries.entries, ask
+
+    def entries(self) -> dict[str, Entry]:
+        """Return the operations by name."""
+        return {
+            "CreateDatabase": Entry(MadeDatabaseInput, self.create_database),
+            "DeleteDatabase": Entry(DatabaseInput, self.delete_database),
+            "CreateTable": Entry(MadeTableInput, self.create_table),
+            "UpdateTable": Entry(MadeTableInput, self.update_table),
+            "DeleteTable": Entry(TableInput, self.delete_table),
+            "BatchDeleteTable": Entry(TablesByNameInput, self.delete_tables),
+            "DeleteTableVersion": Entry(VersionsInput, self.delete_version),
+            "CreatePartition": Entry(MadePartitionInput, self.create_partition),
+            "BatchCreatePartition": Entry(MadePartitionsInput, self.create_partitions),
+            "DeletePartition": Entry(PartitionInput, self.delete_partition),
+            "BatchDeletePartition": Entry(PartitionsByValuesInput, self.delete_partitions),
+        }
+
+    def create_database(self, asked: MadeDatabaseInput, caller: Principal) -> Output:
+        """Make a database."""
+        made = _given(asked.database_input, Database)
+        self._ask("create_database", database={**msgspec.to_builtins(made), "Name": made.name.lower()})
+        return {}
+
+    def delete_database(self, asked: DatabaseInput, caller: Principal) -> Output:
+        """Remove a database with all that is in it."""
+        self._ask("drop_database", name=asked.name.lower(), cascade=True)
+        return {}
+
+    def create_table(self, asked: MadeTableInput, caller: Principal) -> Output:
+        """Make an external table or a view."""
+        self._ask("create_entry", database=asked.database_name.lower(), table=_table(asked.table_input))
+        return {}
+
+    def update_table(self, asked: MadeTableInput, caller: Principal) -> Output:
+        """Put another definition in the place of a table's."""
+        database, table = asked.database_name.lower(), _table(asked.table_input)
+        if self._catalog.is_of_lake(database, table["Name"]):
+            raise BadRequest(f"{database}.{table['Name']} is an Iceberg table of the lake: change it by SQL")
+        expected = int(asked.version_id) if asked.version_id is not None and asked.version_id.isdigit() else None
+        self._ask("update_entry", database=database, table=table, expected=expected, archive=not asked.skip_archive)
+        return {}
+
+    def delete_table(self, asked: TableInput, caller: Principal) -> Output:
+        """Remove a table or a view."""
+        self._delete(asked.database_name.lower(), asked.name.lower())
+        return {}
+
+    def delete_tables(self, asked: TablesByNameInput, caller: Principal) -> Output:
+        """Remove tables and views, and tell of those that cannot be."""
+        errors = []
+        for name in asked.tables_to_delete:
+            try:
+                self._delete(asked.database_name.lower(), name.lower())
+            except Refused as error:
+                errors.append({"TableName": name, "ErrorDetail": _detail(error)})
+        return {"Errors": errors}
+
+    def delete_version(self, asked: VersionsInput, caller: Principal) -> Output:
+        """Old versions go by themselves; nothing has to be done."""
+        return {}
+
+    def create_partition(self, asked: MadePartitionInput, caller: Principal) -> Output:
+        """Add a partition."""
+        if self._create_partitions(asked.database_name, asked.table_name, [asked.partition_input]):
+            raise Refused("ALREADY_EXISTS", "Partition already exists.")
+        return {}
+
+    def create_partitions(self, asked: MadePartitionsInput, caller: Principal) -> Output:
+        """Add partitions, and tell of those that are there already."""
+        there = self._create_partitions(asked.database_name, asked.table_name, asked.partition_input_list)
+        detail = {"ErrorCode": "AlreadyExistsException", "ErrorMessage": "Partition already exists."}
+        return {"Errors": [{"PartitionValues": values, "ErrorDetail": detail} for values in there]}
+
+    def delete_partition(self, asked: PartitionInput, caller: Principal) -> Output:
+        """Forget a partition."""
+        database, name = asked.database_name.lower(), asked.table_name.lower()
+        if not self._ask("delete_partitions", database=database, name=name, values=[asked.partition_values]):
+            raise Refused("PARTITION_NOT_FOUND", "Cannot find partition.")
+        return {}
+
+    def delete_partitions(self, asked: PartitionsByValuesInput, caller: Principal) -> Output:
+        """Forget partitions."""
+        values = [each.get("Values", []) for each in asked.partitions_to_delete]
+        self._ask("delete_partitions", database=asked.database_name.lower(), name=asked.table_name.lower(), values=values)
+        return {"Errors": []}
+
+    def _delete(self, database: str, name: str) -> None:
+        kept = self._kept.table(database, name)
+        job = "drop_view" if kept is not None and kept.table.is_view and not self._catalog.is_of_lake(database, name) else "drop_table"
+        self._ask(job, database=database, name=name)
+
+    def _create_partitions(self, database: str, name: str, given: list[dict[str, Any]]) -> list[list[str]]:
+        made = [msgspec.to_builtins(_given(each, Partition)) for each in given]
+        there: list[list[str]] = self._ask("create_partitions", database=database.lower(), name=name.lower(), partitions=made)
+        return there
+
+
+def _given(given: dict[str, Any], shape: Any) -> Any:
+    try:
+        return msgspec.convert(given, shape)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"this is no {shape.__name__.lower()}: {error}") from None
+
+
+def _table(given: dict[str, Any]) -> dict[str, Any]:
+    """Return a table's definition; what only an Iceberg table has, nobody but the lake can make."""
+    made = _given(given, Table)
+    if made.parameters.get("table_type", "").upper() == "ICEBERG":
+        raise BadRequest("Iceberg tables are made and changed by SQL here: CREATE TABLE, INSERT, ALTER TABLE")
+    return {**msgspec.to_builtins(made), "Name": made.name.lower()}
+
+
+def _detail(error: Refused) -> dict[str, str]:
+    return {"ErrorCode": _TOLD.get(error.code, "InvalidInputException"), "ErrorMessage": str(error)}

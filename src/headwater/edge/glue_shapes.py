@@ -1,0 +1,113 @@
+"""What callers of Glue's catalog send; databases, tables and partitions have the shapes of our own catalog."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+Name = Annotated[str, Meta(min_length=1, max_length=255)]
+Values = list[str]
+_Page = Annotated[int, Meta(ge=1, le=1000)]
+
+
+class Input(msgspec.Struct, rename="pascal", kw_only=True):
+    """A request; there is one catalog, so that `CatalogId` does not matter."""
+
+
+class PageInput(Input, rename="pascal", kw_only=True):
+    """A request for a list."""
+
+    next_token: str | None = None
+    max_results: _Page | None = None
+
+
+class DatabaseInput(Input, rename="pascal", kw_only=True):
+    """A request about a database, by its name."""
+
+    name: Name
+
+
+class MadeDatabaseInput(Input, rename="pascal", kw_only=True):
+    """A database to make."""
+
+    database_input: dict[str, Any]
+
+
+class TableInput(Input, rename="pascal", kw_only=True):
+    """A request about a table."""
+
+    database_name: Name
+    name: Name
+
+
+class TablesInput(PageInput, rename="pascal", kw_only=True):
+    """A request for the tables of a database; *expression* is a regular expression."""
+
+    database_name: Name
+    expression: str | None = None
+
+
+class MadeTableInput(Input, rename="pascal", kw_only=True):
+    """A table to make, or to put in the place of the one of its name."""
+
+    database_name: Name
+    table_input: dict[str, Any]
+    version_id: str | None = None
+    skip_archive: bool = False
+
+
+class VersionsInput(PageInput, rename="pascal", kw_only=True):
+    """A request for versions of a table; *version_id* where one is meant."""
+
+    database_name: Name
+    table_name: Name
+    version_id: str | None = None
+
+
+class TablesByNameInput(Input, rename="pascal", kw_only=True):
+    """Tables to remove."""
+
+    database_name: Name
+    tables_to_delete: list[Name]
+
+
+class PartitionInput(Input, rename="pascal", kw_only=True):
+    """A request about a partition."""
+
+    database_name: Name
+    table_name: Name
+    partition_values: Values
+
+
+class PartitionsInput(PageInput, rename="pascal", kw_only=True):
+    """A request for the partitions of a table."""
+
+    database_name: Name
+    table_name: Name
+    expression: str | None = None
+
+
+class MadePartitionInput(Input, rename="pascal", kw_only=True):
+    """A partition to add."""
+
+    database_name: Name
+    table_name: Name
+    partition_input: dict[str, Any]
+
+
+class MadePartitionsInput(Input, rename="pascal", kw_only=True):
+    """Partitions to add."""
+
+    database_name: Name
+    table_name: Name
+    partition_input_list: Annotated[list[dict[str, Any]], Meta(max_length=100)]
+
+
+class PartitionsByValuesInput(Input, rename="pascal", kw_only=True):
+    """Partitions to remove."""
+
+    database_name: Name
+    table_name: Name
+    partitions_to_delete: list[dict[str, Values]]

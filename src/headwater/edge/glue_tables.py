@@ -1,0 +1,158 @@
+"""Glue's operations that look at the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from headwater.catalog.names import join_name
+from headwater.catalog.shapes import EXTERNAL, VIEW, Partition
+from headwater.edge.athena_call import Entry, Output, page
+from headwater.edge.credentials import Principal
+from headwater.edge.glue_shapes import (
+    DatabaseInput,
+    PageInput,
+    PartitionInput,
+    PartitionsInput,
+    TableInput,
+    TablesInput,
+    VersionsInput,
+)
+from headwater.errors import BadRequest, Refused
+from headwater.query.executions import Queries, TableInfo, matching
+
+PAGE = 100
+EMPTY = "empty"
+"""A folder of the lake that does not exist."""
+
+
+class GlueTables:
+    """Databases, tables, versions and partitions as they are."""
+
+    def __init__(self, queries: Queries, metadata: Callable[[str], str | None], *, own: str, account_id: str) -> None:
+        self._catalog, self._entries_, self._tokens = queries.catalog, queries.entries, queries.tokens
+        self._metadata, self._own, self._account_id = metadata, own, account_id
+
+    def entries(self) -> dict[str, Entry]:
+        """Return the operations by name."""
+        return {
+            "GetDatabase": Entry(DatabaseInput, self.database),
+            "GetDatabases": Entry(PageInput, self.databases),
+            "GetTable": Entry(TableInput, self.table),
+            "GetTables": Entry(TablesInput, self.tables),
+            "GetTableVersion": Entry(VersionsInput, self.version),
+            "GetTableVersions": Entry(VersionsInput, self.versions),
+            "GetPartition": Entry(PartitionInput, self.partition),
+            "GetPartitions": Entry(PartitionsInput, self.partitions),
+            "GetUserDefinedFunctions": Entry(PageInput, self.functions),
+        }
+
+    def database(self, asked: DatabaseInput, caller: Principal) -> Output:
+        """Show a database."""
+        return {"Database": self._database(asked.name.lower())}
+
+    def databases(self, asked: PageInput, caller: Principal) -> Output:
+        """List the databases."""
+        names, more = self._page("glue databases", self._catalog.databases(), asked)
+        return page("DatabaseList", [self._database(name) for name in names], more)
+
+    def table(self, asked: TableInput, caller: Principal) -> Output:
+        """Show a table."""
+        return {"Table": self._table(asked.database_name.lower(), asked.name.lower())}
+
+    def tables(self, asked: TablesInput, caller: Principal) -> Output:
+        """List the tables of a database whose names match."""
+        database = asked.database_name.lower()
+        self._database(database)
+        names = matching(self._catalog.tables(database), asked.expression)
+        some, more = self._page(f"glue tables {database} {asked.expression}", names, asked)
+        return page("TableList", [self._table(database, name) for name in some], more)
+
+    def version(self, asked: VersionsInput, caller: Principal) -> Output:
+        """Show a version of a table."""
+        for found in self._versions(asked):
+            if found["VersionId"] == asked.version_id:
+                return {"TableVersion": found}
+        raise Refused("TABLE_NOT_FOUND", f"{asked.database_name}.{asked.table_name} has no version {asked.version_id}")
+
+    def versions(self, asked: VersionsInput, caller: Principal) -> Output:
+        """List the versions of a table, the newest first."""
+        return {"TableVersions": self._versions(asked)[: asked.max_results or PAGE]}
+
+    def partition(self, asked: PartitionInput, caller: Principal) -> Output:
+        """Show a partition."""
+        database, name = asked.database_name.lower(), asked.table_name.lower()
+        found = self._entries_.partition(database, name, asked.partition_values)
+        if found is None:
+            raise Refused("PARTITION_NOT_FOUND", "Cannot find partition.")
+        return {"Partition": self._partition(database, name, found)}
+
+    def partitions(self, asked: PartitionsInput, caller: Principal) -> Output:
+        """List the partitions of a table."""
+        if asked.expression:
+            raise BadRequest("partitions are not filtered by an expression here: leave it out, or ask in SQL")
+        database, name = asked.database_name.lower(), asked.table_name.lower()
+        self._table(database, name)
+        places = self._entries_.places(database, name)
+        token = 0 if asked.next_token is None else int(self._tokens.open(f"glue partitions {database}.{name}", asked.next_token)[0])
+        end = token + (asked.max_results or 1000)
+        found = [self._entries_.partition(database, name, place.values) for place in places[token:end]]
+        more = self._tokens.seal(f"glue partitions {database}.{name}", [end]) if end < len(places) else None
+        return page("Partitions", [self._partition(database, name, each) for each in found if each is not None], more)
+
+    def functions(self, asked: PageInput, caller: Principal) -> Output:
+        """There are none."""
+        return {"UserDefinedFunctions": []}
+
+    def _database(self, name: str) -> Output:
+        return {**_plain(self._catalog.database(name)), "CatalogId": self._account_id}
+
+    def _table(self, database: str, name: str) -> Output:
+        self._database(database)
+        info, kept = self._catalog.info(database, name), self._entries_.table(database, name)
+        of_ours = {"DatabaseName": database, "CatalogId": self._account_id, "IsRegisteredWithLakeFormation": False}
+        if info.entry is None or kept is None:
+            return {**self._of_lake(database, info), **of_ours, "VersionId": "0"}
+        return {**_plain(kept.table), **of_ours, "VersionId": str(kept.version)}
+
+    def _of_lake(self, database: str, info: TableInfo) -> Output:
+        """Return an Iceberg table as Glue has them: all columns are the table's own, and the files are named by its metadata."""
+        metadata = self._metadata(join_name(database, info.name, self._own))
+        every = (*info.columns, *info.partition_keys)
+        columns: list[Output] = [{"Name": each.name, "Type": each.type, "Comment": each.comment} for each in every]
+        table: Output = {"Name": info.name, "TableType": VIEW, "PartitionKeys": [], "StorageDescriptor": {"Columns": columns}}
+        if metadata is None:
+            return {**table, "Parameters": {}}
+        for column in columns:
+            column["Parameters"] = {"iceberg.field.current": "true"}
+        # Readers go by the metadata. Some clients empty the location before they drop a table (dbt does): there is nothing in this one.
+        table["StorageDescriptor"]["Location"] = f"{metadata.rpartition('/metadata/')[0]}/{EMPTY}/{database}/{info.name}"
+        parameters = {"EXTERNAL": "TRUE", "table_type": "ICEBERG", "metadata_location": metadata}
+        return {**table, "TableType": EXTERNAL, "Parameters": parameters}
+
+    def _versions(self, asked: VersionsInput) -> list[Output]:
+        database, name = asked.database_name.lower(), asked.table_name.lower()
+        newest = self._table(database, name)
+        of_ours = {"DatabaseName": database, "CatalogId": self._account_id}
+        older = [
+            {"Table": {**_plain(each.table), **of_ours, "VersionId": str(each.version)}, "VersionId": str(each.version)}
+            for each in self._entries_.versions(database, name)
+            if str(each.version) != newest["VersionId"]
+        ]
+        return [{"Table": newest, "VersionId": newest["VersionId"]}, *older]
+
+    def _partition(self, database: str, name: str, partition: Partition) -> Output:
+        return {**_plain(partition), "DatabaseName": database, "TableName": name, "CatalogId": self._account_id}
+
+    def _page(self, of: str, names: Sequence[str], asked: PageInput) -> tuple[list[str], str | None]:
+        count = min(asked.max_results or PAGE, PAGE)
+        after = "" if asked.next_token is None else str(self._tokens.open(of, asked.next_token)[0])
+        found = [name for name in names if name > after]
+        return found[:count], self._tokens.seal(of, [found[count - 1]]) if len(found) > count else None
+
+
+def _plain(shape: msgspec.Struct) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.to_builtins(shape)
+    return found

@@ -1,0 +1,300 @@
+"""Rows as plain files in folders `key=value/`, as Hive, Athena and others read them: for external tables and UNLOAD."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.orc
+import pyarrow.parquet as pq
+
+from headwater.errors import Refused
+from headwater.store import Stores
+
+MOST_PARTITIONS = 100
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+_FILE_BYTES = 256 << 20
+_GROUP_BYTES = 32 << 20
+_NULL = "\\N"
+
+
+class HiveWritten(NamedTuple):
+    """What was written: URLs of the files, rows in them, and the values of each partition that has any."""
+
+    files: list[str]
+    rows: int
+    partitions: list[list[str]]
+
+
+class HiveFiles:
+    """Files beneath *location*, named by *name* so that writing the same rows again writes the same files.
+
+    format: `parquet`, `orc`, `json` or `text`. compression: `gzip`, `snappy`, `zstd`, `none`, None = the format's own. partitioned_by: the
+    last columns, which go into the folders' names. delimiter: between the values of a line of text. most: how many partitions there may be.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        location: str,
+        name: str,
+        scratch: Path,
+        *,
+        format: str,  # noqa: A002  # as statements call it
+        compression: str | None = None,
+        partitioned_by: Sequence[str] = (),
+        delimiter: str = "\x01",
+        empty: bool = False,
+    ) -> None:
+        """*empty*: whether nothing may be there yet. Raises `Refused`."""
+        if format not in _WRITERS:
+            raise Refused("NOT_SUPPORTED", f"{format.upper()} cannot be written here; there are: PARQUET, ORC, JSON, TEXTFILE")
+        self._make, allowed = _WRITERS[format]
+        if compression is not None and compression not in allowed:
+            raise Refused("NOT_SUPPORTED", f"{format.upper()} is not compressed by {compression} here; there are: {', '.join(allowed)}")
+        self._compression = compression or allowed[0]
+        self._base, self._name, self._scratch = location.rstrip("/") + "/", name, scratch
+        self._store = stores.find(self._base)
+        self._keys, self._delimiter = list(partitioned_by), delimiter
+        self._suffix = _SUFFIXES.get((format, self._compression), "")
+        # What a first try of the same statement left is its own.
+        if empty and any(f"/{name}_" not in each.url for each in self._store.list(self._base)):
+            raise Refused("HIVE_PATH_ALREADY_EXISTS", f"Target directory for table already exists: {location}")
+        self._open: dict[tuple[str, ...], _File] = {}
+        self._parts: dict[tuple[str, ...], int] = {}
+        self._whole: dict[str, Path] = {}
+        self._rows = 0
+
+    def write(self, rows: pa.Table) -> None:
+        """Take more rows. Raises `Refused` for a value that the format has no words for, and for too many partitions."""
+        self._rows += len(rows)
+        for values, part in self._split(_without_zones(rows)):
+            if values not in self._open:
+                if values not in self._parts and len(self._parts) >= MOST_PARTITIONS:
+                    raise Refused(
+                        "HIVE_TOO_MANY_OPEN_PARTITIONS", f"Exceeded limit of {MOST_PARTITIONS} open writers for partitions/buckets"
+                    )
+                self._parts.setdefault(values, 0)
+                self._open[values] = _File(self._scratch, part.schema, self._make(self._compression, self._delimiter))
+            file = self._open[values]
+            file.add(part)
+            if file.size >= _FILE_BYTES:
+                self._close(values)
+
+    def finish(self) -> HiveWritten:
+        """Return what there is now, each file whole."""
+        for values in list(self._open):
+            self._close(values)
+        # Only now does anything appear: rows that cannot be written leave no part of the others.
+        for url, path in self._whole.items():
+            self._store.write(url, path)
+        return HiveWritten(list(self._whole), self._rows, [list(values) for values in self._parts] if self._keys else [])
+
+    def discard(self) -> None:
+        """Leave nothing of it."""
+        for file in self._open.values():
+            file.discard()
+        for path in self._whole.values():
+            path.unlink(missing_ok=True)
+        self._store.delete(self._whole)
+
+    def _split(self, rows: pa.Table) -> Sequence[tuple[tuple[str, ...], pa.Table]]:
+        if not self._keys:
+            return [((), rows)]
+        names = [_texts(rows.column(key)).dictionary_encode() for key in self._keys]
+        found: list[tuple[tuple[str, ...], pa.Table]] = []
+        data = rows.drop_columns(self._keys)
+        combined = pa.table({f"k{at}": texts for at, texts in enumerate(names)})
+        for values in combined.group_by(combined.column_names).aggregate([]).to_pylist():
+            chosen: Any = None
+            for at, texts in enumerate(names):
+                same = pc.equal(texts.cast(pa.string()), values[f"k{at}"])
+                chosen = same if chosen is None else pc.and_(chosen, same)
+            found.append((tuple(values.values()), data.filter(chosen)))
+        return found
+
+    def _close(self, values: tuple[str, ...]) -> None:
+        path = self._open[values].finish()
+        del self._open[values]
+        number = self._parts[values] = self._parts[values] + 1
+        folder = "".join(f"{key}={escaped(value)}/" for key, value in zip(self._keys, values, strict=True))
+        url = f"{self._base}{folder}{self._name}_{number:05}{self._suffix}"
+        self._whole[url] = path
+
+
+class _File:
+    """A file that is being written aside."""
+
+    def __init__(self, scratch: Path, schema: pa.Schema, make: _Make) -> None:
+        self._file = tempfile.NamedTemporaryFile(dir=scratch, suffix=".part", delete=False)  # noqa: SIM115  # the store takes it
+        self._rows: list[pa.Table] = []
+        self._pending = 0
+        try:
+            self._writer = make(self._file, schema)
+        except BaseException:
+            self._file.close()
+            Path(self._file.name).unlink()
+            raise
+
+    @property
+    def size(self) -> int:
+        return self._file.tell()
+
+    def add(self, rows: pa.Table) -> None:
+        self._rows.append(rows)
+        self._pending += rows.nbytes
+        if self._pending >= _GROUP_BYTES:
+            self._flush()
+
+    def finish(self) -> Path:
+        self._flush()
+        self._writer.close()
+        self._file.close()
+        return Path(self._file.name)
+
+    def discard(self) -> None:
+        with suppress(OSError, pa.ArrowException):
+            self._writer.close()
+        self._file.close()
+        Path(self._file.name).unlink(missing_ok=True)
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._writer.write_table(pa.concat_tables(self._rows))
+            self._rows, self._pending = [], 0
+
+
+class _Lines:
+    """Writes each row as one line."""
+
+    def __init__(self, file: IO[bytes], compression: str, line: Callable[[dict[str, Any]], str]) -> None:
+        self._to: Any = gzip.GzipFile(fileobj=file, mode="wb", mtime=0) if compression == "gzip" else file
+        self._line, self._wrapped = line, compression == "gzip"
+
+    def write_table(self, rows: pa.Table) -> None:
+        for batch in rows.to_batches(8_192):
+            self._to.write("".join(f"{self._line(row)}\n" for row in batch.to_pylist(maps_as_pydicts="lossy")).encode())
+
+    def close(self) -> None:
+        if self._wrapped:
+            self._to.close()
+
+
+_Make = Callable[[IO[bytes], pa.Schema], Any]
+
+
+def _parquet(compression: str, _delimiter: str) -> _Make:
+    known: Any = compression
+    return lambda file, schema: pq.ParquetWriter(file, schema, compression=known, store_schema=False)
+
+
+def _orc(compression: str, _delimiter: str) -> _Make:
+    return lambda file, _schema: _Orc(file, compression)
+
+
+class _Orc:
+    def __init__(self, file: IO[bytes], compression: str) -> None:
+        known: Any = "zlib" if compression == "gzip" else compression
+        self._writer = pyarrow.orc.ORCWriter(file, compression=known)
+
+    def write_table(self, rows: pa.Table) -> None:
+        self._writer.write(rows)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _json(compression: str, _delimiter: str) -> _Make:
+    return lambda file, _schema: _Lines(file, compression, lambda row: json.dumps(_plain(row), ensure_ascii=False))
+
+
+def _text(compression: str, delimiter: str) -> _Make:
+    def make(file: IO[bytes], schema: pa.Schema) -> _Lines:
+        if nested := [field.name for field in schema if pa.types.is_nested(field.type)]:
+            raise Refused("NOT_SUPPORTED", f"column '{nested[0]}' cannot be written as TEXTFILE; use PARQUET or JSON")
+        return _Lines(file, compression, lambda row: delimiter.join(_cell(value, delimiter) for value in row.values()))
+
+    return make
+
+
+_WRITERS: dict[str, tuple[Callable[[str, str], _Make], tuple[str, ...]]] = {
+    "parquet": (_parquet, ("gzip", "snappy", "zstd", "none")),
+    "orc": (_orc, ("gzip", "snappy", "zstd", "uncompressed")),
+    "json": (_json, ("gzip", "none")),
+    "text": (_text, ("gzip", "none")),
+}
+_SUFFIXES = {("json", "gzip"): ".gz", ("text", "gzip"): ".gz", ("parquet", "gzip"): ".gz.parquet", ("parquet", "snappy"): ".snappy.parquet"}
+
+
+def escaped(value: str) -> str:
+    """Return a partition's value as a folder's name."""
+    return "".join(f"%{ord(char):02X}" if char in "\"#%'*/:=?\\{[]^" or ord(char) < 32 else char for char in value)
+
+
+def _without_zones(rows: pa.Table) -> pa.Table:
+    """Return the rows with moments as UTC's date and time: Hive's timestamps have no zone."""
+    kinds = [pa.timestamp(each.type.unit) if pa.types.is_timestamp(each.type) else each.type for each in rows.schema]
+    return rows.cast(pa.schema([pa.field(each.name, kind) for each, kind in zip(rows.schema, kinds, strict=True)]))
+
+
+def _texts(column: pa.ChunkedArray[Any]) -> Any:
+    kind = column.type
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_floating(kind):
+        raise Refused("NOT_SUPPORTED", f"a column of type {kind} cannot be partitioned by")
+    texts = pa.array([None if value is None else _word(value) for value in column.to_pylist()], pa.string())
+    filled: Any = pc.fill_null(texts, pa.scalar(NO_VALUE, pa.string()))
+    return filled
+
+
+def _cell(value: Any, delimiter: str) -> str:
+    if value is None:
+        return _NULL
+    text = _word(value)
+    if delimiter in text or "\n" in text or "\r" in text or text == _NULL:
+        raise Refused("NOT_SUPPORTED", "TEXTFILE cannot tell a value with a line break or the field delimiter in it; use PARQUET or JSON")
+    return text
+
+
+def _word(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            return _moment(value)
+        case bytes():
+            return base64.b64encode(value).decode()
+        case Decimal():
+            return f"{value:f}"
+    return str(value)
+
+
+def _moment(value: datetime) -> str:
+    plain = value.replace(tzinfo=None)
+    return plain.isoformat(" ", "microseconds" if plain.microsecond % 1_000 else "milliseconds")
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case dict():
+            return {str(key): _plain(item) for key, item in value.items() if item is not None}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case bool() | int() | str() | None:
+            return value
+        case float():
+            return value if value == value and abs(value) != float("inf") else str(value)
+        case Decimal():
+            return float(value) if Decimal(repr(float(value))) == value else f"{value:f}"
+        case datetime() | date() | time() | bytes():
+            return _word(value)
+    return str(value)

@@ -1,0 +1,39 @@
+"""Files of tables that are no more, or never came to be: marked when they are found, deleted some time after."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+
+from headwater.catalog.names import join_name
+from headwater.lake.index import LakeIndex
+from headwater.store import Store, join_url
+
+NOBODY = ""
+"""Whose files these are, as the index has it."""
+_KINDS = ("data", "metadata")
+
+
+def sweep_leftovers(
+    index: LakeIndex, store: Store, root: str, database: str, known: Collection[str], now_ms: int, grace_ms: int
+) -> list[str]:
+    """Delete what lies in folders of tables other than *known*, once that has been so for the grace time; return the paths."""
+
+    def is_left(kind: str, url: str) -> bool:
+        names = url.removeprefix(join_url(root, kind, "")).split("/")
+        return len(names) > 2 and join_name(names[0], names[1], database) not in known
+
+    left = {found.url for kind in _KINDS for found in store.list(join_url(root, kind, "")) if is_left(kind, found.url)}
+    since = index.mark(NOBODY, left, now_ms)
+    deleted = [path for path, marked_ms in since.items() if marked_ms + grace_ms <= now_ms]
+    store.delete(deleted)
+    index.forget(deleted)
+    # Buckets have no folders; here, none is left empty.
+    for folder in (folder for kind in _KINDS for folder in Path(root).glob(f"{kind}/*/*")):
+        if join_name(folder.parent.name, folder.name, database) not in known:
+            for parent, _, _ in os.walk(folder, topdown=False):
+                with suppress(OSError):  # something is in it yet
+                    Path(parent).rmdir()
+    return deleted

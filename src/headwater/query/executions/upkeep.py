@@ -1,0 +1,108 @@
+"""Statements about Iceberg tables as such: CREATE TABLE, ALTER TABLE ADD COLUMNS, OPTIMIZE, VACUUM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from headwater.catalog.names import join_name
+from headwater.query.dialect import QueryFailed
+from headwater.query.dialect.commands import AddColumns, Command, CreateTable, NewColumn, Optimize, TableName, Vacuum
+from headwater.query.dialect.types import Type, parse_type
+from headwater.query.executions.catalog import LakeCatalog
+from headwater.query.executions.change import is_iceberg
+from headwater.query.executions.live import Live
+from headwater.query.executions.runner import Runner
+from headwater.query.executions.write import check_name, encoded, kept_properties
+
+_DAYS = """SELECT DISTINCT CAST("datetime" AT TIME ZONE 'UTC' AS DATE) - DATE '1970-01-01' FROM {table} WHERE ({condition})"""
+_ARROW: dict[str, pa.DataType] = {
+    "boolean": pa.bool_(), "tinyint": pa.int8(), "smallint": pa.int16(), "integer": pa.int32(), "bigint": pa.int64(), "real": pa.float32(),
+    "double": pa.float64(), "varchar": pa.string(), "char": pa.string(), "varbinary": pa.binary(), "date": pa.date32(),
+    "time": pa.time64("us"), "timestamp": pa.timestamp("us"), "timestamp with time zone": pa.timestamp("us", "UTC"), "uuid": pa.string(),
+}  # fmt: skip
+
+
+class Upkeep:
+    """Carries them out, by jobs of the worker. *own*: the project's database."""
+
+    def __init__(self, runner: Runner, ask: Callable[..., Any], catalog: LakeCatalog, own: str) -> None:
+        self._runner, self._ask, self._catalog, self._own = runner, ask, catalog, own
+
+    def run(self, live: Live, command: Command) -> bool:
+        """Carry out the command; False if it is none of those here. Raises `QueryError`, or `Refused` from the worker."""
+        match command:
+            case CreateTable() if is_iceberg(command):
+                self._create(live, command)
+            case AddColumns(table, columns) if self._catalog.is_of_lake(*table):
+                self._ask("add_columns", table=self._name(table), schema=encoded(_schema(columns)))
+            case Optimize(table, condition):
+                self._check(table)
+                self._ask("optimize_table", change=live.execution.id, table=self._name(table), days=self._days(live, table, condition))
+            case Vacuum(table):
+                self._check(table)
+                self._ask("vacuum_table", table=self._name(table))
+            case _:
+                return False
+        return True
+
+    def _create(self, live: Live, command: CreateTable) -> None:
+        database, name = command.table
+        if database not in self._catalog.databases():
+            raise QueryFailed("SCHEMA_NOT_FOUND", f"line 1:1: Schema {database} not found")
+        if self._catalog.columns(database, name) is not None and not self._catalog.gives_way(self._name(command.table)):
+            if command.if_not_exists:
+                return
+            raise QueryFailed("ALREADY_EXISTS", f"line 1:1: Table 'awsdatacatalog.{database}.{name}' already exists")
+        check_name(command.table)
+        self._ask(
+            "create_table",
+            change=live.execution.id,
+            table=self._name(command.table),
+            schema=encoded(_schema(command.columns)),
+            partitioning=[(each.transform, each.column, each.width) for each in command.transforms],
+            properties=kept_properties(command.properties),
+            if_not_exists=command.if_not_exists,
+        )
+
+    def _days(self, live: Live, table: TableName, condition: str | None) -> list[int | None] | None:
+        if condition is None:
+            return None
+        names = {column.name for column in self._catalog.columns(*table) or ()}
+        if not names >= {"datetime", "year", "month", "day"}:
+            raise QueryFailed("NOT_SUPPORTED", "OPTIMIZE takes WHERE for tables that are kept by day, as those of events are; leave it out")
+        source = f'"{table.database}"."{table.name}" AS "{table.name}"'
+        running = live.running = self._runner.run(_DAYS.format(table=source, condition=condition), limits=live.limits)
+        try:
+            return [day for batch in running.batches() for day in batch.column(0).to_pylist()]
+        finally:
+            running.close()
+
+    def _check(self, table: TableName) -> None:
+        if not self._catalog.is_of_lake(*table):
+            raise QueryFailed("NOT_SUPPORTED", f"{'.'.join(table)} is no Iceberg table: OPTIMIZE and VACUUM are for those")
+
+    def _name(self, table: TableName) -> str:
+        return join_name(table.database, table.name, self._own)
+
+
+def _schema(columns: Sequence[NewColumn]) -> pa.Schema:
+    return pa.schema([pa.field(each.name, _arrow(parse_type(each.type))) for each in columns])
+
+
+def _arrow(kind: Type) -> pa.DataType:
+    match kind.name:
+        case "decimal":
+            return pa.decimal128(*kind.args)
+        case "array":
+            return pa.list_(_arrow(kind.items[0]))
+        case "map":
+            return pa.map_(_arrow(kind.items[0]), _arrow(kind.items[1]))
+        case "row":
+            names = [name or f"field{at}" for at, name in enumerate(kind.fields)]
+            return pa.struct([pa.field(name, _arrow(item)) for name, item in zip(names, kind.items, strict=True)])
+        case name if name in _ARROW:
+            return _ARROW[name]
+    raise QueryFailed("NOT_SUPPORTED", f"a table cannot have a column of type {kind}")

@@ -1,0 +1,186 @@
+"""External tables: what the catalog and the stores say of one -> the files a query needs, and the SELECT that reads them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+from headwater.catalog.entries import Entries
+from headwater.catalog.formats import format_of
+from headwater.catalog.names import join_name, split_name
+from headwater.catalog.shapes import Table
+from headwater.clock import Clock
+from headwater.query.dialect.errors import QueryFailed
+from headwater.query.dialect.types import parse_type
+from headwater.query.external.conditions import conditions
+from headwater.query.external.judge import Ask, Judge
+from headwater.query.external.parquet import Footers, ParquetFile
+from headwater.query.external.projection import is_projected, projected_keys, projected_location
+from headwater.query.external.scan import NULL_VALUE, Member, scan_sql
+from headwater.query.names import name_of
+from headwater.query.predicate import Node
+from headwater.store import StoredObject, Stores
+
+__all__ = ["External", "ExternalTables", "partition_folder", "partition_name"]
+
+MOST_PARTITIONS = 100_000
+"""How many partitions one query may look at."""
+
+# Of more partitions than this, and not a small part of all, the files are listed together.
+_ASKED_ONE_BY_ONE = 32
+_UNREADABLE = ("bz2", "lzo", "lz4", "snappy", "deflate", "zip", "xz")
+
+
+Hold = Callable[[Sequence[StoredObject]], Sequence[Path]]
+"""Gives files with the contents of objects, in order, until the query has ended."""
+
+
+class External(NamedTuple):
+    """An external table as one query sees it: a SELECT of its rows, the files that it opens, and their bytes together."""
+
+    sql: str
+    files: list[str]
+    size: int
+
+
+class _Places(NamedTuple):
+    """Partitions that may have rows: the values of each, and where it lies; *total* is how many the table has in all."""
+
+    values: list[tuple[str | None, ...]]
+    locations: list[str]
+    total: int = 1
+
+
+class ExternalTables:
+    """Plans queries on external tables; safe to share between threads. *own* is the database that need not be named."""
+
+    def __init__(self, entries: Entries, stores: Stores, own: str, clock: Clock) -> None:
+        self._entries, self._stores, self._own, self._clock = entries, stores, own, clock
+        self._footers = Footers()
+
+    def names(self) -> list[str]:
+        """Return the names of all external tables."""
+        found = [(database, name) for database in self._entries.databases() for name in self._entries.tables(database)]
+        return [join_name(database, name, self._own) for database, name in found if self._table(database, name) is not None]
+
+    def plan(self, name: str, statement: Callable[[], Node], ask: Ask, check_size: Callable[[int], None], hold: Hold) -> External | None:
+        """Return what a statement needs of the table *name*; None if there is none of that name. *statement* gives its syntax tree.
+
+        *check_size* is told how many bytes will be read, before *hold* fetches any file. Raises `QueryFailed`.
+        """
+        table = self._table(*split_name(name, self._own))
+        if table is None:
+            return None
+        form = format_of(table)
+        keys = [key.name for key in table.partition_keys]
+        asked = conditions(statement(), lambda node: name_of(node["qualified_name"]["path"], self._own) == name, keys)
+        places = self._places(name, table, asked, ask)
+        found = self._found(places, table.storage_descriptor.location or "")
+        check_size(sum(each.size for each, _ in found))
+        members, files = [], []
+        paths = hold([each for each, _ in found])
+        for (each, values), path in zip(found, map(str, paths), strict=True):
+            members.append(Member(path, values, "none" if form == "parquet" else _compression(each.url)))
+            files.append(ParquetFile(each.url, path, (each.size, each.modified_ms)))
+        if form == "parquet":
+            columns = {column.name: parse_type(column.type) for column in table.storage_descriptor.columns}
+            self._footers.check(files, columns, ask)
+        return External(scan_sql(table, form, members), [file.path for file in files], sum(each.size for each, _ in found))
+
+    def close(self) -> None:
+        """Let go of the catalog."""
+        self._entries.close()
+
+    def _table(self, database: str, name: str) -> Table | None:
+        entry = self._entries.table(database, name)
+        return None if entry is None or entry.table.is_view else entry.table
+
+    def _found(self, places: _Places, base: str) -> list[tuple[StoredObject, tuple[str | None, ...]]]:
+        """Return the files of the partitions, each with the values of its partition."""
+        many = len(places.locations) > _ASKED_ONE_BY_ONE and len(places.locations) * 4 > places.total
+        below = self._objects(base) if many else []
+        urls = [each.url for each in below]
+        found = []
+        for values, location in zip(places.values, places.locations, strict=True):
+            folder = _folder(location)
+            if many and folder.startswith(_folder(base)):
+                objects = below[bisect_left(urls, folder) : bisect_left(urls, folder[:-1] + chr(ord("/") + 1))]
+            else:
+                objects = self._objects(location)
+            found += [(each, values) for each in objects if _is_data(each, folder)]
+        return found
+
+    def _objects(self, location: str) -> list[StoredObject]:
+        return self._stores.find(location).list(_folder(location))
+
+    def _places(self, name: str, table: Table, asked: list[list[Node]], ask: Ask) -> _Places:
+        base = table.storage_descriptor.location or ""
+        if not table.partition_keys:
+            return _Places([()], [base])
+        if is_projected(table):
+            return self._projected(table, asked, ask)
+        known = self._entries.places(*split_name(name, self._own))
+        values = [tuple(None if value == NULL_VALUE else value for value in place.values) for place in known]
+        kept = Judge(table, asked, ask).kept(list(range(len(table.partition_keys))), values)
+        locations = [known[at].location or partition_folder(table, known[at].values) for at in kept]
+        return _Places([values[at] for at in kept], locations, len(known))
+
+    def _projected(self, table: Table, asked: list[list[Node]], ask: Ask) -> _Places:
+        keys = projected_keys(table, datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC))
+        judge = Judge(table, asked, ask)
+        choices: list[Sequence[str]] = []
+        total = 1
+        for at, key in enumerate(keys):
+            given = judge.injected(key.name) if key.values is None else key.values
+            kept = judge.kept([at], [(value,) for value in given])
+            choices.append([given[number] for number in kept])
+            total *= len(given)
+        count = 1
+        for choice in choices:
+            count *= len(choice)
+        if count > MOST_PARTITIONS:
+            raise QueryFailed(
+                "EXCEEDED_PARTITION_LIMIT",
+                f"the query would look at {count:,} projected partitions of {table.name}, more than {MOST_PARTITIONS:,}: "
+                f"say more in WHERE of {', '.join(key.name for key in keys)}",
+            )
+        combined = list(product(*choices))
+        kept = judge.kept(list(range(len(keys))), combined) if len(keys) > 1 else range(len(combined))
+        values: list[tuple[str | None, ...]] = [combined[at] for at in kept]
+        names = [key.name for key in keys]
+        locations = [projected_location(table, dict(zip(names, combined[at], strict=True))) for at in kept]
+        return _Places(values, locations, total)
+
+
+def partition_folder(table: Table, values: Sequence[str]) -> str:
+    """Return where a partition lies that says nothing else: `k=v/` for each of its keys beneath the table."""
+    return f"{(table.storage_descriptor.location or '').rstrip('/')}/{partition_name(table, values)}/"
+
+
+def partition_name(table: Table, values: Sequence[str]) -> str:
+    """Return a partition as SHOW PARTITIONS tells it: `year=2026/month=11`."""
+    return "/".join(f"{key.name}={_escaped(value)}" for key, value in zip(table.partition_keys, values, strict=True))
+
+
+def _escaped(value: str) -> str:
+    return "".join(f"%{ord(char):02X}" if char in "\"#%'*/:=?\\{[]^" or ord(char) < 32 else char for char in value)
+
+
+def _compression(url: str) -> str:
+    suffix = url.rpartition(".")[2].lower()
+    if suffix in _UNREADABLE:
+        raise QueryFailed("NOT_SUPPORTED", f"{url} cannot be read here: compress with gzip or zstd, or not at all")
+    return {"gz": "gzip", "zst": "zstd", "zstd": "zstd"}.get(suffix, "none")
+
+
+def _folder(location: str) -> str:
+    return location.rstrip("/") + "/"
+
+
+def _is_data(each: StoredObject, folder: str) -> bool:
+    parts = each.url.removeprefix(folder).split("/")
+    return each.size > 0 and not any(part.startswith(("_", ".")) for part in parts)

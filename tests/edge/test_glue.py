@@ -1,0 +1,146 @@
+"""The Glue door, as boto3 calls it: the catalog that Athena's statements fill, looked at and changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.edge.athena import ACCOUNT, AthenaServed
+
+STORAGE = {
+    "Columns": [{"Name": "id", "Type": "bigint", "Comment": "its number"}, {"Name": "what", "Type": "string"}],
+    "Location": "s3://files/t/",
+    "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
+    "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+    "SerdeInfo": {
+        "SerializationLibrary": "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe",
+        "Parameters": {"field.delim": ";", "serialization.format": ";"},
+    },
+}
+ORDERS = {
+    "Name": "orders",
+    "TableType": "EXTERNAL_TABLE",
+    "StorageDescriptor": STORAGE,
+    "PartitionKeys": [{"Name": "day", "Type": "string"}],
+    "Parameters": {"EXTERNAL": "TRUE", "classification": "csv"},
+}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AthenaServed]:
+    made = AthenaServed(tmp_path_factory.mktemp("glue"))
+    made.stores.find("s3://files/").write("s3://files/t/day=2026-01-02/1.csv", b"1;x\n2;y\n")
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def glue(served: AthenaServed) -> Any:
+    return served.client("admin", "glue")
+
+
+@pytest.fixture
+def shop(glue: Any) -> Iterator[str]:
+    glue.create_database(DatabaseInput={"Name": "Shop", "Description": "what is sold"})
+    yield "shop"
+    glue.delete_database(Name="shop")
+
+
+def code(call: Callable[[], Any]) -> str:
+    with pytest.raises(ClientError) as error:
+        call()
+    return str(error.value.response["Error"]["Code"])
+
+
+def test_databases_are_made_listed_and_removed(glue: Any, shop: str) -> None:
+    first = glue.get_databases(MaxResults=1)
+    second = glue.get_databases(MaxResults=1, NextToken=first["NextToken"])
+
+    assert [each["Name"] for each in (*first["DatabaseList"], *second["DatabaseList"])] == ["analytics", "shop"]
+    found = glue.get_database(Name="SHOP")["Database"]
+    assert (found["Name"], found["Description"], found["CatalogId"]) == ("shop", "what is sold", ACCOUNT)
+    assert code(lambda: glue.create_database(DatabaseInput={"Name": "shop"})) == "AlreadyExistsException"
+    assert code(lambda: glue.get_database(Name="none")) == "EntityNotFoundException"
+    assert code(lambda: glue.delete_database(Name="analytics")) == "InvalidInputException"
+
+
+def test_a_table_that_is_made_here_is_read_by_sql(served: AthenaServed, glue: Any, shop: str) -> None:
+    glue.create_table(DatabaseName=shop, TableInput=ORDERS)
+    glue.batch_create_partition(
+        DatabaseName=shop, TableName="orders",
+        PartitionInputList=[{"Values": ["2026-01-02"], "StorageDescriptor": {**STORAGE, "Location": "s3://files/t/day=2026-01-02/"}}],
+    )  # fmt: skip
+
+    answer = served.run("SELECT id, what, day FROM shop.orders ORDER BY id")
+    rows = served.client().get_query_results(QueryExecutionId=answer["QueryExecutionId"])["ResultSet"]["Rows"]
+    table = glue.get_table(DatabaseName=shop, Name="ORDERS")["Table"]
+
+    assert [[cell["VarCharValue"] for cell in row["Data"]] for row in rows[1:]] == [["1", "x", "2026-01-02"], ["2", "y", "2026-01-02"]]
+    assert (table["DatabaseName"], table["TableType"], table["VersionId"]) == (shop, "EXTERNAL_TABLE", "0")
+    assert table["StorageDescriptor"]["Columns"] == STORAGE["Columns"]
+    assert table["StorageDescriptor"]["Location"] == "s3://files/t/"
+    assert [each["Values"] for each in glue.get_partitions(DatabaseName=shop, TableName="orders")["Partitions"]] == [["2026-01-02"]]
+    assert glue.get_partition(DatabaseName=shop, TableName="orders", PartitionValues=["2026-01-02"])["Partition"]["TableName"] == "orders"
+
+
+def test_definitions_are_replaced_and_their_versions_kept(glue: Any, shop: str) -> None:
+    glue.create_table(DatabaseName=shop, TableInput=ORDERS)
+
+    glue.update_table(DatabaseName=shop, TableInput={**ORDERS, "Description": "newer"}, VersionId="0")
+
+    assert glue.get_table(DatabaseName=shop, Name="orders")["Table"]["Description"] == "newer"
+    versions = glue.get_table_versions(DatabaseName=shop, TableName="orders")["TableVersions"]
+    assert [(each["VersionId"], each["Table"].get("Description")) for each in versions] == [("1", "newer"), ("0", None)]
+    stale = code(lambda: glue.update_table(DatabaseName=shop, TableInput=ORDERS, VersionId="0"))
+    assert stale == "ConcurrentModificationException"
+    assert code(lambda: glue.create_table(DatabaseName=shop, TableInput=ORDERS)) == "AlreadyExistsException"
+
+
+def test_tables_are_listed_by_name_and_removed(served: AthenaServed, glue: Any, shop: str) -> None:
+    for name in ("orders", "old_orders", "people"):
+        glue.create_table(DatabaseName=shop, TableInput={**ORDERS, "Name": name})
+    served.run("CREATE VIEW shop.ids AS SELECT id FROM shop.orders")
+
+    assert [each["Name"] for each in glue.get_tables(DatabaseName=shop, Expression=".*orders")["TableList"]] == ["old_orders", "orders"]
+    assert glue.get_table(DatabaseName=shop, Name="ids")["Table"]["TableType"] == "VIRTUAL_VIEW"
+    glue.delete_table(DatabaseName=shop, Name="ids")
+    errors = glue.batch_delete_table(DatabaseName=shop, TablesToDelete=["orders", "old_orders", "none"])["Errors"]
+    assert [(each["TableName"], each["ErrorDetail"]["ErrorCode"]) for each in errors] == [("none", "EntityNotFoundException")]
+    assert [each["Name"] for each in glue.get_tables(DatabaseName=shop)["TableList"]] == ["people"]
+    assert code(lambda: glue.delete_table(DatabaseName=shop, Name="none")) == "EntityNotFoundException"
+
+
+def test_a_table_of_the_lake_is_iceberg_and_changed_by_sql_only(glue: Any) -> None:
+    table = glue.get_table(DatabaseName="analytics", Name="sign_up_events")["Table"]
+
+    assert table["Parameters"]["table_type"] == "ICEBERG"
+    assert table["Parameters"]["metadata_location"].endswith(".metadata.json")
+    assert "email" in {column["Name"] for column in table["StorageDescriptor"]["Columns"]}
+    made = {**ORDERS, "Name": "sign_up_events"}
+    assert code(lambda: glue.update_table(DatabaseName="analytics", TableInput=made)) == "InvalidInputException"
+    iceberg = {"Name": "ours", "Parameters": {"table_type": "ICEBERG", "metadata_location": "s3://files/m.json"}}
+    assert code(lambda: glue.create_table(DatabaseName="analytics", TableInput=iceberg)) == "InvalidInputException"
+
+
+def test_the_place_that_clients_empty_is_no_place_of_the_lake(glue: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+    table = glue.get_table(DatabaseName="analytics", Name="sign_up_events")["Table"]
+    location, metadata = table["StorageDescriptor"]["Location"], table["Parameters"]["metadata_location"]
+
+    assert location.endswith("/empty/analytics/sign_up_events")
+    assert not metadata.startswith(location)
+
+
+def test_a_query_key_looks_and_does_not_change(served: AthenaServed) -> None:
+    glue = served.client("query", "glue")
+
+    assert glue.get_user_defined_functions(Pattern="*")["UserDefinedFunctions"] == []
+    assert glue.get_tables(DatabaseName="analytics")["TableList"]
+    assert code(lambda: glue.create_database(DatabaseInput={"Name": "mine"})) == "AccessDeniedException"
+    assert code(lambda: glue.get_tables(DatabaseName="none")) == "EntityNotFoundException"
+    assert (
+        code(lambda: glue.get_partitions(DatabaseName="analytics", TableName="sign_up_events", Expression="a = 'b'"))
+        == "InvalidInputException"
+    )

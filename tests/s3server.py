@@ -1,0 +1,111 @@
+"""A real S3 server for tests: built once from Go modules that a committed file pins, started on a free port over a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from headwater.store import S3Access
+from tests.served import free_port
+from tests.tools import cannot_run
+from tests.waiting import until
+
+ACCESS_KEY, SECRET_KEY, REGION = "test-access-key", "test-secret-key", "us-east-1"
+BUCKET = "test-bucket"
+_PROGRAM = "github.com/versity/versitygw/cmd/versitygw"
+_MODULE = Path(__file__).parent / "s3"
+
+
+def build() -> Path:
+    """Return the server's program, built the first time: some minutes, and a hundred modules."""
+    known = shutil.which("versitygw")
+    if known is not None:
+        return Path(known)
+    pinned = hashlib.sha256((_MODULE / "go.sum").read_bytes()).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headwater-tests"
+    program = cache / f"versitygw-{pinned}"
+    if not program.exists():
+        if (go := shutil.which("go")) is None:
+            cannot_run("there is no Go 1.25 or newer to build an S3 server with; or put versitygw on the PATH")
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as scratch:
+            made = Path(scratch, "versitygw")
+            command = [go, "build", "-mod=readonly", "-trimpath", "-o", str(made), _PROGRAM]
+            done = subprocess.run(
+                command, cwd=_MODULE, env={**os.environ, "CGO_ENABLED": "0"}, capture_output=True, text=True, timeout=1200
+            )
+            assert done.returncode == 0, done.stderr[-4000:]
+            made.rename(program)  # complete or not there, also if two runs build at once
+    return program
+
+
+class S3Server:
+    """The server, between `start` and `stop`, with one bucket."""
+
+    def __init__(self, program: Path, folder: Path, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY) -> None:
+        self._program, self._folder, self.port = program, folder, free_port()
+        folder.mkdir(parents=True)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.access = S3Access(self.endpoint, REGION, access_key, secret_key, path_style=True)
+
+    def start(self) -> S3Server:
+        environment = {**os.environ, "ROOT_ACCESS_KEY": self.access.access_key, "ROOT_SECRET_KEY": self.access.secret_key}
+        self.process = subprocess.Popen(
+            [self._program, "--port", f"127.0.0.1:{self.port}", "--region", REGION, "posix", str(self._folder)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        client = self.client(retries={"total_max_attempts": 1})
+        assert until(lambda: _answers(client), within_s=20), "the S3 server did not start"
+        if not (self._folder / BUCKET).exists():
+            client.create_bucket(Bucket=BUCKET)
+        client.close()
+        return self
+
+    def stop(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+
+    def client(self, **config: Any) -> Any:
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id=self.access.access_key,
+            aws_secret_access_key=self.access.secret_key,
+            config=Config(s3={"addressing_style": "path"}, **config),
+        )
+
+    def keys(self, prefix: str = "") -> list[str]:
+        """What is in the bucket."""
+        client = self.client()
+        try:
+            pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+            return [each["Key"] for page in pages for each in page.get("Contents", [])]
+        finally:
+            client.close()
+
+    def settings(self) -> str:
+        """Lines that let a project use the server."""
+        access = self.access
+        return f's3.endpoint = "{self.endpoint}"\ns3.access_key = "{access.access_key}"\ns3.secret_key = "{access.secret_key}"\n'
+
+
+def _answers(client: Any) -> bool:
+    try:
+        client.list_buckets()
+    except Exception:
+        return False
+    return True
