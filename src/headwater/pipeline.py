@@ -57,8 +57,6 @@ if TYPE_CHECKING:  # for the reader of types; at run time each role loads its ow
     from headwater.telemetry.metrics import Requests
 
 PIPE = "lake"
-# What is noted in the catalog once the views that older versions kept among the queries are in it.
-VIEWS_MOVED = "views moved"
 DAY_MS = 86_400_000
 
 
@@ -221,6 +219,7 @@ def build_worker(
 ) -> WorkerParts:
     """[stream] -> pipe -> [ledger] -> lake -> [files, catalog <- jobs]. *moved* is told of every batch that is committed."""
     from headwater.catalog import open_catalog
+    from headwater.catalog.entries import open_entries
     from headwater.lake import open_index
     from headwater.lake.fold import Lake
     from headwater.lake.rebuild import rebuild
@@ -255,22 +254,9 @@ def build_worker(
     seen = SeenKeys(ledger, settings.pipe.duplicates_in_memory)
     window = Window(round(settings.pipe.past_days * DAY_MS), round(settings.pipe.ahead_days * DAY_MS))
     pipe = Pipe(PIPE, stream, ledger, models, seen, window, clock, settings.pipe.batch_size, stored, between, moved)
-    entries, stores = build_entries(settings, project), open_stores(settings, project)
-    return WorkerParts(pipe, lake, stream, ledger, ledger, ledger, seen, models, window, index, entries, stores)
-
-
-def build_entries(settings: Settings, project: Path) -> Entries:
-    """Return the databases, external tables and views of the catalog, to write them; the first time, with the views of older versions."""
-    from headwater.catalog.entries import open_entries
-
     entries = open_entries(path_of(settings.stores.catalog, project), settings.app.database, read_only=False)
-    queries = path_of(settings.stores.queries, project)
-    if entries.fact(VIEWS_MOVED) is None and queries.exists():
-        from headwater.query.executions.moved import move_views
-
-        move_views(entries, queries)
-    entries.note(VIEWS_MOVED, 1)
-    return entries
+    stores = open_stores(settings, project)
+    return WorkerParts(pipe, lake, stream, ledger, ledger, ledger, seen, models, window, index, entries, stores)
 
 
 def build_query(settings: Settings, project: Path, engine: Engine, ask: Ask, health: Health, metrics: Metrics) -> QueryParts:

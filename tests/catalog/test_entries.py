@@ -66,7 +66,9 @@ def test_a_catalog_no_writer_has_opened_is_empty_for_readers(tmp_path: Path) -> 
 
 
 def test_a_newer_format_is_refused(entries: Entries, tmp_path: Path) -> None:
-    entries.note("format", 99)
+    with sqlite3.connect(tmp_path / "catalog.db") as sql:
+        sql.execute("UPDATE headwater_entries SET format = 99")
+    sql.close()
 
     with pytest.raises(ProjectError, match="format 99"):
         open_entries(tmp_path / "catalog.db", "analytics")

@@ -65,11 +65,11 @@ def test_a_query_outlives_the_files_it_planned_when_compaction_removes_them(proj
     project.lake.ensure("sign_ins", events([START_MS], n=[1]).schema)
     project.fold("sign_ins", events([START_MS], n=[1]))
     [file] = project.index.plan("sign_ins").files
-    stale, plan = project.index.plan("sign_ins"), engine._planner.plan
+    stale, plan = project.index.plan("sign_ins"), engine._known._planner.plan
     project.fold("sign_ins", events([START_MS], n=[2]))
     gone = stale._replace(files=[file._replace(path=file.path + ".gone")])
     answers = iter([gone])
-    engine._planner.plan = lambda *bounds: next(answers, None) or plan(*bounds)  # type: ignore[method-assign]
+    engine._known._planner.plan = lambda *bounds: next(answers, None) or plan(*bounds)  # type: ignore[method-assign]
 
     rows = column(engine, "SELECT n FROM sign_ins ORDER BY n")
 

@@ -19,7 +19,7 @@ KEPT_VERSIONS = 100
 """How many versions of a table are kept, the current one among them."""
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS headwater_entries (fact TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS headwater_entries (format INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS headwater_databases (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS headwater_tables (
   id INTEGER PRIMARY KEY, database TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, body BLOB NOT NULL,
@@ -72,21 +72,11 @@ class Entries:
                 self._sql.execute("PRAGMA synchronous = FULL")
                 for statement in _SCHEMA.split(";\n"):
                     self._sql.execute(statement)
-                self._sql.execute("INSERT INTO headwater_entries VALUES ('format', ?) ON CONFLICT DO NOTHING", (FORMAT,))
-        found = self.fact("format")
-        if found is not None and found > FORMAT:
+                self._sql.execute("INSERT INTO headwater_entries SELECT ? WHERE NOT EXISTS (SELECT 1 FROM headwater_entries)", (FORMAT,))
+        rows = self._read("SELECT format FROM headwater_entries")
+        if rows and (found := int(rows[0][0])) > FORMAT:
             self.close()
             raise ProjectError(f"{self._path} has entries of format {found}, this Headwater reads {FORMAT}; use the version that wrote it")
-
-    def fact(self, name: str) -> int | None:
-        """Return a number that was noted about the store, None for none."""
-        rows = self._read("SELECT value FROM headwater_entries WHERE fact = ?", name)
-        return None if not rows else int(rows[0][0])
-
-    def note(self, name: str, value: int) -> None:
-        """Note a number about the store."""
-        with self._write() as sql:
-            sql.execute("REPLACE INTO headwater_entries VALUES (?, ?)", (name, value))
 
     def databases(self) -> list[str]:
         """Return the names of all databases, sorted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import duckdb
@@ -16,6 +17,14 @@ from headwater.query.predicate import Node
 from headwater.query.relation import table_sql
 from headwater.query.result import Batches
 from headwater.query.tail import Tail
+
+_CONFIG: dict[str, Any] = {
+    "python_enable_replacements": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+    "allow_persistent_secrets": False,
+}
 
 
 class Session(Protocol):
@@ -205,3 +214,22 @@ class SessionPool:
             idle, self._idle, self._closed = self._idle, [], True
         for session in idle:
             session.close()
+
+
+def local_sessions(database: str, memory_limit: str | None, threads: int | None, temp_directory: Path | None) -> SessionPool:
+    """Return sessions on an engine of this process; `Engine` says what the arguments are."""
+    config = dict(_CONFIG, temp_directory="" if temp_directory is None else str(temp_directory))
+    if memory_limit is not None:
+        config["memory_limit"] = memory_limit
+    if threads is not None:
+        config["threads"] = threads
+    root = duckdb.connect(":memory:", config=config)
+    root.execute("SET GLOBAL TimeZone = 'UTC'")
+    root.execute("SET GLOBAL parquet_metadata_cache = true")
+    opening = threading.Lock()
+
+    def open_session(number: int) -> LocalSession:
+        with opening:
+            return LocalSession(root, f"headwater:{number}", database)
+
+    return SessionPool(open_session)

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
-
 import pytest
 
-from headwater.catalog.entries import open_entries
 from headwater.errors import AccessDenied
-from headwater.query.executions.moved import move_views
 from tests.query.conftest import START_MS, Project, events
-from tests.query.executions.conftest import Open
 from tests.query.external.conftest import Bucket
 
 TABLE = """CREATE EXTERNAL TABLE IF NOT EXISTS t (a BIGINT COMMENT 'it''s one', `b` array<struct<x:int,y:decimal(5, 2)>>)
@@ -247,20 +241,3 @@ def test_a_view_may_be_of_any_database_and_shadow_a_view_of_every_project(bucket
     assert bucket.do("SHOW CREATE VIEW other.v") == ["CREATE VIEW other.v AS", "SELECT email FROM analytics.sign_up_events"]
     assert bucket.do("SHOW TBLPROPERTIES other.v") == ["comment\tPresto View", "presto_view\ttrue"]
     assert bucket.rows("SELECT view_definition FROM information_schema.views") == [["SELECT email FROM analytics.sign_up_events"]]
-
-
-def test_views_of_an_older_headwater_move_into_the_catalog(bucket: Bucket, open_room: Open, project: Project, tmp_path: Path) -> None:
-    bucket.do("CREATE VIEW newer AS SELECT 2 AS n")
-    body = '{"name":"%s","database":"analytics","text":"SELECT 1 AS n","columns":[["n","integer"]],"created_ms":5}'
-    with sqlite3.connect(tmp_path / "old.db") as old:
-        old.execute("CREATE TABLE saved (kind TEXT, workgroup TEXT, name TEXT, changed_ms INTEGER, body BLOB)")
-        for name in ("older", "newer"):
-            old.execute("INSERT INTO saved VALUES ('view', 'analytics', ?, 5, ?)", (name, (body % name).encode()))
-    old.close()
-    entries = open_entries(project.root / "catalog.db", "analytics", read_only=False)
-
-    move_views(entries, tmp_path / "old.db")
-    entries.close()
-
-    assert bucket.rows("SELECT n FROM older") == [["1"]]
-    assert bucket.rows("SELECT n FROM newer") == [["2"]]

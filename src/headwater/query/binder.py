@@ -1,0 +1,197 @@
+"""Puts what a statement reads in place, so that it can run: only files and columns that can matter to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from headwater.errors import QueryError
+from headwater.lake.index import Field
+from headwater.query.days import BY_DAY
+from headwater.query.external import External
+from headwater.query.held import Held
+from headwater.query.names import Meant, meant, name_of
+from headwater.query.session import Session
+from headwater.query.statement import Statement, tree_of
+from headwater.query.tables import LakeTable, Tables
+from headwater.query.tail import EMPTY
+from headwater.query.watch import Watch
+from headwater.query.window import EVERYTHING, Window, both, either, window_of
+
+Parameters = Sequence[Any] | Mapping[str, Any] | None
+
+
+class Bound:
+    """What one statement reads: tables of the lake, and tables that are files of other people; filled while it is bound."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, LakeTable] = {}
+        self.external: dict[str, External] = {}
+
+    @property
+    def files(self) -> int:
+        """How many files."""
+        return sum(len(table.files) for table in self.tables.values()) + sum(len(table.files) for table in self.external.values())
+
+    @property
+    def bytes(self) -> int:
+        """The size of these files."""
+        lake = sum(file.size for table in self.tables.values() for file in table.files)
+        return lake + sum(table.size for table in self.external.values())
+
+    @property
+    def rows(self) -> int:
+        """How many rows the tables of the lake have, in these files and in none."""
+        return sum(file.rows for table in self.tables.values() for file in table.files) + self.tail_rows
+
+    @property
+    def tail_rows(self) -> int:
+        """How many rows are in no file yet."""
+        return sum(table.tail.rows for table in self.tables.values())
+
+    def lost(self) -> list[str]:
+        """Return the files that are not there any more, each with its table."""
+        named = [(name, file.path) for name, table in self.tables.items() for file in table.files]
+        named += [(name, file) for name, table in self.external.items() for file in table.files]
+        return [f"{path} of table {name}" for name, path in named if not Path(path).exists()]
+
+
+class Binder:
+    """Binds statements over *tables*; *database* is the project's own, *parse* reads the text of a view. Safe to share between threads."""
+
+    def __init__(self, tables: Tables, database: str, parse: Callable[[str, Session], Statement]) -> None:
+        self._tables, self._database, self._parse = tables, database, parse
+        self._read_views: dict[str, tuple[str, Statement]] = {}
+
+    def bind(
+        self,
+        session: Session,
+        statement: Statement,
+        parameters: Parameters,
+        bound: Bound,
+        held: Held,
+        watch: Watch,
+    ) -> str:
+        """Put what the statement reads in place under its name and return the text to run; fill *bound* on the way.
+
+        *held* gets files of buckets, *watch* is told how much there is to read before any is fetched. Raises `QueryError`.
+        """
+        tables = bound.tables
+        named = {name_of(reference.path, self._database) for reference in statement.references}
+        views = self._views_below(named, session)
+        below = {name_of(ref.path, self._database) for _, view in views for ref in view.references}
+        lake = {name: meant(name) for name in sorted((named | below) - self._tables.made.keys() - {name for name, _ in views})}
+        # The order is the contract: a batch folded after the tail was copied is in the files, too, and is then left out of the tail.
+        tails = self._tables.tails.copy([name for name, means in lake.items() if means == Meant(name)])
+        windows = self._windows(session, statement, parameters, views)
+        clock_words = statement.clock_words or any(view.clock_words for _, view in views)
+        others: dict[str, pa.Table] = {name: self._tables.made[name]() for name in sorted((named | below) & self._tables.made.keys())}
+        for name, means in lake.items():
+            if means.about is not None:
+                others[name] = self._tables.about(means)
+                continue
+            table = self._tables.lake(means, tails.get(name, EMPTY), windows[name], clock_words=clock_words)
+            if table is not None:
+                tables[name] = table
+            elif (other := self._external(session, statement, means, held, watch)) is not None:
+                bound.external[name] = other
+                session.put_external(name, other.sql, other.files)
+            else:
+                raise self._tables.unknown(means.table)
+        watch.planned(sum(file.size for table in tables.values() for file in table.files), 0, 0.0)  # before any file is fetched
+        for name, table in tables.items():
+            tables[name] = table._replace(files=held.files(table.files))
+        by_day = statement.by_day is not None and all(name in tables and tables[name].has_days for name in statement.by_day_tables)
+        for name, table in tables.items():
+            tail = session.put_tail(name, table.tail, table.fields) if table.tail.segments else None
+            fields = _named(table.fields, None if views else statement.columns)
+            if not by_day or name in statement.plain_tables or name in below:
+                session.put_files(name, fields, table.files, tail)
+            if by_day and name in statement.by_day_tables:
+                session.put_files(name + BY_DAY, fields, table.files, tail, by_day=True)
+        shapes = "".join(f"{name} {[(field.name, field.duckdb) for field in table.fields]}" for name, table in tables.items() if views)
+        for name, rows in others.items():
+            shapes += f"{name} {rows.schema}"
+            session.put_view(name, f"SELECT * FROM {session.put_arrow(name, rows)}", str(rows.schema))
+        for name, view in views:
+            session.put_view(name, view.text, shapes)
+        return statement.by_day if by_day and statement.by_day is not None else statement.text
+
+    def _external(self, session: Session, statement: Statement, means: Meant, held: Held, watch: Watch) -> External | None:
+        external = self._tables.external
+        if external is None or means != Meant(means.table):
+            return None
+        return external.plan(
+            means.table, lambda: tree_of(statement, session.ask), session.ask, lambda size: watch.planned(size, 0, 0.0), held.objects
+        )
+
+    def _windows(
+        self, session: Session, statement: Statement, parameters: Parameters, views: list[tuple[str, Statement]]
+    ) -> dict[str, Window]:
+        """Return the window in which each table or view that is read can have rows that matter."""
+        found: dict[str, Window] = {}
+
+        def read(reader: Statement, parameters: Parameters, within: Window) -> None:
+            constants = self._constants(session, reader, parameters)
+            for reference in reader.references:
+                name = name_of(reference.path, self._database)
+                own = EVERYTHING if constants is None else window_of(reference.condition, constants)
+                window = both(own, within.of(reference.handed))
+                found[name] = either(found[name], window) if name in found else window
+
+        read(statement, parameters, EVERYTHING)
+        # What is asked of a view is known when all its readers have been looked at: they come after it.
+        for name, view in reversed(views):
+            read(view, None, found[name])
+        return found
+
+    def _constants(self, session: Session, statement: Statement, parameters: Parameters) -> list[int | None] | None:
+        query = statement.constants
+        if query is None:
+            return None
+        try:
+            if isinstance(parameters, Mapping):
+                given = {"p_" + name: parameters[name] for name in query.parameters}
+            else:
+                given = {"p_" + name: (parameters or ())[int(name) - 1] for name in query.parameters}
+            found: list[int | None] = session.ask(query.text, given or None)
+        except (duckdb.Error, LookupError, ValueError):
+            # The statement itself will meet the same constant and say what is wrong with it; nothing is left out till then.
+            return None
+        return found
+
+    def _views_below(self, names: set[str], session: Session) -> list[tuple[str, Statement]]:
+        """Return the views among *names* and those they use, each after all it uses."""
+        ordered: dict[str, Statement] = {}
+
+        def visit(name: str, path: tuple[str, ...]) -> None:
+            if name in path:
+                raise QueryError(f"the view {name} is made of itself")
+            if name not in ordered and self._tables.is_view(name):
+                view = self._read_view(name, session)
+                for reference in view.references:
+                    visit(name_of(reference.path, self._database), (*path, name))
+                ordered[name] = view
+
+        for name in sorted(names):
+            visit(name, ())
+        return list(ordered.items())
+
+    def _read_view(self, name: str, session: Session) -> Statement:
+        # Kept however long it is: there are few, and one over all events is long.
+        text = self._tables.view(name)
+        kept = self._read_views.get(name)
+        if kept is None or kept[0] != text:
+            kept = self._read_views[name] = (text, self._parse(text, session))
+        return kept[1]
+
+
+def _named(fields: tuple[Field, ...], names: frozenset[str] | None) -> tuple[Field, ...]:
+    """Return the columns a statement can mean: what is not there need not be bound, which takes longer than many a query."""
+    if names is None:
+        return fields
+    return tuple(field for field in fields if field.name.lower() in names) or fields[:1]
