@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -31,7 +32,8 @@ def keys_create(name: str, allow: str, as_json: bool, project: Path) -> None:
     allowed = frozenset(part.strip() for part in allow.split(","))
     if unknown := allowed - set(ALLOW):
         raise click.BadParameter(f"{', '.join(sorted(unknown))!r} is not one of {', '.join(ALLOW)}", param_hint="--allow")
-    key = open_project_control(project).create_key(name, allowed)
+    with closing(open_project_control(project)) as control:
+        key = control.create_key(name, allowed)
     if as_json:
         click.echo(json.dumps(key_facts(key)))
     else:
@@ -45,7 +47,8 @@ def keys_list(as_json: bool, project: Path) -> None:
     """List the access keys, without their secrets."""
     from headwater.places import open_project_control
 
-    rows = [key_facts(key) for key in open_project_control(project).keys()]  # noqa: SIM118 - not a dict
+    with closing(open_project_control(project)) as control:
+        rows = [key_facts(key) for key in control.keys()]  # noqa: SIM118 - not a dict
     print_rows(rows, as_json)
 
 
@@ -56,7 +59,8 @@ def keys_revoke(name_or_id: str, project: Path) -> None:
     """Make an access key useless, by its name or id; within a second for a running collector."""
     from headwater.places import open_project_control
 
-    key = open_project_control(project).revoke_key(name_or_id)
+    with closing(open_project_control(project)) as control:
+        key = control.revoke_key(name_or_id)
     click.echo(f"revoked {key.name} ({key.access_key_id})")
 
 

@@ -82,7 +82,11 @@ class EventStreams:
         if found is None:
             raise NotFound("event stream of app", app_id[:256])
         self._unsaved.discard(app_id)
-        await asyncio.to_thread(self._documents.delete, app_id, KIND)
+        try:
+            await asyncio.to_thread(self._documents.delete, app_id, KIND)
+        except BaseException:
+            self._found[app_id] = found
+            raise
         return found
 
     async def run(self) -> None:
