@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError, SSLError
 
 from tests.certificates import Authority, Pair
 from tests.npm import install
@@ -282,7 +283,10 @@ def test_bodies_up_to_the_collectors_limit_pass_and_beyond_it_the_collector_says
     accepted = client.put_events(ApplicationId=served.app_id, EventsRequest=large)
     events |= {str(uuid.uuid4()): {**template, "Attributes": {"text": "x" * 60_000}} for _ in range(20)}
     with pytest.raises(ClientError) as refused:
-        client.put_events(ApplicationId=served.app_id, EventsRequest=large)
+        # A proxy that has its answer closes the connection, which may reach a client that still sends before the answer does.
+        for _ in range(3):
+            with contextlib.suppress(SSLError, ConnectionClosedError):
+                client.put_events(ApplicationId=served.app_id, EventsRequest=large)
 
     answers = accepted["EventsResponse"]["Results"]["device"]["EventsItemResponse"].values()
     assert [answer["StatusCode"] for answer in answers] == [202] * 67
