@@ -41,6 +41,7 @@ PARTS = {
     "steady": Part("all roles at 10,000 events/s: how soon SQL sees an event, and their memory", "headwater.bench.live:steady_rows"),
     "flow": Part("HTTP -> committed Parquet at full speed: CPU of all roles, and their memory", "headwater.bench.live:flow_rows"),
     "question": Part("small questions, beside bare DuckDB on compacted files", "headwater.bench.ask:question_rows"),
+    "served": Part("a small question to a running server, end to end", "headwater.bench.served:served_rows"),
     "analytics": Part("a product team's questions on ten million events, beside bare DuckDB", "headwater.bench.analytics:analytics_rows"),
     "bombs": Part("answers to PutEvents beside questions without an end", "headwater.bench.bombs:bomb_rows"),
     "commit": Part("Iceberg commits as they pile up", "headwater.bench.commits:commit_rows"),
