@@ -14,6 +14,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from headwater.catalog.entries import open_entries
 from headwater.clock import SystemClock
 from headwater.control import Key
 from headwater.edge import KEY_ACTIONS
@@ -22,8 +23,8 @@ from headwater.edge.protocol import Listener
 from headwater.edge.request import Answer, Request
 from headwater.edge.routing import Route
 from headwater.edge.sigv4 import Verifier
-from headwater.pipeline import QueryParts, build_entries, build_query
-from headwater.places import open_project_control
+from headwater.pipeline import QueryParts, build_query
+from headwater.places import open_project_control, path_of
 from headwater.process.project import make_project
 from headwater.settings import load_settings
 from tests.edge.test_authorization import SHORT
@@ -55,7 +56,8 @@ class Private:
     def __init__(self, folder: Path) -> None:
         made = make_project(folder / "piano", "piano", None, None, REGION, "000000000000")
         settings, self._lake = load_settings(made.folder), Project(folder / "lake")
-        build_entries(settings, made.folder).close()  # as the worker does, before anybody is served
+        catalog = path_of(settings.stores.catalog, made.folder)
+        open_entries(catalog, settings.app.database, read_only=False).close()  # as the worker does, before anybody is served
         self.parts: QueryParts = build_query(settings, made.folder, self._lake.engine(), change, lambda: (True, {}), metrics)
         self.routes: tuple[Route, ...] = self.parts.app.routes  # type: ignore[attr-defined]
         self.control = open_project_control(made.folder)
