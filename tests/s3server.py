@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import boto3
 from botocore.config import Config
 
 from headwater.store import S3Access
+from tests.cache import made_once, run
 from tests.served import free_port
 from tests.tools import cannot_run
 from tests.waiting import until
@@ -29,22 +28,13 @@ def build() -> Path:
     known = shutil.which("versitygw")
     if known is not None:
         return Path(known)
-    pinned = hashlib.sha256((_MODULE / "go.sum").read_bytes()).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headwater-tests"
-    program = cache / f"versitygw-{pinned}"
-    if not program.exists():
+
+    def make(fresh: Path) -> None:
         if (go := shutil.which("go")) is None:
             cannot_run("there is no Go 1.25 or newer to build an S3 server with; or put versitygw on the PATH")
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            made = Path(scratch, "versitygw")
-            command = [go, "build", "-mod=readonly", "-trimpath", "-o", str(made), _PROGRAM]
-            done = subprocess.run(
-                command, cwd=_MODULE, env={**os.environ, "CGO_ENABLED": "0"}, capture_output=True, text=True, timeout=1200
-            )
-            assert done.returncode == 0, done.stderr[-4000:]
-            made.rename(program)  # complete or not there, also if two runs build at once
-    return program
+        run([go, "build", "-mod=readonly", "-trimpath", "-o", fresh / "versitygw", _PROGRAM], _MODULE, 1200, CGO_ENABLED="0")
+
+    return made_once("s3-server", _MODULE / "go.sum", make) / "versitygw"
 
 
 class S3Server:

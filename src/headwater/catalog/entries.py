@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from headwater.catalog.file import CatalogFile, Part
 from headwater.catalog.shapes import Database, Partition, Table
-from headwater.errors import ProjectError, Refused, Unavailable
+from headwater.errors import Refused
 
-FORMAT = 1
 KEPT_VERSIONS = 100
 """How many versions of a table are kept, the current one among them."""
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS headwater_entries (format INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS headwater_databases (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS headwater_tables (
   id INTEGER PRIMARY KEY, database TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, body BLOB NOT NULL,
@@ -32,6 +30,7 @@ CREATE TABLE IF NOT EXISTS headwater_partitions (
   id INTEGER, keys TEXT, location TEXT, body BLOB NOT NULL, PRIMARY KEY (id, keys)
 ) WITHOUT ROWID;
 """
+_PART = Part("entries", _SCHEMA, "headwater_entries", 1)
 
 _Shape = TypeVar("_Shape", Database, Table, Partition)
 
@@ -58,33 +57,16 @@ class Entries:
     """
 
     def __init__(self, path: Path, own: str, *, read_only: bool = False, busy_s: float = 10.0) -> None:
-        self._path, self._own, self._read_only = path.absolute(), own, read_only
-        self._lock = threading.Lock()
-        if read_only and not self._path.exists():
-            raise ProjectError(f"no catalog at {self._path}; it is written by the worker: start `headwater serve` first")
-        with self._failures():
-            mode = "ro" if read_only else "rwc"
-            self._sql = sqlite3.connect(
-                f"{self._path.as_uri()}?mode={mode}", uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False
-            )
-            if not read_only:
-                self._sql.execute("PRAGMA journal_mode = WAL").fetchall()
-                self._sql.execute("PRAGMA synchronous = FULL")
-                for statement in _SCHEMA.split(";\n"):
-                    self._sql.execute(statement)
-                self._sql.execute("INSERT INTO headwater_entries SELECT ? WHERE NOT EXISTS (SELECT 1 FROM headwater_entries)", (FORMAT,))
-        rows = self._read("SELECT format FROM headwater_entries")
-        if rows and (found := int(rows[0][0])) > FORMAT:
-            self.close()
-            raise ProjectError(f"{self._path} has entries of format {found}, this Headwater reads {FORMAT}; use the version that wrote it")
+        self._own = own
+        self._file = CatalogFile(path, _PART, read_only=read_only, busy_s=busy_s)
 
     def databases(self) -> list[str]:
         """Return the names of all databases, sorted."""
-        return sorted({self._own, *(row[0] for row in self._read("SELECT name FROM headwater_databases"))})
+        return sorted({self._own, *(row[0] for row in self._file.read("SELECT name FROM headwater_databases"))})
 
     def database(self, name: str) -> Database | None:
         """Return a database, None for no such one."""
-        rows = self._read("SELECT body FROM headwater_databases WHERE name = ?", name)
+        rows = self._file.read("SELECT body FROM headwater_databases WHERE name = ?", name)
         return _decode(rows[0][0], Database) if rows else Database(name) if name == self._own else None
 
     def put_database(self, database: Database) -> None:
@@ -101,11 +83,11 @@ class Entries:
 
     def tables(self, database: str) -> list[str]:
         """Return the names of the external tables and views of a database, sorted."""
-        return [row[0] for row in self._read("SELECT name FROM headwater_tables WHERE database = ? ORDER BY name", database)]
+        return [row[0] for row in self._file.read("SELECT name FROM headwater_tables WHERE database = ? ORDER BY name", database)]
 
     def table(self, database: str, name: str) -> Entry | None:
         """Return a table or view, None for no such one."""
-        rows = self._read("SELECT version, body FROM headwater_tables WHERE database = ? AND name = ?", database, name)
+        rows = self._file.read("SELECT version, body FROM headwater_tables WHERE database = ? AND name = ?", database, name)
         return Entry(database, rows[0][0], _decode(rows[0][1], Table)) if rows else None
 
     def create(self, database: str, table: Table) -> None:
@@ -148,7 +130,7 @@ class Entries:
 
     def versions(self, database: str, name: str) -> list[Entry]:
         """Return the versions of a table that are kept, the newest first."""
-        rows = self._read(
+        rows = self._file.read(
             "SELECT v.version, v.body FROM headwater_table_versions v JOIN headwater_tables t USING (id)"
             " WHERE database = ? AND name = ? ORDER BY v.version DESC",
             database,
@@ -158,7 +140,7 @@ class Entries:
 
     def places(self, database: str, name: str) -> list[Place]:
         """Return where the partitions of a table lie, in the order of their values as text."""
-        rows = self._read(
+        rows = self._file.read(
             "SELECT keys, location FROM headwater_partitions JOIN headwater_tables USING (id)"
             " WHERE database = ? AND name = ? ORDER BY keys",
             database,
@@ -168,7 +150,7 @@ class Entries:
 
     def partition(self, database: str, name: str, values: Sequence[str]) -> Partition | None:
         """Return one partition, None for no such one."""
-        rows = self._read(
+        rows = self._file.read(
             "SELECT p.body FROM headwater_partitions p JOIN headwater_tables USING (id) WHERE database = ? AND name = ? AND keys = ?",
             database,
             name,
@@ -219,37 +201,10 @@ class Entries:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._sql.close()
+        self._file.close()
 
-    def _read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        with self._lock, self._failures():
-            try:
-                return self._sql.execute(query, values).fetchall()
-            except sqlite3.OperationalError as error:
-                if self._read_only and "no such table" in str(error):
-                    return []  # a catalog that no worker of this version has opened yet
-                raise
-
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._failures():
-            self._sql.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._sql
-                self._sql.execute("COMMIT")
-            finally:
-                if self._sql.in_transaction:
-                    self._sql.execute("ROLLBACK")
-
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            name = getattr(error, "sqlite_errorname", type(error).__name__)
-            if name in ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CANTOPEN", "SQLITE_ERROR"):
-                raise ProjectError(f"the catalog at {self._path} cannot be read: {error} ({name})") from error
-            raise Unavailable(f"the catalog at {self._path} cannot be used now: {error} ({name})") from error
+    def _write(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._file.transaction("BEGIN IMMEDIATE")
 
 
 def open_entries(path: Path, own: str, *, read_only: bool = True) -> Entries:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from headwater.catalog import CATALOG_NAME
+from headwater.catalog.file import CatalogFile, Part
 from headwater.catalog.names import join_name, split_name
-from headwater.errors import HeadwaterError, NotFound, ProjectError, Unavailable
+from headwater.errors import NotFound
 from headwater.lake.plan import DataFile, Field, Head, Past, TablePlan
 
 if TYPE_CHECKING:
@@ -20,10 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DataFile", "Field", "Head", "LakeIndex", "Past", "Superseded", "TablePlan", "open_index"]
 
-FORMAT = 1
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS headwater_format (format INTEGER NOT NULL);
+_SCHEMA = """
 CREATE TABLE IF NOT EXISTS headwater_heads (
   id INTEGER PRIMARY KEY, database TEXT NOT NULL, name TEXT NOT NULL, metadata_location TEXT NOT NULL, snapshot_id INTEGER,
   sequence INTEGER NOT NULL, folded INTEGER NOT NULL, fields TEXT NOT NULL, UNIQUE (database, name)
@@ -38,6 +34,7 @@ CREATE TABLE IF NOT EXISTS headwater_superseded (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS headwater_garbage (path TEXT PRIMARY KEY, head INTEGER, since_ms INTEGER NOT NULL) WITHOUT ROWID;
 """
+_PART = Part("a lake index", _SCHEMA, "headwater_format", 1)
 
 
 class Superseded(NamedTuple):
@@ -57,29 +54,12 @@ class LakeIndex:
     def __init__(
         self, path: Path, database: str, access: Mapping[str, str] | None = None, *, read_only: bool = False, busy_s: float = 10.0
     ) -> None:
-        self._path, self._database, self._access = path.absolute(), database, access or {}
-        self._lock = threading.Lock()
-        if read_only and not self._path.exists():
-            raise ProjectError(f"no catalog at {self._path}; it is written by the worker: start `headwater serve` first")
-        with self._failures():
-            self._sql = sqlite3.connect(
-                f"{self._path.as_uri()}?mode={'ro' if read_only else 'rwc'}",
-                uri=True,
-                timeout=busy_s,
-                isolation_level=None,
-                check_same_thread=False,
-            )
-            if not read_only:
-                self._sql.execute("PRAGMA journal_mode = WAL").fetchall()
-                self._sql.execute("PRAGMA synchronous = FULL")
-                for statement in SCHEMA.split(";\n"):
-                    self._sql.execute(statement)
-                self._sql.execute("INSERT INTO headwater_format SELECT ? WHERE NOT EXISTS (SELECT 1 FROM headwater_format)", (FORMAT,))
-            self._check_format()
+        self._database, self._access = database, access or {}
+        self._file = CatalogFile(path, _PART, read_only=read_only, busy_s=busy_s)
 
     def tables(self) -> list[str]:
         """Return the names of the tables, sorted, those of the project's own database first."""
-        with self._transaction("BEGIN") as sql:
+        with self._file.transaction("BEGIN") as sql:
             query = "SELECT table_namespace, table_name FROM iceberg_tables WHERE catalog_name = ?"
             found = sql.execute(query, (CATALOG_NAME,)).fetchall()
         return sorted((join_name(database, name, self._database) for database, name in found), key=lambda name: ("." in name, name))
@@ -91,7 +71,7 @@ class LakeIndex:
         Where the index lags behind the catalog, because the worker died in between or another engine committed, the
         plan comes from Iceberg's own metadata: slower, never older.
         """
-        with self._transaction("BEGIN") as sql:
+        with self._file.transaction("BEGIN") as sql:
             location = self._location(sql, table)
             head = self._head(sql, table)
             if head is not None and head[1].metadata_location == location:
@@ -116,25 +96,25 @@ class LakeIndex:
 
     def location(self, table: str) -> str:
         """Return where the catalog says the metadata of *table* lies. Raises `NotFound`."""
-        with self._transaction("BEGIN") as sql:
+        with self._file.transaction("BEGIN") as sql:
             return self._location(sql, table)
 
     def head(self, table: str) -> Head | None:
         """Return the state the index reflects, None if it knows nothing of *table*."""
-        with self._transaction("BEGIN") as sql:
+        with self._file.transaction("BEGIN") as sql:
             found = self._head(sql, table)
             return found[1] if found else None
 
     def apply(self, table: str, head: Head, added: Sequence[DataFile] = (), removed: Iterable[str] = ()) -> None:
         """Follow one commit: *added* and *removed* are all that changed since the state the index reflected."""
-        with self._transaction("BEGIN IMMEDIATE") as sql:
+        with self._file.transaction("BEGIN IMMEDIATE") as sql:
             number = self._set_head(sql, table, head)
             _add(sql, number, added, head.sequence)
             _remove(sql, number, removed, head.sequence)
 
     def replace(self, table: str, head: Head, files: Mapping[DataFile, int]) -> None:
         """Make the index reflect *head* whatever it said before; *files*: live file -> sequence number that added it."""
-        with self._transaction("BEGIN IMMEDIATE") as sql:
+        with self._file.transaction("BEGIN IMMEDIATE") as sql:
             number = self._set_head(sql, table, head)
             live = {file.path for file in files}
             _remove(sql, number, [f.path for f in _files(sql, number) if f.path not in live], head.sequence)
@@ -143,14 +123,14 @@ class LakeIndex:
 
     def superseded(self, table: str) -> list[Superseded]:
         """Return the files that were live once and are not any more, and are not deleted yet."""
-        with self._transaction("BEGIN") as sql:
+        with self._file.transaction("BEGIN") as sql:
             found = self._head(sql, table)
             query = "SELECT path, added, removed FROM headwater_superseded WHERE head = ?"
             return [Superseded(*row) for row in sql.execute(query, (found[0],))] if found else []
 
     def mark(self, table: str, paths: Iterable[str], now_ms: int) -> dict[str, int]:
         """Remember that exactly *paths* are not needed any more; return since when (epoch ms) each has been marked without a break."""
-        with self._transaction("BEGIN IMMEDIATE") as sql:
+        with self._file.transaction("BEGIN IMMEDIATE") as sql:
             found = self._head(sql, table)
             number = found[0] if found else 0
             wanted = set(paths)
@@ -164,19 +144,19 @@ class LakeIndex:
 
     def marked(self, table: str) -> dict[str, int]:
         """Return path -> since when it is marked, as `mark` left it."""
-        with self._transaction("BEGIN") as sql:
+        with self._file.transaction("BEGIN") as sql:
             found = self._head(sql, table)
             return _marked(sql, found[0]) if found else {}
 
     def garbage(self, until_ms: int) -> list[str]:
         """Return the tables that have files marked at or before *until_ms*."""
-        with self._transaction("BEGIN") as sql:
+        with self._file.transaction("BEGIN") as sql:
             query = "SELECT DISTINCT database, name FROM headwater_garbage g JOIN headwater_heads h ON h.id = g.head WHERE since_ms <= ?"
             return [join_name(database, name, self._database) for database, name in sql.execute(query, (until_ms,))]
 
     def drop(self, table: str) -> None:
         """Forget all there is of a table that is no more."""
-        with self._transaction("BEGIN IMMEDIATE") as sql:
+        with self._file.transaction("BEGIN IMMEDIATE") as sql:
             if (found := self._head(sql, table)) is not None:
                 for name in ("files", "superseded", "garbage"):
                     sql.execute(f"DELETE FROM headwater_{name} WHERE head = ?", (found[0],))
@@ -185,26 +165,13 @@ class LakeIndex:
     def forget(self, paths: Iterable[str]) -> None:
         """Drop every trace of files that have been deleted."""
         gone = [(path,) for path in paths]
-        with self._transaction("BEGIN IMMEDIATE") as sql:
+        with self._file.transaction("BEGIN IMMEDIATE") as sql:
             sql.executemany("DELETE FROM headwater_garbage WHERE path = ?", gone)
             sql.executemany("DELETE FROM headwater_superseded WHERE path = ?", gone)
 
     def close(self) -> None:
         """Let go of the file."""
-        self._sql.close()
-
-    def _check_format(self) -> None:
-        try:
-            found = self._sql.execute("SELECT MAX(format) FROM headwater_format").fetchone()[0]
-        except sqlite3.OperationalError as error:
-            if "no such table" not in str(error):
-                raise
-            return  # a reader of a catalog no worker has opened yet: no tables, no plans
-        if found is not None and found > FORMAT:  # None: the worker is making these tables right now
-            self._sql.close()
-            raise ProjectError(
-                f"{self._path} has lake index format {found} and this Headwater reads {FORMAT}; use the version that wrote it"
-            )
+        self._file.close()
 
     def _location(self, sql: sqlite3.Connection, table: str) -> str:
         query = "SELECT metadata_location FROM iceberg_tables WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?"
@@ -228,24 +195,6 @@ class LakeIndex:
             (*split_name(table, self._database), *head[:4], json.dumps(head.fields)),
         ).fetchone()[0]
         return int(number)
-
-    @contextmanager
-    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._failures():
-            self._sql.execute(begin)
-            try:
-                yield self._sql
-                self._sql.execute("COMMIT")
-            finally:
-                if self._sql.in_transaction:
-                    self._sql.execute("ROLLBACK")
-
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise _refusal(self._path, error) from error
 
 
 def open_index(path: Path, database: str, access: Mapping[str, str] | None = None, *, read_only: bool = True) -> LakeIndex:
@@ -281,10 +230,3 @@ def _remove(sql: sqlite3.Connection, number: int, paths: Iterable[str], sequence
         gone,
     )
     sql.executemany("DELETE FROM headwater_files WHERE head = ? AND path = ?", gone)
-
-
-def _refusal(path: Path, error: sqlite3.Error) -> HeadwaterError:
-    name = getattr(error, "sqlite_errorname", type(error).__name__)
-    if name in ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CANTOPEN", "SQLITE_ERROR"):
-        return ProjectError(f"the catalog at {path} cannot be read: {error} ({name})")
-    return Unavailable(f"the catalog at {path} cannot be used now: {error} ({name})")

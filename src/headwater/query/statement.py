@@ -79,7 +79,7 @@ def parse(text: str, database: str, ask: Ask, fixed_names: frozenset[str], check
         clock_words = uses_clock_words(walk)
         columns = columns_named(walk, found)
         names = {name_of(reference.path, database) for reference in walk.references} - fixed_names
-        rewritten = rewrite_days(walk, names, database, lambda item: _text_of(item, ask))
+        rewritten = rewrite_days(walk, names, database, lambda item: text_of(item, ask))
         by_day = _checked_text(found, ask) if rewritten else None
     except RecursionError:
         raise QueryError("the statement is nested too deeply") from None
@@ -130,7 +130,7 @@ def _constant_query(constants: Constants, ask: Ask) -> ConstantQuery | None:
     for kind, expression in constants.expressions:
         renamed = json.loads(json.dumps(expression))
         parameters |= _rename_parameters(renamed)
-        columns.append(_READ_AS[kind].format(f"({_text_of(renamed, ask)})"))
+        columns.append(_READ_AS[kind].format(f"({text_of(renamed, ask)})"))
     return ConstantQuery(f"SELECT [{', '.join(columns)}]", tuple(sorted(parameters)), constants.varies)
 
 
@@ -147,7 +147,7 @@ def _rename_parameters(part: object) -> set[str]:
     return {name for item in part.values() for name in _rename_parameters(item)}
 
 
-def _text_of(expression: Node, ask: Ask) -> str:
+def text_of(expression: Node, ask: Ask) -> str:
     """Return *expression* as the engine writes it, without its alias."""
     bare = {key: value for key, value in expression.items() if key != "alias"}
     node = {

@@ -5,13 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from headwater.store import StoredObject
-from headwater.store.files import make_folders, sync_folder, write_file
+from headwater.store.files import make_folders, named_when_whole, sync_folder, write_file
 
 
 class FileStore:
@@ -57,7 +56,7 @@ class FileStore:
 
 def _put(content: bytes | memoryview, target: Path) -> int:
     _make(target.parent)
-    with _named_when_whole(target) as temporary:
+    with named_when_whole(target) as temporary:
         return temporary.write_bytes(content)
 
 
@@ -71,7 +70,7 @@ def _take(source: Path, target: Path, *, lasting: bool) -> int:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        with _named_when_whole(target) as temporary:
+        with named_when_whole(target) as temporary:
             shutil.copyfile(source, temporary)
             if lasting:
                 _sync(temporary)
@@ -83,17 +82,6 @@ def _take(source: Path, target: Path, *, lasting: bool) -> int:
 
 def _make(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-
-
-@contextmanager
-def _named_when_whole(target: Path) -> Iterator[Path]:
-    temporary = target.with_name(f".{target.name[:200]}.{uuid.uuid4().hex}.tmp")
-    try:
-        yield temporary
-        temporary.rename(target)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _sync(path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # Folders whose names this process knows to be durable, by path and inode: one that was removed and made again is another.
@@ -18,8 +20,7 @@ def write_file(path: str, content: bytes | memoryview) -> int:
     """
     target = Path(path)
     make_folders(target.parent)
-    temporary = target.with_name(f".{target.name[:200]}.{uuid.uuid4().hex}.tmp")
-    try:
+    with named_when_whole(target) as temporary:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             left = memoryview(content).cast("B")
@@ -30,12 +31,20 @@ def write_file(path: str, content: bytes | memoryview) -> int:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    sync_folder(target.parent)
+    return size
+
+
+@contextmanager
+def named_when_whole(target: Path) -> Iterator[Path]:
+    """Give the path of a hidden file beside *target*, which takes its name at the end; what fails with `OSError` leaves nothing."""
+    temporary = target.with_name(f".{target.name[:200]}.{uuid.uuid4().hex}.tmp")
+    try:
+        yield temporary
         temporary.rename(target)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(target.parent)
-    return size
 
 
 def make_folders(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from headwater.query.columns import quote
 from headwater.query.dialect.errors import QueryFailed
 from headwater.query.dialect.types import parse_type
 from headwater.query.predicate import NOW_WORDS, Node
+from headwater.query.statement import text_of
 
 Ask = Callable[..., Any]
 """Run one SQL text with parameters in the engine and return the first value of its first row."""
@@ -69,16 +69,7 @@ class Judge:
         return list(found)
 
     def _text(self, expression: Node) -> str:
-        bare = {name: value for name, value in expression.items() if name != "alias"}
-        node = {
-            "type": "SELECT_NODE",
-            "cte_map": {},
-            "select_list": [bare],
-            "from_table": {"type": "EMPTY"},
-            "aggregate_handling": "STANDARD_HANDLING",
-        }
-        asked = json.dumps({"error": False, "statements": [{"node": node}]})
-        return "(" + str(self._ask("SELECT json_deserialize_sql(CAST(? AS JSON))", [asked])).removeprefix("SELECT ") + ")"
+        return f"({text_of(expression, self._ask)})"
 
 
 def _equal_to(condition: Node, key: str) -> list[Node]:
