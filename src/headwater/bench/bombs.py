@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -36,19 +38,26 @@ def bomb_rows(scale: Scale) -> list[Row]:
     """Measure the p99 of answers to PutEvents at 2,000 events a second in turns, with bombs in sandboxes and without."""
     turns, seconds = scale.of(5, 2), scale.of(12, 6)
     with temporary_project() as project, LoadGenerator() as load, project.serve() as serving:
-        quiet, bombed, late = [], [], [0.0]
+        quiet, bombed, neighboured, late = [], [], [], [0.0]
         _p99(project, serving, load, 3)  # roles that have done their work once
         for _ in range(turns):
             quiet.append(_p99(project, serving, load, seconds))
             with _bombs(project.folder / "data", late):
                 bombed.append(_p99(project, serving, load, seconds))
+            with _neighbours():
+                neighboured.append(_p99(project, serving, load, seconds))
         serving.server.check()
     ratio = median(b / q for b, q in zip(bombed, quiet, strict=True))
+    beside = median(n / q for n, q in zip(neighboured, quiet, strict=True))
     note = f"medians of {turns} turns of {seconds} s at {EVENTS * REQUESTS_PER_S:,} events/s in requests of {EVENTS}"
     return [
         at_most(
             f"PutEvents answered, p99: beside {AT_ONCE} questions without an end / without them, wall",
             ratio, 1.5, 1.1, f"{median(bombed):,.1f} ms", f"{median(quiet):,.1f} ms", note=note,
+        ),
+        shown(
+            f"the same beside {AT_ONCE} programs that only count, as nice as the questions / without them",
+            f"{median(neighboured):,.1f} ms", f"{median(quiet):,.1f} ms", beside,
         ),
         shown(f"such a question stopped after its {LIMIT_S:g} s, at the latest", f"{late[0] * 1000:,.0f} ms"),
     ]  # fmt: skip
@@ -57,6 +66,19 @@ def bomb_rows(scale: Scale) -> list[Row]:
 def _p99(project: Project, serving: Serving, load: LoadGenerator, seconds: int) -> float:
     load.prepare(project.order(serving.url, REQUESTS_PER_S * seconds, EVENTS, 31, rate=REQUESTS_PER_S))
     return load.run().p99_ms
+
+
+@contextmanager
+def _neighbours() -> Iterator[None]:
+    """Let `AT_ONCE` programs of others keep the processors busy: what any neighbour costs, whatever it is."""
+    program = "import os; os.nice(10)\nwhile True: pass"
+    counting = [subprocess.Popen([sys.executable, "-c", program], start_new_session=True) for _ in range(AT_ONCE)]  # ours
+    try:
+        yield
+    finally:
+        for process in counting:
+            process.kill()
+            process.wait()
 
 
 @contextmanager

@@ -22,11 +22,10 @@ from types import ModuleType
 from typing import NoReturn
 
 from headwater.query.sandbox.inside.confine import Bounds
+from headwater.query.sandbox.inside.priority import give_way
 from headwater.query.sandbox.inside.wire import dump, send
 
 MESSAGE = struct.Struct("=cQ")
-# A tenth of what others get where there is not enough for all, and everything where nobody else wants it.
-_NICE = 10
 
 
 class _NoPandas:
@@ -47,7 +46,7 @@ def main() -> None:
     database, roots, *numbers = json.loads(sys.argv[2])
     bounds = Bounds(tuple(roots), *numbers)
     os.environ.clear()
-    _give_way()
+    give_way()
     engine = connect(database, bounds.memory)
     if _threads() > 1:
         raise RuntimeError("the engine has started threads by itself; no sandbox can be made of that")
@@ -73,14 +72,6 @@ def main() -> None:
     for number in list(children):
         _kill(children, number)
     os._exit(0)
-
-
-def _give_way() -> None:
-    """Let whatever else runs on this machine go first: an event that comes in waits for no question."""
-    os.nice(_NICE)
-    # Linux may weigh whole sessions, of which this is one, against each other; then a process's own number says nothing.
-    with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(_NICE))
 
 
 def _threads() -> int:
