@@ -8,28 +8,30 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, ValidationException
+from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.manifest import DataFile as IcebergFile
 from pyiceberg.table import Table
 from pyiceberg.table.update.snapshot import ExpireSnapshots
-from sqlalchemy.exc import SQLAlchemyError
 
 from headwater.catalog.made import NewTable, Partitioning, stage_table
 from headwater.catalog.names import split_name
 from headwater.catalog.schema import arrow_schema, ensure_table
 from headwater.clock import Clock
-from headwater.errors import HeadwaterError, LedgerError, ModelError, NotFound, Refused, Unavailable
+from headwater.errors import HeadwaterError, ModelError, NotFound, Refused
 from headwater.lake.change import CHANGES, MADE, Change, changes_of, noted, removals_of
 from headwater.lake.conform import conform
+from headwater.lake.failures import failing
 from headwater.lake.folds import FoldLedger, FoldResult, Upkeep
 from headwater.lake.iceberg import FOLDED, POSITIONS, SETTLED, describe, live_files
 from headwater.lake.index import LakeIndex
 from headwater.lake.leftovers import sweep_leftovers
 from headwater.lake.parquet import WrittenFile, write_days
+from headwater.lake.retries import Retries
 from headwater.lake.snapshots import Keep, expired
 from headwater.lake.sweep import Sweeper
 from headwater.lake.transaction import SteadyTransaction
@@ -42,7 +44,6 @@ FOLD_SOON_S, FOLD_LATE_S = 60.0, 600.0
 # How many commits' worth of superseded metadata files may pile up before they are looked for.
 TIDY_AFTER_COMMITS = 20
 TIDY_EVERY_MS = 3_600_000
-RETRY_MS, RETRY_LATEST_MS = 1_000, 60_000
 LEFTOVERS = "(no table)"
 
 
@@ -80,7 +81,7 @@ class Lake:
         self._known: dict[str, set[pa.Schema]] = {}
         self._recovered: set[str] = set()
         self._commits: dict[str, int] = {}
-        self._retries: dict[str, tuple[int, int]] = {}
+        self._retries = Retries(clock)
         self._sweepers: dict[str, Sweeper] = {}
         self._tidied_ms: int | None = None
         self._writing: Counter[str] = Counter()
@@ -89,7 +90,7 @@ class Lake:
 
     def ensure(self, table: str, schema: pa.Schema) -> None:
         """Create *table*, or add the columns of *schema* it lacks. Raises `ModelError` for a column that changed its type."""
-        with self._lock, self._failures(f"create or extend table {table}"):
+        with self._lock, failing(f"create or extend table {table}"):
             self._refuse_made(table)
             self._loaded[table] = ensure_table(self._catalog, *self._names(table), schema)
             self._follow(table)
@@ -100,7 +101,7 @@ class Lake:
         Raises `Unavailable` or another `HeadwaterError` if that cannot be done now; whatever was done, the next call
         continues there and no row is lost or doubled.
         """
-        with self._lock, self._failures(f"fold table {table}"):
+        with self._lock, failing(f"fold table {table}"):
             began = time.perf_counter()
             folded = self._recover(table)
             self._recovered.discard(table)  # until this fold is through
@@ -132,7 +133,7 @@ class Lake:
     @contextmanager
     def held(self, table: str, doing: str = "change table") -> Iterator[Table]:
         """Hold the table still and give its newest state. Raises `NotFound`; failures on the way become those of `fold`."""
-        with self._lock, self._failures(f"{doing} {table}"):
+        with self._lock, failing(f"{doing} {table}"):
             self._recover(table)
             if (loaded := self._loaded.get(table)) is None:
                 raise NotFound("table", table)
@@ -197,12 +198,12 @@ class Lake:
 
     def stage(self, table: str, schema: pa.Schema, partitioning: Partitioning, properties: Mapping[str, str]) -> NewTable:
         """Begin a table that is not there: nobody sees it before `create`. Raises `Refused`."""
-        with self._lock, self._failures(f"create table {table}"):
+        with self._lock, failing(f"create table {table}"):
             return stage_table(self._catalog, *self._names(table), schema, partitioning, properties)
 
     def create(self, new: NewTable, table: str, change: Change, added: Sequence[WrittenFile] = ()) -> None:
         """Let the table be there, with its first rows, in one step. Raises `Refused` if another of its name came first."""
-        with self._lock, self._failures(f"create table {table}"):
+        with self._lock, failing(f"create table {table}"):
             try:
                 new.commit({CHANGES: noted(new.table, change)}, added)
             except Exception as error:
@@ -260,7 +261,7 @@ class Lake:
         folds: list[FoldResult] = []
         failures: dict[str, Exception] = {}
         for waiting in self._ledger.backlog():
-            self._try(waiting.table, failures, lambda table=waiting.table: folds.extend(self._fold_whole(table)))  # type: ignore[misc]
+            self._retries.attempt(waiting.table, failures, partial(self._fold_whole, waiting.table, folds))
         for failure in failures.values():
             raise failure
         return folds
@@ -275,16 +276,16 @@ class Lake:
         failures: dict[str, Exception] = {}
         tidied: list[tuple[int, int]] = []
         for table in self.due(now_ms):
-            if self._retries.get(table, (0, 0))[0] <= now_ms:
-                self._try(table, failures, lambda table=table: folds.extend(self._fold_due(table)))  # type: ignore[misc]
+            if self._retries.due(table):
+                self._retries.attempt(table, failures, partial(self._fold_due, table, folds))
         everything = self._tidied_ms is None or now_ms - self._tidied_ms >= TIDY_EVERY_MS
         if everything:
             self._tidied_ms = now_ms
         untidy = {table for table, commits in self._commits.items() if commits >= TIDY_AFTER_COMMITS}
         for table in self._index.tables() if everything else {*untidy, *self._index.garbage(now_ms - self._grace_ms)}:
-            self._try(table, failures, lambda table=table: tidied.append(self.tidy(table, search=everything)))  # type: ignore[misc]
-        if max(self._leftovers_ms, self._retries.get(LEFTOVERS, (0, 0))[0]) <= now_ms:
-            self._try(LEFTOVERS, failures, self._sweep_leftovers)
+            self._retries.attempt(table, failures, lambda table=table: tidied.append(self.tidy(table, search=everything)))  # type: ignore[misc]
+        if self._leftovers_ms <= now_ms and self._retries.due(LEFTOVERS):
+            self._retries.attempt(LEFTOVERS, failures, self._sweep_leftovers)
         return Upkeep(folds, sum(snapshots for snapshots, _ in tidied), sum(files for _, files in tidied), failures)
 
     def tidy(self, table: str, *, search: bool = True, keep: Keep | None = None) -> tuple[int, int]:
@@ -293,7 +294,7 @@ class Lake:
         *search* the data folder for files of folds that died; without, only what was found before is deleted. *keep*: which snapshots
         are not old, instead of the usual ones.
         """
-        with self._lock, self._failures(f"tidy table {table}"):
+        with self._lock, failing(f"tidy table {table}"):
             self._recover(table)
             if (loaded := self._loaded.get(table)) is None:
                 raise NotFound("table", table)
@@ -383,7 +384,7 @@ class Lake:
         self._commits[table] = self._commits.get(table, 0) + 1
 
     def _sweep_leftovers(self) -> None:
-        with self._lock, self._failures("delete files of tables that are no more"):
+        with self._lock, failing("delete files of tables that are no more"):
             now_ms, known = self._clock.now_ms(), {*self._index.tables(), *(table for table, count in self._writing.items() if count)}
             sweep_leftovers(self._index, self.store, self._root, self._database, known, now_ms, self._grace_ms)
         # What was found just now may go when this is over.
@@ -404,31 +405,12 @@ class Lake:
         else:
             self._index.replace(table, now, live_files(loaded))
 
-    def _fold_whole(self, table: str) -> Iterator[FoldResult]:
+    def _fold_whole(self, table: str, folds: list[FoldResult]) -> None:
         while (result := self.fold(table)) is not None:
-            yield result
+            folds.append(result)
 
-    def _fold_due(self, table: str) -> Iterator[FoldResult]:
-        for result in self._fold_whole(table):
-            yield result
+    def _fold_due(self, table: str, folds: list[FoldResult]) -> None:
+        while (result := self.fold(table)) is not None:
+            folds.append(result)
             if result.rows < self._fold_rows:
                 return
-
-    def _try(self, table: str, failures: dict[str, Exception], work: Callable[[], None]) -> None:
-        try:
-            work()
-            self._retries.pop(table, None)
-        except HeadwaterError as error:
-            wait_ms = min(2 * self._retries.get(table, (0, RETRY_MS // 2))[1], RETRY_LATEST_MS)
-            self._retries[table] = (self._clock.now_ms() + wait_ms, wait_ms)
-            failures[table] = error
-
-    @contextmanager
-    def _failures(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except pa.ArrowException as error:
-            raise LedgerError(f"cannot {doing}: rows in the tail cannot be read as the table's: {error}; they stay there") from error
-        except (SQLAlchemyError, OSError, CommitFailedException, ValidationException) as error:
-            what = getattr(error, "orig", None) or error  # SQLAlchemy's own text has the whole statement, and a link
-            raise Unavailable(f"cannot {doing} now: {what}; nothing is lost, it will be tried again") from error

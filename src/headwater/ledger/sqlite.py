@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import NamedTuple
 
 from headwater.errors import HeadwaterError, LedgerError, NoLedger, ProjectError, SettingsError, Unavailable
 from headwater.ledger import FateTotal, LedgerBatch, Removal, Rows, TailRows
+from headwater.ledger.checkpoint import Checkpoint
 
 FORMAT = 1
 
@@ -45,10 +45,6 @@ FORGOTTEN = 0
 
 # A sync that failed may have lost pages the kernel now calls clean: nothing this connection says later can be believed.
 _FINAL = {"SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC", "SQLITE_CORRUPT", "SQLITE_NOTADB"}
-
-_CHECKPOINT_PAUSE_S = 0.25
-_LONG_LOG_BYTES = 4 << 20
-_log = logging.getLogger(__name__)
 
 
 class Account(NamedTuple):
@@ -90,7 +86,7 @@ class SqliteLedger:
                 self._checkpoint = None
                 return
             self._create()
-        self._checkpoint = _Checkpoint(self._path, self._lock)
+        self._checkpoint = Checkpoint(self._path, self._lock)
 
     def commit(self, batch: LedgerBatch) -> int:
         """Write the whole batch in one durable transaction and return its number.
@@ -336,51 +332,6 @@ class SqliteLedger:
             if name in _FINAL:
                 self._broken = f"{error} ({name})"
             raise _refusal(doing, self._path, error, name) from error
-
-
-class _Checkpoint:
-    """Copies the log into the database from a thread of its own, so that commits hardly wait for it."""
-
-    def __init__(self, path: Path, writing: threading.Lock) -> None:
-        self._path, self._writing = path, writing
-        self._wal = path.with_name(path.name + "-wal")
-        self._wanted, self._stopped = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="ledger-checkpoint", daemon=True)
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Note that the log has grown."""
-        self._wanted.set()
-
-    def stop(self) -> None:
-        """Finish the checkpoint that runs, and end the thread."""
-        self._stopped.set()
-        self._wanted.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        sql = sqlite3.connect(self._path, isolation_level=None)
-        try:
-            # One sync of the database for all commits of a pause, not one for each.
-            while self._wanted.wait() and not self._stopped.wait(_CHECKPOINT_PAUSE_S):
-                self._wanted.clear()
-                if self._stopped.is_set():  # `stop` may have spoken between the two lines above, and its word is cleared now
-                    break
-                try:
-                    self._copy(sql)
-                except (sqlite3.Error, OSError) as error:
-                    # Nothing is lost, the log only grows meanwhile; but somebody should know.
-                    _log.warning("ledger checkpoint failed: %s", error)
-        finally:
-            sql.close()
-
-    def _copy(self, sql: sqlite3.Connection) -> None:
-        # PASSIVE never blocks a writer. But the log starts over only when a checkpoint reached its end, and busy writers move the
-        # end meanwhile: so when it is long, most is copied beside them and only the last few pages while they wait.
-        sql.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        if self._wal.stat().st_size > _LONG_LOG_BYTES:
-            with self._writing:
-                sql.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def _path(url: str) -> Path:
