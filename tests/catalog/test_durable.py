@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from headwater.catalog import open_catalog
 from headwater.catalog.durable import DurableFileIO, local_path
-from headwater.store.files import write_file
+from headwater.store.durable import write_file
 
 
 def test_a_file_is_synced_before_it_is_named_and_its_folders_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

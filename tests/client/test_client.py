@@ -127,15 +127,18 @@ def test_the_write_key_of_the_app_is_enough(served: Served, connect: Connect) ->
 
 
 def test_a_clock_that_is_off_is_corrected_by_the_servers(served: Served, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Late(dt.datetime):
+    class Off(dt.datetime):
+        by = dt.timedelta()
+
         @classmethod
         def now(cls, tz: dt.tzinfo | None = None) -> Any:
-            return dt.datetime.now(tz) - dt.timedelta(hours=2)
+            return dt.datetime.now(tz) + cls.by
 
-    monkeypatch.setattr(connection_module, "datetime", Late)
+    monkeypatch.setattr(connection_module, "datetime", Off)
     client = connect()
     sent = []
-    for _ in range(2):
+    for hours in (-2, -2, 0, 1):  # it is set right while the client runs, and then wrong again
+        Off.by = dt.timedelta(hours=hours)
         sent.append(client.record("SignUpEvent", {"email": "a@example.org"}, endpoint_id="late"))
         client.flush(10)
 

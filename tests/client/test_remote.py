@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import headwater
+from headwater.client import connection as connection_module
 from headwater.client.remote import Remote
 from headwater.control.signer import Signer
 from headwater.errors import AccessDenied, BadRequest, HeadwaterError, QueryError, SettingsError, Unauthenticated, Unavailable
@@ -295,6 +296,34 @@ def test_many_answers_at_a_time_and_connections_that_are_used_again(served: Serv
     with pytest.raises(HeadwaterError):
         lake.sql("SELECT * FROM nothing_such")
     assert lake.sql("SELECT 1").rows() == [(1,)]
+
+
+def test_a_clock_that_is_set_right_meanwhile_is_followed(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Off(datetime):
+        by = timedelta(hours=-1)
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Any:
+            return datetime.now(tz) + cls.by
+
+    monkeypatch.setattr(connection_module, "datetime", Off)
+    with headwater.connect(private(served), key_of(served)) as lake:
+        assert lake.sql("SELECT 1").rows() == [(1,)]
+        Off.by = timedelta()
+        assert lake.sql("SELECT 2").rows() == [(2,)]
+
+
+def test_a_process_with_very_many_descriptors_asks_twice(served: Served) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], min(before[1], 4_096)), before[1]))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1_100)]
+    try:
+        with headwater.connect(private(served), key_of(served)) as lake:
+            assert [lake.sql("SELECT ?", [n]).rows() for n in (1, 2)] == [[(1,)], [(2,)]]
+    finally:
+        for each in held:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_curl_asks_as_the_docs_say(served: Served) -> None:

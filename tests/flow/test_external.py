@@ -54,6 +54,22 @@ def test_files_in_a_bucket_become_a_table_that_outlives_a_crash_of_the_worker(se
     assert (folder / "day=2026-01-01" / "1.parquet").exists()
 
 
+def test_files_are_read_whatever_names_people_gave_them(served: Served) -> None:
+    folder = served.folder / "data/results/files/orders, süd"
+    names = ["orders (1).csv", "a,b.csv", "März.csv", "10%.csv", "a%20b.csv", "it's.csv", "k=a%3Ab/x.csv", "k=a%2Fb/x.csv"]
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"{number}\n")
+    athena = client(served)
+    shape = "ROW FORMAT DELIMITED FIELDS TERMINATED BY ',' LOCATION 's3://files/orders, süd/'"
+    rows(athena, f"CREATE EXTERNAL TABLE orders (n int) {shape}")
+    rows(athena, f"CREATE EXTERNAL TABLE parts (n int) PARTITIONED BY (k string) {shape}")
+
+    assert rows(athena, "SELECT n FROM orders ORDER BY n")[1:] == [[str(number)] for number in range(len(names))]
+    rows(athena, "MSCK REPAIR TABLE parts")
+    assert rows(athena, "SELECT k, n FROM parts ORDER BY n")[1:] == [["a:b", "6"], ["a/b", "7"]]
+
+
 def test_a_table_of_events_cannot_be_dropped(served: Served) -> None:
     athena = client(served)
     asked = athena.start_query_execution(QueryString="DROP TABLE sign_up_events")

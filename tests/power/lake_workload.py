@@ -9,9 +9,9 @@ from typing import Any
 
 import headwater.store.file
 from headwater.catalog import durable
+from headwater.catalog.file import CatalogFile
 from headwater.catalog.sql import DurableSqlCatalog
-from headwater.lake.index import LakeIndex
-from headwater.store import files
+from headwater.store import durable as durable_writes
 from tests.lake.conftest import VISITS, Project, visits
 
 BATCHES, ROWS = 16, 4
@@ -24,9 +24,9 @@ def ids(batch: int) -> list[str]:
 
 def introduce(flaw: str) -> None:
     def careless(path: str, content: bytes | memoryview) -> int:
-        files.make_folders(Path(path).parent)
+        durable_writes.make_folders(Path(path).parent)
         Path(path).write_bytes(content)
-        files.sync_folder(Path(path).parent)
+        durable_writes.sync_folder(Path(path).parent)
         return len(content)
 
     match flaw:
@@ -35,7 +35,7 @@ def introduce(flaw: str) -> None:
         case "no sync of data files":
             headwater.store.file.write_file = careless
         case "no sync of folders":
-            files.sync_folder = lambda folder: None
+            durable_writes.sync_folder = lambda folder: None
         case "no sync of the catalog":
             prepare = DurableSqlCatalog._prepare
 
@@ -44,13 +44,13 @@ def introduce(flaw: str) -> None:
                 connection.execute("PRAGMA synchronous = OFF").close()
 
             DurableSqlCatalog._prepare = forgetful  # type: ignore[method-assign]
-            begin = LakeIndex.__init__  # it shares the catalog's file, and its syncs would cover for the catalog
+            make = CatalogFile._make  # the index shares the catalog's file, and its syncs would cover for the catalog
 
-            def unsynced(self: LakeIndex, *arguments: Any, **options: Any) -> None:
-                begin(self, *arguments, **options)
+            def unsynced(self: CatalogFile) -> None:
+                make(self)
                 self._sql.execute("PRAGMA synchronous = OFF")
 
-            LakeIndex.__init__ = unsynced  # type: ignore[method-assign]
+            CatalogFile._make = unsynced  # type: ignore[method-assign]
 
 
 def main(root: Path) -> None:

@@ -9,12 +9,13 @@ import sys
 import threading
 import time
 from collections import Counter
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
 from headwater.errors import Unavailable
-from headwater.store.cache import Copy, FileCache
+from headwater.store.cache import Copy, FileCache, _wait
 from tests.waiting import until
 
 
@@ -231,6 +232,45 @@ def test_a_process_that_is_killed_leaves_no_half_copy_and_holds_nothing(tmp_path
         os.utime(half, (0, time.time() - 7_200))
     cache.get(source.copy("larger", 2_600), source.fetch)
     assert not list(tmp_path.glob("*/.*"))
+
+
+def test_what_has_come_of_a_batch_is_counted_once(tmp_path: Path, source: Source) -> None:
+    cache = FileCache(tmp_path, 10_000)
+    idle = cache.get(source.copy("idle"), source.fetch)
+    batch = [source.copy(f"n{n}") for n in range(6)]
+    come, go_on = threading.Event(), threading.Event()
+
+    def fetch(url: str, file: Path) -> None:
+        if url.endswith("/n5"):
+            come.set()
+            assert go_on.wait(10)
+        source.fetch(url, file)
+
+    def ask() -> None:
+        with cache.hold(batch, fetch):
+            pass
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert come.wait(10)
+    assert until(lambda: len(copies_in(tmp_path)) == 6)  # five of the six, and the one before
+    cache.get(source.copy("other", 3_000), source.fetch)
+
+    assert idle.exists()
+    go_on.set()
+    asking.join()
+    assert cache.get(source.copy("all", 10_000), source.fetch).exists()  # nothing stays reserved
+    assert len(copies_in(tmp_path)) == 1
+
+
+def test_a_fetch_that_ends_just_after_the_time_for_it_has_not_failed() -> None:
+    class Late(Future[None]):
+        def done(self) -> bool:
+            if not super().done():
+                self.set_result(None)
+            return True
+
+    _wait(Late(), lambda: None)
 
 
 def test_a_file_that_was_written_is_the_copy(tmp_path: Path, source: Source) -> None:

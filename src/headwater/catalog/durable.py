@@ -13,15 +13,13 @@ from urllib.parse import unquote, urlsplit
 from pyiceberg.io import InputFile, InputStream, OutputFile, OutputStream
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
-from headwater.store import S3Access, Store, open_store
-from headwater.store.files import write_file
-
-_REMOTE = "s3://"
+from headwater.store import SCHEME, S3Access, Store, open_store
+from headwater.store.durable import write_file
 
 
 def local_path(location: str) -> str:
     """Return the path that a location of ours (a plain path, or a `file:` URI others wrote) stands for; that of an object is its URL."""
-    if location.startswith(_REMOTE):
+    if location.startswith(SCHEME):
         return location
     path = unquote(urlsplit(location).path) if location.startswith("file:") else location
     return str(Path(path).absolute())
@@ -35,13 +33,13 @@ class DurableFileIO(PyArrowFileIO):
 
     def new_input(self, location: str) -> InputFile:  # type: ignore[override]  # PyIceberg only asks for an InputFile
         """Return a file to read."""
-        if location.startswith(_REMOTE):
+        if location.startswith(SCHEME):
             return StoredFile(location, self._remote)
         return super().new_input(location)
 
     def new_output(self, location: str) -> OutputFile:  # type: ignore[override]  # and here for an OutputFile
         """Return a file that appears under its name, durable, when its stream is closed."""
-        if location.startswith(_REMOTE):
+        if location.startswith(SCHEME):
             remote = self._remote
             return DurableOutputFile(location, StoredFile(location, remote), lambda content: remote.write(location, content))
         path = local_path(location)
@@ -50,14 +48,14 @@ class DurableFileIO(PyArrowFileIO):
     def delete(self, location: str | InputFile | OutputFile) -> None:
         """Remove a file."""
         url = location if isinstance(location, str) else location.location
-        if url.startswith(_REMOTE):
+        if url.startswith(SCHEME):
             self._remote.delete([url])
         else:
             super().delete(location)
 
     @cached_property
     def _remote(self) -> Store:
-        return open_store(_REMOTE, access=S3Access.of(self.properties))
+        return open_store(SCHEME, access=S3Access.of(self.properties))
 
 
 class StoredFile(InputFile):

@@ -10,7 +10,7 @@ import re
 import ssl
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 from urllib.parse import quote, urlsplit
 
 from headwater.control.signer import Signer
@@ -40,6 +40,39 @@ class Answer(NamedTuple):
         return f"HTTP {self.status}" + (f": {message}" if message else "")
 
 
+class Server(NamedTuple):
+    """Where a server is; *path*, without a `/` at its end, goes before the paths of its routes, *host* into the header of that name."""
+
+    scheme: str
+    name: str
+    port: int | None
+    path: str
+
+    @classmethod
+    def at(cls, url: str) -> Self:
+        """Return the server at *url*; raises `SettingsError` for what is no address of one."""
+        parts = urlsplit(url)
+        try:
+            port = parts.port
+        except ValueError as error:
+            raise SettingsError(f"{url!r}: {error}") from None
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+            raise SettingsError(f"a server is named http://host:port or https://host, given {url!r}")
+        return cls(parts.scheme, parts.hostname, port, quote(parts.path.rstrip("/"), safe="/%"))
+
+    @property
+    def host(self) -> str:
+        """Return what the header Host says."""
+        name = f"[{self.name}]" if ":" in self.name else self.name
+        return name if self.port in (None, 443 if self.scheme == "https" else 80) else f"{name}:{self.port}"
+
+    def connect(self, timeout_s: float, ssl_context: ssl.SSLContext | None) -> http.client.HTTPConnection:
+        """Return a connection, which is made by its first request."""
+        if self.scheme == "https":
+            return http.client.HTTPSConnection(self.name, self.port, timeout=timeout_s, context=ssl_context)
+        return http.client.HTTPConnection(self.name, self.port, timeout=timeout_s)
+
+
 class Proof(Protocol):
     """What shows the server who sends."""
 
@@ -61,8 +94,8 @@ class Signature:
         return self._signer.headers(path, body, datetime.now(UTC) + self._offset)
 
     def learn(self, answer: Answer) -> bool:
-        """Take over the server's clock if it says that ours is off, once."""
-        if answer.date is None or self._offset or not _CLOCK_IS_OFF.search(answer.said()):
+        """Take over the server's clock if it says that ours is off, as often as it says so: ours may be set right meanwhile."""
+        if answer.date is None or not _CLOCK_IS_OFF.search(answer.said()):
             return False
         self._offset = answer.date - datetime.now(UTC)
         return True
@@ -88,20 +121,12 @@ class Connection:
     """Posts events of one app to the server at *url*; for one thread, but for `abort`."""
 
     def __init__(self, url: str, app_id: str, timeout_s: float, ssl_context: ssl.SSLContext | None) -> None:
-        parts = urlsplit(url)
-        try:
-            self._port = parts.port
-        except ValueError as error:
-            raise SettingsError(f"{url!r}: {error}") from None
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
-            raise SettingsError(f"a server is named http://host:port or https://host, given {url!r}")
+        self._server = Server.at(url)
         if not app_id:
             raise SettingsError("the app id is missing; `headwater status` prints it")
-        self._scheme, self._name, self.timeout_s, self._ssl_context = parts.scheme, parts.hostname, timeout_s, ssl_context
-        self._path = f"{quote(parts.path.rstrip('/'), safe='/%')}/v1/apps/{quote(app_id, safe='')}/events"
-        name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        usual = self._port in (None, 443 if parts.scheme == "https" else 80)
-        self.host = name if usual else f"{name}:{self._port}"
+        self.timeout_s, self._ssl_context = timeout_s, ssl_context
+        self._path = f"{self._server.path}/v1/apps/{quote(app_id, safe='')}/events"
+        self.host = self._server.host
         self.proof: Proof | None = None
         self._open: http.client.HTTPConnection | None = None
 
@@ -122,7 +147,7 @@ class Connection:
             return self._exchange(body)  # a server may hang up on a connection nobody used for a while; the ids make sending twice harmless
 
     def _exchange(self, body: bytes) -> Answer:
-        connection = self._open or self._connect()
+        connection = self._open or self._server.connect(self.timeout_s, self._ssl_context)
         try:
             self._open = connection
             connection.request("POST", self._path, body, self.proof.headers(self._path, body) if self.proof else {})
@@ -139,11 +164,6 @@ class Connection:
         except ValueError:
             moment = None
         return Answer(response.status, answered, moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC))
-
-    def _connect(self) -> http.client.HTTPConnection:
-        if self._scheme == "https":
-            return http.client.HTTPSConnection(self._name, self._port, timeout=self.timeout_s, context=self._ssl_context)
-        return http.client.HTTPConnection(self._name, self._port, timeout=self.timeout_s)
 
     def abort(self) -> None:
         """End the exchange under way, if there is one, from another thread; it raises there."""

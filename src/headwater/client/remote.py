@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import select
+import socket
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,11 +16,10 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from io import BufferedReader, RawIOBase
 from typing import Any, Literal, Self, cast
-from urllib.parse import quote, urlsplit
 
 import pyarrow as pa
 
-from headwater.client.connection import Answer, Signature
+from headwater.client.connection import Answer, Server, Signature
 from headwater.control.signer import Signer
 from headwater.errors import AccessDenied, BadRequest, HeadwaterError, QueryError, SettingsError, Unauthenticated, Unavailable
 from headwater.query.reading import Reading
@@ -66,18 +66,9 @@ class Remote:
     def __init__(
         self, url: str, key: str, secret: str, *, dialect: str, region: str, timeout_s: float, ssl_context: ssl.SSLContext | None
     ) -> None:
-        parts = urlsplit(url)
-        try:
-            port = parts.port
-        except ValueError as error:
-            raise SettingsError(f"{url!r}: {error}") from None
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
-            raise SettingsError(f"a server is named http://host:port or https://host, given {url!r}")
-        name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        host = name if port in (None, 443 if parts.scheme == "https" else 80) else f"{name}:{port}"
-        self._url, self._where = url, (parts.scheme, parts.hostname, port)
-        self._path = quote(parts.path.rstrip("/"), safe="/%") + PATH
-        self._proof = Signature(Signer(key, secret, region, host, "headwater"))
+        self._url, self._server = url, Server.at(url)
+        self._path = self._server.path + PATH
+        self._proof = Signature(Signer(key, secret, region, self._server.host, "headwater"))
         self._dialect, self._timeout_s, self._ssl_context = dialect, timeout_s, ssl_context
         self._idle: list[http.client.HTTPConnection] = []
         self._closed = False
@@ -85,9 +76,9 @@ class Remote:
     def sql(self, query: str, parameters: Parameters = None, *, dialect: Literal["duckdb", "athena"] | None = None) -> Answered:
         """Return the answer to one statement: its rows come while they are read.
 
-        *parameters*: a sequence for `?`, a mapping for `$name` (DuckDB's only); None, bools, numbers, text, dates, times, bytes and lists
-        of them. Raises `QueryError` for what cannot be answered, its `code` says why; `Unauthenticated`, `AccessDenied` for a key that
-        will not do; `Unavailable` where there is no server, or it cannot answer now.
+        *parameters*: a sequence for `?`, a mapping for `$name` (DuckDB's only); None, bools, numbers, text, dates, datetimes, bytes and
+        lists of them. Raises `QueryError` for what cannot be answered, its `code` says why; `Unauthenticated`, `AccessDenied` for a key
+        that will not do; `Unavailable` where there is no server, or it cannot answer now.
         """
         if self._closed:
             raise QueryError("this connection is closed; connect again")
@@ -138,14 +129,10 @@ class Remote:
         while self._idle:
             with suppress(IndexError):  # another thread may have taken the last
                 kept = self._idle.pop()
-                # A connection on which something is to be read, without a question, is one the server has ended.
-                if kept.sock is not None and not select.select([kept.sock], [], [], 0)[0]:
+                if kept.sock is not None and not _is_ended(kept.sock):
                     return kept
                 kept.close()
-        scheme, name, port = self._where
-        if scheme == "https":
-            return http.client.HTTPSConnection(name, port, timeout=self._timeout_s, context=self._ssl_context)
-        return http.client.HTTPConnection(name, port, timeout=self._timeout_s)
+        return self._server.connect(self._timeout_s, self._ssl_context)
 
     def _keep(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
         if response.isclosed() and not response.will_close and not self._closed and len(self._idle) < _KEPT:
@@ -238,6 +225,13 @@ class _Body(RawIOBase):
         part = self._response.read1(len(buffer))
         buffer[: len(part)] = part
         return len(part)
+
+
+def _is_ended(connection: socket.socket) -> bool:
+    # Where something is to be read, and nothing was asked, the server has hung up. Unlike select, poll takes descriptors above 1,023.
+    ready = select.poll()
+    ready.register(connection, select.POLLIN)
+    return bool(ready.poll(0))
 
 
 def _sent(value: Any) -> Any:

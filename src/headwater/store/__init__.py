@@ -23,11 +23,12 @@ BACKENDS = {
 
 
 class StoredObject(NamedTuple):
-    """One object: its URL, its bytes, and when it was written (epoch ms)."""
+    """One object: its URL, its bytes, when it was written (epoch ms), and what tells its content from others it had ("" = never has)."""
 
     url: str
     size: int
     modified_ms: int
+    version: str = ""
 
 
 class Store(Protocol):
@@ -60,7 +61,7 @@ class RemoteStore(Store, Protocol):
     """A store of which engines read copies."""
 
     def hold(self, objects: Sequence[StoredObject], check: Check) -> AbstractContextManager[Sequence[Path]]:
-        """Give files with these contents, in order, for as long as the block runs; objects that never change need no `modified_ms`.
+        """Give files with these contents, in order, for as long as the block runs; objects that never change need no `version`.
 
         *check* is called again and again while they come; what it raises ends that.
         """

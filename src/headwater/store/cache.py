@@ -37,6 +37,8 @@ class Copy(NamedTuple):
 
 Fetch = Callable[[str, Path], None]
 """Writes the content of a URL to a file; raises `FileNotFoundError` or another `OSError`."""
+Name = Callable[[Path, Path], None]
+"""Makes a file that is whole a copy, under the path that is given second."""
 Check = Callable[[], None]
 """Raises what is to end the waiting."""
 
@@ -87,9 +89,9 @@ class FileCache:
         """Take *file*, which has that content, as the copy; where there is no room for it, it is removed."""
         path = self._path(copy)
         try:
-            with self._room(copy.size):
+            with self._room(copy.size) as name:
                 path.parent.mkdir(exist_ok=True)
-                file.replace(path)
+                name(file, path)
         except (Unavailable, OSError):
             file.unlink(missing_ok=True)
 
@@ -132,14 +134,14 @@ class FileCache:
     def _fetch(self, copies: dict[Path, Copy], fetch: Fetch, check: Check, futures: dict[Path, Future[None]]) -> None:
         if not copies:
             return
-        with self._room(sum(copy.size for copy in copies.values())):
-            running = {path: self._pool.submit(_fetch_one, path, copy, fetch) for path, copy in copies.items()}
+        with self._room(sum(copy.size for copy in copies.values())) as name:
+            running = {path: self._pool.submit(_fetch_one, path, copy, fetch, name) for path, copy in copies.items()}
             try:
                 for path, future in running.items():
                     try:
                         _wait(future, check)
                     except OSError as error:
-                        if future.done():
+                        if _failed_with(future, error):
                             futures[path].set_exception(error)
                         raise
                     futures[path].set_result(None)
@@ -149,8 +151,8 @@ class FileCache:
                 wait(running.values())  # nothing is written any more when this returns
 
     @contextmanager
-    def _room(self, size: int) -> Iterator[None]:
-        """Have room for that many bytes while the block runs."""
+    def _room(self, size: int) -> Iterator[Name]:
+        """Have room for that many bytes while the block runs, less those of files that were given their names."""
         with self._lock:
             self._reserved += size
             try:
@@ -158,11 +160,21 @@ class FileCache:
             except BaseException:
                 self._reserved -= size
                 raise
+        left = size
+
+        def name(file: Path, path: Path) -> None:
+            nonlocal left
+            named = file.stat().st_size
+            with self._lock:  # whoever makes room counts it once, before and after
+                file.replace(path)
+                left -= named
+                self._reserved -= named
+
         try:
-            yield
+            yield name
         finally:
             with self._lock:
-                self._reserved -= size
+                self._reserved -= left
 
     def _make_room(self) -> None:
         files = sorted(_files(self._folder, time.time()))
@@ -210,14 +222,14 @@ class FileCache:
                     fcntl.lockf(self._locks, fcntl.LOCK_UN, 1, _offset(path))
 
 
-def _fetch_one(path: Path, copy: Copy, fetch: Fetch) -> None:
+def _fetch_one(path: Path, copy: Copy, fetch: Fetch, name: Name) -> None:
     path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         fetch(copy.url, temporary)
         if (size := temporary.stat().st_size) != copy.size:
             raise OSError(f"{copy.url} has {size:,} bytes, and should have {copy.size:,}")
-        temporary.rename(path)
+        name(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -227,11 +239,15 @@ def _wait(future: Future[None], check: Check) -> None:
         try:
             future.result(_CHECK_EVERY_S)
         except TimeoutError:
-            if future.done():
-                raise
-            check()
-        else:
-            return
+            if not future.done():
+                check()
+                continue
+            future.result()  # it ended with that very error, or just after the time was up
+        return
+
+
+def _failed_with(future: Future[None], error: OSError) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is error
 
 
 def _is_there(path: Path, size: int) -> bool:

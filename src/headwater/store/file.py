@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from headwater.store import StoredObject
-from headwater.store.files import make_folders, named_when_whole, sync_folder, write_file
+from headwater.store.durable import make_folders, named_when_whole, sync_folder, write_file
 
 
 class FileStore:
@@ -33,7 +33,7 @@ class FileStore:
     def delete(self, urls: Iterable[str]) -> None:
         """Remove files; one that is not there is no error."""
         for url in urls:
-            with suppress(FileNotFoundError, NotADirectoryError):
+            with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):  # of objects, a folder is none
                 Path(url).unlink()
 
     def local(self, url: str) -> Path:

@@ -52,7 +52,9 @@ class S3Store:
         with self._failures(prefix_url):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 found += page.get("Contents", [])
-        return sorted(StoredObject(f"{SCHEME}{bucket}/{each['Key']}", each["Size"], _ms(each["LastModified"])) for each in found)
+        return sorted(
+            StoredObject(f"{SCHEME}{bucket}/{each['Key']}", each["Size"], _ms(each["LastModified"]), each["ETag"]) for each in found
+        )
 
     def read(self, url: str) -> bytes:
         """Return the content of an object."""
@@ -107,7 +109,7 @@ class S3Store:
         """Give copies of these objects for as long as the block runs; *check* is called while they come."""
         if self._cache is None:
             raise OSError("there is no place for copies here")
-        return self._cache.hold([Copy(each.url, each.size, str(each.modified_ms or "")) for each in objects], self._fetch, check)
+        return self._cache.hold([Copy(each.url, each.size, each.version) for each in objects], self._fetch, check)
 
     def _fetch(self, url: str, file: Path) -> None:
         bucket, key = split_url(url)

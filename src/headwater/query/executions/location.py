@@ -19,7 +19,7 @@ def prefix_of(url: str) -> str:
         raise InvalidRequest("outputLocation is not a valid S3 path.")
     key = (found[2] or "").rstrip("/")
     try:
-        too_long = len(key.encode()) > _KEY_BYTES or any(len(file_name(part)) > _SEGMENT_BYTES for part in key.split("/"))
+        too_long = len(key.encode()) > _KEY_BYTES or any(len(file_name(part).encode()) > _SEGMENT_BYTES for part in key.split("/"))
     except UnicodeEncodeError:
         too_long = True
     if too_long:

@@ -38,7 +38,7 @@ def write_file(path: str, content: bytes | memoryview) -> int:
 @contextmanager
 def named_when_whole(target: Path) -> Iterator[Path]:
     """Give the path of a hidden file beside *target*, which takes its name at the end; what fails with `OSError` leaves nothing."""
-    temporary = target.with_name(f".{target.name[:200]}.{uuid.uuid4().hex}.tmp")
+    temporary = target.with_name(f".{target.name[:50]}.{uuid.uuid4().hex}.tmp")  # a letter has up to 4 bytes, a name up to 255
     try:
         yield temporary
         temporary.rename(target)
