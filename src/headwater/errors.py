@@ -14,6 +14,7 @@ HeadwaterError
 ├── Conflict
 ├── Unavailable             try again: nothing was accepted
 │   ├── StreamFull          the stream's size limit is reached
+│   ├── LedgerBroken        the ledger must be opened anew first
 │   └── TooManyRequests     one caller asks too often
 ├── NotDelivered            (client) events a server could not be given
 ├── LedgerError             a ledger that refuses a batch
@@ -105,6 +106,10 @@ class Unavailable(HeadwaterError):
 
 class StreamFull(Unavailable):
     """The stream's size limit is reached and nothing may be dropped yet."""
+
+
+class LedgerBroken(Unavailable):
+    """A sync of the ledger failed, or its file is damaged: whoever has it open must open it anew before anything it says is believed."""
 
 
 class TooManyRequests(Unavailable):

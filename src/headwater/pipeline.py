@@ -21,6 +21,7 @@ from headwater.errors import ProjectError, Unavailable
 from headwater.ledger import FateLog, KeyLog, Ledger, open_ledger
 from headwater.places import (
     Paths,
+    file_grace_s,
     lake_root,
     ledger_positions,
     ledger_settled,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:  # for the reader of types; at run time each role loads its ow
     from headwater.identity import IdentityRoom
     from headwater.lake.fold import Lake
     from headwater.lake.index import LakeIndex
+    from headwater.lake.maintain import Maintenance
     from headwater.model import Models, Window
     from headwater.pipe import Pipe, SeenKeys
     from headwater.query import Engine
@@ -74,10 +76,11 @@ class CollectorParts(NamedTuple):
 
 
 class WorkerParts(NamedTuple):
-    """What the worker role runs: `pipe` moves records into the ledger, `lake` moves rows from there into files."""
+    """What the worker role runs: `pipe` moves records into the ledger, `lake` rows from there into files when `maintenance` says so."""
 
     pipe: Pipe
     lake: Lake
+    maintenance: Maintenance
     stream: Stream
     ledger: Ledger
     keys: KeyLog
@@ -222,6 +225,7 @@ def build_worker(
     from headwater.catalog.entries import open_entries
     from headwater.lake import open_index
     from headwater.lake.fold import Lake
+    from headwater.lake.maintain import Maintenance
     from headwater.lake.rebuild import rebuild
     from headwater.model import Window
     from headwater.pipe import Pipe, SeenKeys
@@ -229,7 +233,7 @@ def build_worker(
 
     models, clock = load_project_models(project, settings), SystemClock()
     stream = open_stream(resolve(settings.stream.url, project))
-    ledger: Any = open_ledger(resolve(settings.stores.ledger, project))
+    ledger = open_ledger(resolve(settings.stores.ledger, project))
     root, access = lake_root(settings, project), s3_access(settings).properties()
     catalog = open_catalog(resolve(settings.stores.catalog, project), root, access)
     index = open_index(path_of(settings.stores.catalog, project), settings.app.database, access, read_only=False)
@@ -241,22 +245,28 @@ def build_worker(
         settings.app.database,
         clock,
         fold_rows=settings.lake.fold_rows,
-        fold_soon_rows=settings.lake.fold_min_rows,
-        fold_soon_s=settings.lake.fold_seconds,
-        fold_late_s=settings.lake.fold_max_seconds,
-        orphan_grace_s=settings.lake.orphan_grace_seconds,
+        orphan_grace_s=file_grace_s(settings),
         store=open_lake_store(settings, project),
         step=between,
     )
     for table in models.tables.values():
         lake.ensure(table.name, table.schema)
+    maintenance = Maintenance(
+        lake,
+        ledger,
+        index,
+        clock,
+        soon_rows=settings.lake.fold_min_rows,
+        soon_s=settings.lake.fold_seconds,
+        late_s=settings.lake.fold_max_seconds,
+    )
     stored = rebuild(ledger, catalog, settings.app.database, seeding=mark_lost)
     seen = SeenKeys(ledger, settings.pipe.duplicates_in_memory)
     window = Window(round(settings.pipe.past_days * DAY_MS), round(settings.pipe.ahead_days * DAY_MS))
     pipe = Pipe(PIPE, stream, ledger, models, seen, window, clock, settings.pipe.batch_size, stored, between, moved)
     entries = open_entries(path_of(settings.stores.catalog, project), settings.app.database, read_only=False)
     stores = open_stores(settings, project)
-    return WorkerParts(pipe, lake, stream, ledger, ledger, ledger, seen, models, window, index, entries, stores)
+    return WorkerParts(pipe, lake, maintenance, stream, ledger, ledger, ledger, seen, models, window, index, entries, stores)
 
 
 def build_query(settings: Settings, project: Path, engine: Engine, ask: Ask, health: Health, metrics: Metrics) -> QueryParts:
@@ -311,6 +321,7 @@ def build_queries(settings: Settings, project: Path, engine: Engine, ask: Ask) -
         scratch=Paths(project).spill,
         database=settings.app.database,
         location=query.output_location or (query.results if query.results.startswith(SCHEME) else f"s3://headwater-{settings.app.id}/"),
+        lake=lake_root(settings, project),
         workgroups=declared,
         bounds=Bounds(
             query.sandboxes,
@@ -353,7 +364,7 @@ def build_engine(settings: Settings, project: Path, *, sandboxed: bool = False) 
     from headwater.query.fates import fate_rows, removal_rows
     from headwater.query.views import project_views
 
-    ledger: Any = open_ledger_reader(settings, project)
+    ledger = open_ledger_reader(settings, project)
     if ledger is None:
         raise ProjectError(f"{project.resolve()} has no tables yet: `headwater serve` makes them when it first starts")
     profiles = path_of(settings.stores.endpoints, project)

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, cast
 from headwater.control import App, Control, open_control
 from headwater.control.identities import IdentityStore, Pool, Provider, open_identity_store
 from headwater.errors import NoLedger
-from headwater.ledger import Ledger, open_ledger
+from headwater.ledger import Ledger, LedgerDatabase, open_ledger
 from headwater.settings import Settings, load_settings
 from headwater.store import SCHEME, FileCache, RemoteStore, S3Access, Store, Stores, bucket_of, open_store
 from headwater.stream import Stream, open_stream
 
 if TYPE_CHECKING:  # for the reader of types; at run time each role loads its own
     from headwater.model import Models
+
+# A query is stopped by its own clock, and its process a little later.
+_LATE_S = 60.0
 
 
 class Paths:
@@ -80,7 +83,7 @@ def open_stream_reader(settings: Settings, project: Path) -> Stream:
     return open_stream(resolve(settings.stream.url, project))
 
 
-def open_ledger_reader(settings: Settings, project: Path) -> Ledger | None:
+def open_ledger_reader(settings: Settings, project: Path) -> LedgerDatabase | None:
     """Open the ledger to read, beside the worker that writes it; None if there is none yet."""
     try:
         return open_ledger(resolve(settings.stores.ledger, project), read_only=True)
@@ -106,6 +109,11 @@ def _ask_ledger(settings: Settings, project: Path, ask: Callable[[Ledger], dict[
         return ask(ledger)
     finally:
         ledger.close()
+
+
+def file_grace_s(settings: Settings) -> float:
+    """Return the seconds a file that nothing names any more stays: no shorter than a query that found it named may take."""
+    return max(settings.lake.orphan_grace_seconds, settings.query.max_seconds + _LATE_S)
 
 
 def lake_root(settings: Settings, project: Path) -> str:

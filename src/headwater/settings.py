@@ -211,7 +211,7 @@ class LakeSettings(Section):
     fold_max_seconds: Annotated[float, Field(gt=0)] = 600
     """Seconds after which waiting rows are moved into Parquet, however few they are."""
     orphan_grace_seconds: Annotated[float, Field(ge=0)] = 900
-    """Seconds a file that nothing names any more is kept, for readers that still hold it open."""
+    """Seconds a file that nothing names any more is kept, for who still reads it; never fewer than `query.max_seconds` and a minute."""
 
 
 class StoreSettings(Section):

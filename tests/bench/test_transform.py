@@ -12,7 +12,7 @@ def test_the_measured_path_commits_every_record_to_the_lake(tmp_path: Path) -> N
     with LocalLake(tmp_path) as local:
         local.append(records)
         moved = local.drain()
-        local.lake.fold_all()
+        local.maintenance.fold_all()
         files = [file for table in local.index.tables() for file in local.index.plan(table).files]
 
     assert moved == 300

@@ -22,6 +22,7 @@ lake.fold_seconds = 1
 lake.fold_min_rows = 1
 lake.fold_max_seconds = 2
 lake.orphan_grace_seconds = 2
+query.max_seconds = 5
 stream.segment_bytes = 200000
 """
 

@@ -106,7 +106,7 @@ async def drain(parts: WorkerParts, fold: bool) -> None:
     while await parts.pipe.step(wait_s=0):
         pass
     if fold:
-        await asyncio.to_thread(parts.lake.fold_all)
+        await asyncio.to_thread(parts.maintenance.fold_all)
 
 
 async def run_history(folder: Path, settings: Settings, seed: int, rounds: int, between: Callable[[str], None], history: History) -> None:

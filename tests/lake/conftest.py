@@ -16,6 +16,7 @@ from headwater.catalog import open_catalog
 from headwater.clock import ManualClock
 from headwater.lake.fold import Lake
 from headwater.lake.index import LakeIndex
+from headwater.lake.maintain import Maintenance
 from headwater.ledger import FateCount, LedgerBatch, Rows
 from headwater.ledger.sqlite import SqliteLedger
 
@@ -60,6 +61,7 @@ class Project:
             fold_rows=self.fold_rows,
             step=lambda name: self.step(name),
         )
+        self.maintenance = Maintenance(self.lake, self.ledger, self.index, self.clock)
 
     def close(self) -> None:
         self.ledger.close()

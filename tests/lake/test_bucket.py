@@ -15,6 +15,7 @@ from headwater.catalog import open_catalog
 from headwater.errors import HeadwaterError, Unavailable
 from headwater.lake.fold import Lake
 from headwater.lake.index import LakeIndex
+from headwater.lake.maintain import Maintenance
 from headwater.ledger.sqlite import SqliteLedger
 from headwater.store import open_store
 from tests.s3server import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, S3Server
@@ -48,6 +49,7 @@ class BucketProject(Project):
             store=open_store("s3:", access=access),
             step=lambda name: self.step(name),
         )
+        self.maintenance = Maintenance(self.lake, self.ledger, self.index, self.clock)
 
     def keys(self, table: str) -> set[str]:
         return {f"s3://{BUCKET}/{key}" for key in self.server.keys(f"lake/data/{DATABASE}/{table}/")}
@@ -105,11 +107,11 @@ def test_a_cut_between_upload_and_commit_leaves_an_orphan_that_is_swept(project:
     project.reopen()
 
     project.lake.fold("visits")
-    project.lake.maintain()
+    project.maintenance.maintain()
     kept = project.keys("visits")
     project.clock.advance(GRACE_S)
     project.reopen()
-    upkeep = project.lake.maintain()
+    upkeep = project.maintenance.maintain()
 
     assert orphan in kept
     assert upkeep.deleted_files >= 1
@@ -154,7 +156,7 @@ def test_random_cuts_keep_every_row_once(project: BucketProject, seed: int) -> N
             project.reopen()
         assert Counter(project.in_lake("visits") + project.in_tail("visits")) == expected
     project.step = lambda name: None
-    project.lake.fold_all()
+    project.maintenance.fold_all()
 
     assert Counter(project.in_lake("visits")) == expected
 
@@ -168,11 +170,11 @@ def test_while_the_server_is_away_rows_wait_and_then_go(project: BucketProject) 
     with pytest.raises(Unavailable, match=rf"S3 at {project.server.endpoint} cannot be reached .*nothing is lost"):
         project.lake.fold("visits")
     project.clock.advance(700)
-    first, second = project.lake.maintain(), project.lake.maintain()
+    first, second = project.maintenance.maintain(), project.maintenance.maintain()
     waiting = project.in_tail("visits")
     project.server.start()
     project.clock.advance(60)
-    project.lake.maintain()
+    project.maintenance.maintain()
 
     assert "visits" in first.failures
     assert second.folds == []

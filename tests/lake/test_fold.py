@@ -114,9 +114,48 @@ def test_a_fold_takes_whole_batches_up_to_its_limit(project: Project) -> None:
     for n in range(5):
         project.commit({"visits": visits([f"{n}{letter}" for letter in "abc"])})
 
-    folds = project.lake.fold_all()
+    folds = project.maintenance.fold_all()
 
     assert [(fold.rows, fold.folded) for fold in folds] == [(6, 2), (6, 4), (3, 5)]
+
+
+def test_a_fold_of_large_rows_takes_whole_batches_up_to_so_many_bytes(project: Project) -> None:
+    large = visits(["a"]).append_column("text", pa.array(["x" * (24 << 20)]))
+    for _ in range(4):
+        project.commit({"visits": large})
+    project.commit({"clicks": visits(["b"] * 131_072)})
+    project.commit({"clicks": visits(["c"])})
+    project.fold_rows = 131_072
+    project.reopen()
+
+    folds = project.maintenance.fold_all()
+
+    assert sorted((fold.table, fold.rows, fold.folded) for fold in folds) == [
+        ("clicks", 1, 6),
+        ("clicks", 131_072, 5),
+        ("visits", 1, 4),
+        ("visits", 3, 3),
+    ]
+
+
+def test_folding_what_waits_ends_though_rows_keep_coming(project: Project) -> None:
+    project.fold_rows = 2
+    project.reopen()
+    for n in range(3):
+        project.commit({"visits": visits([f"{n}a", f"{n}b"])})
+    coming = iter(range(100))
+    project.step = lambda name: None if name != "committed" else commit_another(project, next(coming))
+
+    folds = project.maintenance.fold_all()
+
+    assert [fold.folded for fold in folds] == [1, 2, 3]
+    assert project.in_tail("visits") == ["0", "1", "2"]
+    [waited] = project.lake.fold_waiting("visits", 4)
+    assert waited.folded == 5
+
+
+def commit_another(project: Project, n: int) -> None:
+    project.commit({"visits": visits([str(n)])})
 
 
 def test_a_commit_says_how_far_the_table_and_all_tables_are(project: Project) -> None:
@@ -148,7 +187,7 @@ def test_a_crash_at_any_step_neither_loses_nor_doubles_a_row(project: Project, p
     project.reopen()
     seen_by_a_reader = sorted(project.in_lake("visits") + project.in_tail("visits"))
     project.commit({"visits": visits(["d"])})
-    project.lake.fold_all()
+    project.maintenance.fold_all()
 
     assert seen_by_a_reader == ["a", "b", "c"]
     assert sorted(project.in_lake("visits")) == ["a", "b", "c", "d"]
@@ -185,7 +224,7 @@ def test_random_histories_with_random_crashes_keep_every_row_once(project: Proje
         try:
             action = chance.random()
             if action < 0.5:
-                project.lake.maintain()
+                project.maintenance.maintain()
             elif action < 0.7:
                 project.lake.fold(table)
             elif action < 0.8:
@@ -198,8 +237,8 @@ def test_random_histories_with_random_crashes_keep_every_row_once(project: Proje
 
     project.step = lambda name: None
     project.reopen()
-    project.lake.fold_all()
-    project.lake.maintain()
+    project.maintenance.fold_all()
+    project.maintenance.maintain()
     project.clock.advance(1_000)
     project.lake.tidy("visits")
     project.lake.tidy("clicks")
@@ -243,7 +282,7 @@ def test_kill_9_in_the_middle_of_folds_neither_loses_nor_doubles_a_row(tmp_path:
     project = Project(tmp_path)
     committed = project.ledger.positions()["main", SHARD]
     seen = project.in_lake("visits") + project.in_tail("visits")
-    project.lake.fold_all()
+    project.maintenance.fold_all()
     folded = project.in_lake("visits")
     project.close()
 
@@ -264,7 +303,7 @@ def test_an_error_after_the_commit_landed_is_looked_up_and_not_committed_again(p
     monkeypatch.setattr(project.catalog, "commit_table", commit_and_lose_the_answer)
     project.lake.fold("visits")
     monkeypatch.undo()
-    project.lake.fold_all()
+    project.maintenance.fold_all()
 
     assert sorted(project.in_lake("visits")) == ["a", "b"]
     assert len(project.data_files("visits")) == 2
@@ -300,7 +339,7 @@ from tests.lake.conftest import Project, visits
 from headwater.errors import Unavailable
 
 project = Project(Path(sys.argv[1]))
-project.lake.fold_all()
+project.maintenance.fold_all()
 project.commit({"visits": visits([str(n) for n in range(50_000)])})
 resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, resource.RLIM_INFINITY))
 try:
@@ -328,24 +367,44 @@ def test_folds_are_due_by_rows_by_a_minute_or_by_ten(project: Project) -> None:
     start = project.clock.now_ms()
     project.commit({"many": visits([""] * 6_000), "some": visits([""] * 5_000), "few": visits([""])})
 
-    assert project.lake.due(start) == ["many"]
-    assert project.lake.due(start + 59_999) == ["many"]
-    assert project.lake.due(start + 60_000) == ["many", "some"]
-    assert project.lake.due(start + 599_999) == ["many", "some"]
-    assert project.lake.due(start + 600_000) == ["many", "some", "few"]
+    due = {ms: [waiting.table for waiting in project.maintenance.due(start + ms)] for ms in (0, 59_999, 60_000, 599_999, 600_000)}
+
+    assert due[0] == due[59_999] == ["many"]
+    assert due[60_000] == due[599_999] == ["many", "some"]
+    assert due[600_000] == ["many", "some", "few"]
 
 
 def test_maintain_folds_what_is_due_and_one_failing_table_does_not_stop_the_others(project: Project) -> None:
     project.commit({"broken": pa.table({"datetime": pa.array([NOON.date()])}), "visits": visits(["a"])})
     project.clock.advance(601)
 
-    upkeep = project.lake.maintain()
-    again = project.lake.maintain()
+    upkeep = project.maintenance.maintain()
+    again = project.maintenance.maintain()
 
     assert [fold.table for fold in upkeep.folds] == ["visits"]
     assert list(upkeep.failures) == ["broken"]
     assert "datetime" in str(upkeep.failures["broken"])
     assert again.failures == {}
     project.clock.advance(2)
-    assert list(project.lake.maintain().failures) == ["broken"]
+    assert list(project.maintenance.maintain().failures) == ["broken"]
     assert len(project.ledger.tail(tables=["broken"])) == 1
+
+
+def test_maintain_goes_on_after_a_mistake_and_tells_it(project: Project) -> None:
+    project.commit({"broken": visits(["b"] * 2), "visits": visits(["a"])})
+    project.clock.advance(601)
+    mistakes = iter([ValueError("a mistake")])
+
+    def step(name: str) -> None:
+        if name == "read":
+            for mistake in mistakes:
+                raise mistake
+
+    project.step = step
+    upkeep = project.maintenance.maintain()
+    project.clock.advance(2)
+    later = project.maintenance.maintain()
+
+    assert [fold.table for fold in upkeep.folds] == ["visits"]
+    assert str(upkeep.failures["broken"]) == "a mistake"
+    assert [fold.table for fold in later.folds] == ["broken"]

@@ -82,7 +82,7 @@ def test_an_index_behind_the_catalog_answers_from_iceberg_and_is_repaired_at_the
     head_behind = reader.head("visits")
 
     project.reopen()
-    project.lake.maintain()
+    project.maintenance.maintain()
 
     repaired = reader.plan("visits")
     assert head_behind is not None and head_behind.folded == 2
@@ -115,7 +115,7 @@ def test_a_commit_of_another_engine_is_seen_at_once_and_followed(project: Projec
 
 def test_files_not_of_one_table_do_not_mix(project: Project) -> None:
     project.commit({"visits": visits(["a"]), "clicks": visits(["b"])})
-    project.lake.fold_all()
+    project.maintenance.fold_all()
 
     files: list[list[DataFile]] = [project.index.plan(name).files for name in ("visits", "clicks")]
 

@@ -63,7 +63,7 @@ def test_a_ledger_lost_at_random_points_costs_and_doubles_no_row(project: Projec
     for shard in SHARDS:
         while project.ledger.positions().get(("main", shard), 0) < end:
             consume(project, already, shard, 10, end)
-    project.lake.fold_all()
+    project.maintenance.fold_all()
 
     rows = Counter(identifier for table in TABLES for identifier in project.in_lake(table))
     assert rows == Counter(f"{shard}:{number}" for shard in SHARDS for number in range(1, end + 1))
@@ -108,7 +108,7 @@ def test_a_ledger_restored_from_an_old_backup_numbers_its_batches_after_the_lake
 
     already = rebuild(project.ledger, project.catalog, DATABASE)
     number = project.commit({"visits": visits(["c"])}, upto=30)
-    project.lake.fold_all()
+    project.maintenance.fold_all()
 
     assert number == 3
     assert already == {}

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from headwater.errors import ModelError, Refused
+from headwater.errors import ModelError, Refused, Unavailable
 from headwater.lake.rewrite import Tables
 
 from .conftest import DATABASE, NOON, VISITS, Crash, Project, visits
@@ -166,10 +166,10 @@ def test_files_of_a_table_that_never_came_to_be_are_removed_after_the_grace_time
     project.reopen()
     left = project.data_files("people")
 
-    project.lake.maintain()
+    project.maintenance.maintain()
     soon = project.data_files("people")
     project.clock.advance(902)
-    project.lake.maintain()
+    project.maintenance.maintain()
 
     assert len(left) == 1
     assert soon == left
@@ -246,6 +246,40 @@ def test_a_crash_while_rows_are_taken_out_takes_them_out_once_and_the_ledger_kno
     removals = project.ledger.removals()
     assert delivered - sum(removal.rows for removal in removals) == project.visible("visits").total()
     assert [(removal.job, removal.table, removal.kind) for removal in removals] == [("1", "visits", "DELETE")]
+
+
+def test_a_removal_that_could_not_be_noted_is_noted_when_the_statement_is_asked_again(project: Project) -> None:
+    project.commit({"visits": visits(["a", "b", "c"])})
+    project.lake.fold("visits")
+
+    def full(name: str) -> None:
+        if name == "indexed":
+            raise Unavailable("the ledger's disk is full")
+
+    project.step = full
+    with pytest.raises(Unavailable):
+        replaced(project)
+    project.step = lambda name: None
+    again = replaced(project)
+
+    assert again == 2
+    assert [(removal.job, removal.kind, removal.rows) for removal in project.ledger.removals()] == [("1", "DELETE", 2)]
+
+
+def test_a_statement_takes_what_waits_and_does_not_wait_for_an_end_of_events(project: Project) -> None:
+    project.commit({"visits": visits(["a", "b"])})
+    coming = iter(range(50))
+
+    def another(name: str) -> None:
+        if name == "committed" and (n := next(coming, None)) is not None:
+            project.commit({"visits": visits([str(n)])})
+
+    project.step = another
+    pin = tables(project).pin("visits")
+
+    table = project.catalog.load_table((DATABASE, "visits"))
+    assert table.scan(snapshot_id=pin.snapshot_id).to_arrow().column("event_id").to_pylist() == ["a", "b"]
+    assert project.in_tail("visits") == ["0"]
 
 
 def test_folds_that_come_between_stay_and_a_second_change_of_the_same_rows_is_refused(project: Project) -> None:
@@ -373,9 +407,9 @@ def test_a_dropped_table_is_gone_at_once_and_its_files_after_the_grace_time(proj
     assert all(path.exists() for path in old)
     made.create("2", "people", PEOPLE.schema, rows=[PEOPLE, PEOPLE])
     project.clock.advance(902)
-    project.lake.maintain()
+    project.maintenance.maintain()
     project.clock.advance(902)
-    project.lake.maintain()
+    project.maintenance.maintain()
     assert not any(path.exists() for path in old)
     assert len(rows_of(project, "people")) == 4
     assert len(rows_of(project, "shop.people")) == 2
@@ -391,9 +425,9 @@ def test_a_crash_while_a_table_is_dropped_leaves_no_file_for_ever(project: Proje
     project.reopen()
 
     for _ in range(2):
-        project.lake.maintain()
+        project.maintenance.maintain()
         project.clock.advance(902)
-    project.lake.maintain()
+    project.maintenance.maintain()
 
     assert project.index.tables() == []
     assert [path for path in (project.folder / "lake").rglob("*") if path.is_file()] == []

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from headwater.lake.snapshots import DAY_MS, HOUR_MS, expired
+from headwater.lake.snapshots import DAY_MS, HOUR_MS, Keep, expired
 from headwater.lake.verify import verify
 
 from .conftest import DATABASE, Crash, Project, visits
@@ -40,10 +41,10 @@ def test_a_busy_table_keeps_few_snapshots_and_its_metadata_folder_stays_small(pr
         project.commit({"visits": visits([str(n)])})
         project.lake.fold("visits")
         project.clock.advance(60)
-        project.lake.maintain()
+        project.maintenance.maintain()
     project.clock.advance(GRACE_S)
 
-    upkeep = project.lake.maintain()
+    upkeep = project.maintenance.maintain()
 
     table = project.catalog.load_table((DATABASE, "visits"))
     assert len(table.metadata.snapshots) <= 23
@@ -52,6 +53,40 @@ def test_a_busy_table_keeps_few_snapshots_and_its_metadata_folder_stays_small(pr
     assert sorted(project.in_lake("visits"), key=int) == [str(n) for n in range(32)]
     for snapshot in table.metadata.snapshots:
         table.scan(snapshot_id=snapshot.snapshot_id).to_arrow()
+
+
+def fold_one_by_one(project: Project, ids: range) -> None:
+    for n in ids:
+        project.commit({"visits": visits([str(n)])})
+        project.lake.fold("visits")
+
+
+@pytest.mark.parametrize("by", ["tag", "branch", "rollback"])
+def test_what_a_name_points_at_does_not_expire_and_the_table_is_folded_on(project: Project, by: str) -> None:
+    fold_one_by_one(project, range(21))
+    table = project.catalog.load_table((DATABASE, "visits"))
+    oldest = table.metadata.snapshots[0].snapshot_id
+    names = table.manage_snapshots()
+    ways = {"tag": names.create_tag, "branch": names.create_branch, "rollback": lambda number, _: names.set_current_snapshot(number)}
+    ways[by](oldest, "audit").commit()  # type: ignore[operator]
+
+    fold_one_by_one(project, range(21, 24))
+    project.lake.tidy("visits", keep=Keep(0))
+
+    kept = {snapshot.snapshot_id for snapshot in project.catalog.load_table((DATABASE, "visits")).metadata.snapshots}
+    assert (oldest in kept) == (by != "rollback")
+    assert {"21", "22", "23"} <= set(project.in_lake("visits"))
+
+
+def test_a_table_is_folded_on_after_the_clock_was_set_back(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() + 1_800)
+    fold_one_by_one(project, range(25))
+    monkeypatch.undo()
+
+    fold_one_by_one(project, range(25, 28))
+
+    assert sorted(project.in_lake("visits"), key=int) == [str(n) for n in range(28)]
 
 
 def test_files_of_a_fold_that_died_are_deleted_after_the_grace_time_and_not_before(project: Project) -> None:
@@ -68,11 +103,11 @@ def test_files_of_a_fold_that_died_are_deleted_after_the_grace_time_and_not_befo
     project.lake.fold("visits")
     [live_a, live_b] = [Path(file.path) for file in project.index.plan("visits").files]
 
-    project.lake.maintain()
+    project.maintenance.maintain()
     before = project.data_files("visits")
     project.clock.advance(GRACE_S)
     project.reopen()
-    project.lake.maintain()
+    project.maintenance.maintain()
 
     assert len(before) == 4
     assert project.data_files("visits") == {live_a, live_b}

@@ -112,6 +112,8 @@ def test_the_tail_can_be_asked_for_from_a_batch_on_for_some_tables_and_in_pieces
     assert [(t.batch, t.table) for t in ledger.tail(after={"visits": 3, "clicks": 2})] == [(3, "clicks"), (4, "clicks"), (4, "visits")]
     assert [t.batch for t in ledger.tail(tables=["clicks"], limit_rows=11)] == [1, 2]
     assert [t.batch for t in ledger.tail(tables=["clicks"], limit_rows=1)] == [1]
+    assert [t.batch for t in ledger.tail(tables=["clicks"], limit_rows=100, limit_bytes=len(b"clicks:0-10") + 1)] == [1, 2]
+    assert [t.batch for t in ledger.tail(tables=["clicks"], limit_bytes=1)] == [1]
     assert ledger.tail(tables=["nothing"]) == []
 
 

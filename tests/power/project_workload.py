@@ -38,7 +38,7 @@ async def main(folder: Path) -> None:
             while await parts.pipe.step(wait_s=0):
                 pass
             if number % 3 == 2:
-                await asyncio.to_thread(parts.lake.fold_all)
+                await asyncio.to_thread(parts.maintenance.fold_all)
         key = open_project_control(folder).create_key(f"key-{start}", frozenset({"send"}))
         say("key", key.access_key_id, key.secret_access_key or "")
         # not closed: as if killed, the next start finds the files as they are

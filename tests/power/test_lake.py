@@ -43,7 +43,7 @@ def verify(image: Image) -> None:
         last = project.ledger.last_batch()
         seen = project.visible("visits")
         project.commit({"visits": visits(ids(last + 1))})
-        project.lake.fold_all()
+        project.maintenance.fold_all()
         folded = Counter(project.in_lake("visits"))
         left = project.in_tail("visits")
         project.clock.advance(10_000)

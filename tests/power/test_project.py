@@ -57,7 +57,7 @@ async def verify(image: Image) -> None:
     while await parts.pipe.step(wait_s=0):
         pass
     rows = found(folder)
-    await asyncio.to_thread(parts.lake.fold_all)
+    await asyncio.to_thread(parts.maintenance.fold_all)
     positions = parts.ledger.positions()
     worker.close()
     folded = found(folder)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from headwater.errors import HeadwaterError, NotFound, Unavailable
-from headwater.process.job import send_job, serve_jobs
+from headwater.edge.glue import BODY_LIMIT
+from headwater.errors import HeadwaterError, NotFound, Refused, Unavailable
+from headwater.process.job import LINE_BYTES, send_job, serve_jobs
 
 
 async def add(a: int, b: int) -> int:
@@ -16,6 +17,10 @@ async def add(a: int, b: int) -> int:
 
 async def greet(name: str, path: str) -> str:
     return f"{name} {path}"
+
+
+async def measure(text: str) -> int:
+    return len(text)
 
 
 async def refuse() -> None:
@@ -29,7 +34,7 @@ async def break_down() -> None:
 @pytest.fixture(params=["run", "d" * 80 + "/" + "e" * 80])
 async def socket_path(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Path]:
     path = tmp_path / request.param / "worker.sock"
-    server = await serve_jobs(path, {"add": add, "greet": greet, "refuse": refuse, "break": break_down})
+    server = await serve_jobs(path, {"add": add, "greet": greet, "measure": measure, "refuse": refuse, "break": break_down})
     yield path
     server.close()
 
@@ -40,6 +45,16 @@ async def test_a_job_returns_its_result_however_deep_the_project_lies(socket_pat
 
 async def test_an_argument_may_be_called_name(socket_path: Path) -> None:
     assert await asyncio.to_thread(send_job, socket_path, "greet", name="ada", path="/") == "ada /"
+
+
+async def test_whatever_a_door_accepts_fits_in_a_job(socket_path: Path) -> None:
+    # Of all text this is what a job's line takes most room for.
+    assert await asyncio.to_thread(send_job, socket_path, "measure", text="\x7f" * BODY_LIMIT) == BODY_LIMIT
+
+
+async def test_a_job_that_is_too_long_is_refused_and_not_to_be_asked_again(socket_path: Path) -> None:
+    with pytest.raises(Refused, match=r"job 'measure' would take 16,777,2\d\d bytes"):
+        await asyncio.to_thread(send_job, socket_path, "measure", text="x" * LINE_BYTES)
 
 
 async def test_a_jobs_own_refusal_reaches_who_asked(socket_path: Path) -> None:

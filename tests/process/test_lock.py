@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,17 @@ def test_a_killed_holder_holds_nothing(tmp_path: Path, holder: subprocess.Popen[
 
 def test_a_lock_that_never_was_is_not_held(tmp_path: Path) -> None:
     assert not is_held(tmp_path / "none.lock")
+
+
+def test_who_only_looks_at_a_lock_does_not_keep_another_from_taking_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    looking = os.open(path, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(looking, fcntl.LOCK_SH)  # as `is_held` does for a moment
+    done = threading.Timer(0.05, os.close, [looking])
+    done.start()
+
+    with FileLock(path, "the worker").acquire():
+        held = is_held(path)
+    done.join()
+
+    assert held

@@ -11,8 +11,8 @@ from typing import Any
 from headwater.catalog.entries import open_entries
 from headwater.clock import SystemClock
 from headwater.lake.rewrite import Tables
-from headwater.process.changes import Changes
-from headwater.process.tables import TableJobs
+from headwater.process.catalog_jobs import Changes
+from headwater.process.table_jobs import TableJobs
 from headwater.store import Stores, open_store
 from tests.query.conftest import Project
 

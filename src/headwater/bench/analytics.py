@@ -160,7 +160,7 @@ def _fill(folder: Path, count: int) -> list[str]:
             rows: pa.Table = maker.sql(_MADE, params=_made(first, min(first + BATCH, count), start_us, count)).to_arrow_table()
             local.ledger.commit(_batch(rows, first))
             local.lake.fold(TABLE)
-        local.lake.fold_all()
+        local.maintenance.fold_all()
         plan = local.index.plan(TABLE)
     if sum(file.rows for file in plan.files) != count:
         raise BenchError(f"{count:,} events were put into the lake, and it has {sum(file.rows for file in plan.files):,}")

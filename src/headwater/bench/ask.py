@@ -95,7 +95,7 @@ def _fill(project: Project, count: int) -> int:
     with LocalLake(project.folder) as local:
         local.append(Source(21, spread_s=DAYS * 86_400).records(count))
         local.drain()
-        local.lake.fold_all()
+        local.maintenance.fold_all()
         local.append(Source(22).records(TAIL))
         local.drain()
         files = sum(file.rows for file in local.index.plan("practice_events").files)

@@ -48,7 +48,7 @@ class _Folds:
         for _ in range(count):
             number = self._commits
             self._local.ledger.commit(LedgerBatch("bench", FIRST_SHARD, number, number + 1, {TABLE: self._rows}, [], {}, now_ms()))
-            spent += cpu_s(lambda: (self._local.lake.fold(TABLE), self._local.lake.maintain()), collect=False)
+            spent += cpu_s(lambda: (self._local.lake.fold(TABLE), self._local.maintenance.maintain()), collect=False)
             self._commits += 1
         if (files := len(self._local.index.plan(TABLE).files)) != self._commits:
             raise BenchError(f"{self._commits} folds left {files} files")

@@ -111,7 +111,7 @@ def _sampled_memory(pids: Mapping[str, int]) -> Iterator[dict[str, int]]:
 
     def sample() -> None:
         while not done.wait(SAMPLE_EVERY_S):
-            now = {name: process_memory(pid) for name, pid in pids.items()}
+            now = {name: process_memory(pid, family=name.startswith("sandboxes")) for name, pid in pids.items()}
             for name, size in (now | {"all": sum(now.values())}).items():
                 peak[name] = max(peak[name], size)
 

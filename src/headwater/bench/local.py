@@ -12,6 +12,7 @@ from headwater.catalog import open_catalog
 from headwater.clock import SystemClock
 from headwater.lake.fold import Lake
 from headwater.lake.index import LakeIndex, open_index
+from headwater.lake.maintain import Maintenance
 from headwater.ledger import KeyLog, open_ledger
 from headwater.ledger.sqlite import SqliteLedger
 from headwater.model import Models, Window, example_events, load_models
@@ -40,6 +41,7 @@ class LocalLake(AbstractContextManager["LocalLake"]):
         self.index: LakeIndex = open_index(data / "catalog.db", DATABASE, read_only=False)
         clock = SystemClock()
         self.lake = Lake(self.ledger, self.catalog, self.index, data / "lake", DATABASE, clock)
+        self.maintenance = Maintenance(self.lake, self.ledger, self.index, clock)
         for table in self.models.tables.values():
             self.lake.ensure(table.name, table.schema)
         seen = SeenKeys(cast(KeyLog, self.ledger))

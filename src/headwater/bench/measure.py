@@ -77,13 +77,18 @@ def process_cpu_s(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
 
-def process_memory(pid: int, name: str = "VmRSS") -> int:
-    """Return the resident bytes of the process *pid* (`VmHWM`: the most it ever had); 0 if it is gone."""
+def process_memory(pid: int, *, family: bool = False) -> int:
+    """Return the bytes of memory of the process *pid*, of a page that several share its part (PSS, proc(5)); 0 if it is gone.
+
+    *family*: with all processes that it has started and that are still there.
+    """
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        started = Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if family else []
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
+    own = sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    return own + sum(process_memory(int(child), family=True) for child in started)
 
 
 def fresh_folders(root: Path) -> Iterator[Path]:

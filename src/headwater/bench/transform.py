@@ -82,7 +82,7 @@ def stream_to_parquet(folder: Path, records: Sequence[Record], batch_size: int) 
             moved = local.drain()
             if moved != len(records):
                 raise BenchError(f"the pipe moved {moved} of {len(records)} records")
-            local.lake.fold_all()
+            local.maintenance.fold_all()
 
         return cpu_s(move) / len(records)
 

@@ -199,6 +199,15 @@ class Entries:
             if not sql.execute("INSERT INTO headwater_partitions VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", row).rowcount:
                 raise Refused("ALREADY_EXISTS", f"there is a partition {renamed.values} of '{database}.{name}' already")
 
+    def holds(self, url: str) -> bool:
+        """Return whether *url* lies where an external table, or a partition, has its files."""
+        lies = "instr(?1, rtrim(location, '/') || '/') = 1"
+        query = (
+            f"SELECT 1 WHERE EXISTS (SELECT 1 FROM headwater_partitions WHERE {lies}) OR EXISTS (SELECT 1 FROM"
+            f" (SELECT json_extract(CAST(body AS TEXT), '$.StorageDescriptor.Location') AS location FROM headwater_tables) WHERE {lies})"
+        )
+        return bool(self._file.read(query, url))
+
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()

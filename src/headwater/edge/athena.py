@@ -21,6 +21,7 @@ from headwater.errors import BadRequest
 from headwater.query.executions import Queries
 
 STARTS_AT_ONCE = 2
+RESULTS_AT_ONCE = 4
 BODY_LIMIT = 2 * 1024 * 1024  # the longest query, every character of it escaped
 
 _JSON = b"application/x-amz-json-1.1"
@@ -52,10 +53,12 @@ class Athena:
         self._entries = {name: entry for part in parts for name, entry in part.entries().items()}
         # Reading a very long statement takes seconds; whoever sends many must not keep the others from looking at theirs.
         self._starting = ThreadPoolExecutor(STARTS_AT_ONCE, "athena-start")
+        # A result in a bucket is fetched whole before its first page is read.
+        self._reading = ThreadPoolExecutor(RESULTS_AT_ONCE, "athena-results")
 
     def routes(self) -> list[Route]:
         """Return the table: one route for each operation, told apart by the `X-Amz-Target` header."""
-        pools = {"StartQueryExecution": self._starting}
+        pools = {"StartQueryExecution": self._starting, "GetQueryResults": self._reading}
         offered = [self._route(name, _operation(entry, pools.get(name))) for name, entry in self._entries.items()]
         return [*offered, *(self._route(name, _refuse(name, instead)) for name, instead in REFUSED.items())]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 from headwater.catalog.shapes import Database, Storage
 from headwater.edge.athena_call import Entry, Output, page
@@ -52,7 +53,7 @@ class CatalogOperations:
         """List the databases."""
         self._check(asked.catalog_name)
         names, more = self._page("databases", self._catalog.databases(), asked)
-        return page("DatabaseList", [_database(self._catalog.database(name)) for name in names], more)
+        return page("DatabaseList", there(names, lambda name: _database(self._catalog.database(name))), more)
 
     def get_database(self, asked: DatabaseInput, caller: Principal) -> Output:
         """Show a database."""
@@ -66,7 +67,7 @@ class CatalogOperations:
         except QueryError as error:
             raise InvalidRequest(str(error)) from None
         some, more = self._page(f"tables {asked.expression}", names, asked)
-        return page("TableMetadataList", [_table(self._catalog.info(database, name)) for name in some], more)
+        return page("TableMetadataList", there(some, lambda name: _table(self._catalog.info(database, name))), more)
 
     def get_table(self, asked: TableInput, caller: Principal) -> Output:
         """Show a table."""
@@ -88,6 +89,15 @@ class CatalogOperations:
         after = "" if asked.next_token is None else str(self._tokens.open(of, asked.next_token)[0])
         found = [name for name in names if name > after]
         return found[:count], self._tokens.seal(of, [found[count - 1]]) if len(found) > count else None
+
+
+def there(names: Iterable[str], show: Callable[[str], Output]) -> list[Output]:
+    """Return what *show* tells of each name; what others have removed since the names were read is left out."""
+    found = []
+    for name in names:
+        with suppress(MetadataMissing):
+            found.append(show(name))
+    return found
 
 
 def _database(database: Database) -> Output:

@@ -13,8 +13,10 @@ from headwater.edge.athena_shapes import (
 )
 from headwater.edge.credentials import Principal
 from headwater.query.executions import IDS_AT_ONCE, Column, Execution, InvalidRequest, Queries, Request
+from headwater.query.executions.workgroup import ENGINE_VERSIONS
 
-ENGINE_VERSION = "Athena engine version 3"
+ENGINE_VERSION = ENGINE_VERSIONS[-1]
+"""The one there is, which AUTO stands for."""
 
 
 class QueryOperations:
@@ -102,7 +104,7 @@ class QueryOperations:
 
     def engine_versions(self, asked: ListInput, caller: Principal) -> Output:
         """List the engines there are."""
-        versions = [{"SelectedEngineVersion": name, "EffectiveEngineVersion": ENGINE_VERSION} for name in ("AUTO", ENGINE_VERSION)]
+        versions = [{"SelectedEngineVersion": name, "EffectiveEngineVersion": ENGINE_VERSION} for name in ENGINE_VERSIONS]
         return {"EngineVersions": versions}
 
     def _shown(self, execution: Execution) -> Output:

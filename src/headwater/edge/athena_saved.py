@@ -76,7 +76,7 @@ class SavedOperations:
 
     def create_prepared(self, asked: WritePreparedStatementInput, caller: Principal) -> Output:
         """Save a statement."""
-        self._library.create_prepared(_statement(asked))
+        self._library.create_prepared(_statement(asked, caller))
         return {}
 
     def get_prepared(self, asked: PreparedStatementInput, caller: Principal) -> Output:
@@ -95,7 +95,7 @@ class SavedOperations:
 
     def update_prepared(self, asked: WritePreparedStatementInput, caller: Principal) -> Output:
         """Replace a prepared statement."""
-        self._library.update_prepared(_statement(asked))
+        self._library.update_prepared(_statement(asked, caller))
         return {}
 
     def delete_prepared(self, asked: PreparedStatementInput, caller: Principal) -> Output:
@@ -111,8 +111,10 @@ class SavedOperations:
         )
 
 
-def _statement(asked: WritePreparedStatementInput) -> PreparedStatement:
-    return PreparedStatement(asked.statement_name, asked.work_group, asked.query_statement, asked.description)
+def _statement(asked: WritePreparedStatementInput, caller: Principal) -> PreparedStatement:
+    return PreparedStatement(
+        asked.statement_name, asked.work_group, asked.query_statement, asked.description, trusted=caller.actions is None
+    )
 
 
 def _named(query: NamedQuery) -> Output:

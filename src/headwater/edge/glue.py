@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from headwater.edge.routing import Operation, Route
 from headwater.errors import BadRequest, HeadwaterError, QueryError, Refused, Unauthenticated
 from headwater.query.executions import InvalidRequest, MetadataMissing, Queries
 
+CHANGES_AT_ONCE = 4
 BODY_LIMIT = 2 * 1024 * 1024
 _JSON = b"application/x-amz-json-1.1"
 _CODES = {
@@ -57,23 +59,27 @@ class Glue:
     ) -> None:
         """*ask* lets the worker do a job; *metadata* says where that of an Iceberg table lies; *own* is the project's database."""
         tables = GlueTables(queries, metadata, own=own, account_id=account_id)
-        self._entries = {**tables.entries(), **GlueChanges(queries, ask).entries()}
+        self._looks, self._changes = tables.entries(), GlueChanges(queries, ask).entries()
+        # The worker makes one change at a time and may take long for it; who waits must not keep the others from looking.
+        self._changing = ThreadPoolExecutor(CHANGES_AT_ONCE, "glue-change")
 
     def routes(self) -> list[Route]:
         """Return the table: one route for each operation, told apart by the `X-Amz-Target` header."""
-        return [
-            Route("POST", "*", _operation(entry), f"glue:{name}", body_limit=BODY_LIMIT, target=f"{SERVICE}.{name}", dialect=GLUE)
-            for name, entry in self._entries.items()
-        ]
+        looks = [_route(name, _operation(entry, None)) for name, entry in self._looks.items()]
+        return [*looks, *(_route(name, _operation(entry, self._changing)) for name, entry in self._changes.items())]
 
 
-def _operation(entry: Entry) -> Operation:
+def _route(name: str, operation: Operation) -> Route:
+    return Route("POST", "*", operation, f"glue:{name}", body_limit=BODY_LIMIT, target=f"{SERVICE}.{name}", dialect=GLUE)
+
+
+def _operation(entry: Entry, pool: ThreadPoolExecutor | None) -> Operation:
     async def run(request: Request) -> Answer:
         try:
             asked: Any = msgspec.json.decode(request.body, type=entry.shape)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadRequest(f"the request is not as it should be: {error}") from None
-        output: Output = await asyncio.to_thread(entry.run, asked, request.caller())
+        output: Output = await asyncio.get_running_loop().run_in_executor(pool, entry.run, asked, request.caller())
         return Answer(200, msgspec.json.encode(output), (), _JSON)
 
     return run

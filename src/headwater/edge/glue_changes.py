@@ -71,8 +71,7 @@ class GlueChanges:
         database, table = asked.database_name.lower(), _table(asked.table_input)
         if self._catalog.is_of_lake(database, table["Name"]):
             raise BadRequest(f"{database}.{table['Name']} is an Iceberg table of the lake: change it by SQL")
-        expected = int(asked.version_id) if asked.version_id is not None and asked.version_id.isdigit() else None
-        self._ask("update_entry", database=database, table=table, expected=expected, archive=not asked.skip_archive)
+        self._ask("update_entry", database=database, table=table, expected=_number(asked.version_id), archive=not asked.skip_archive)
         return {}
 
     def delete_table(self, asked: TableInput, caller: Principal) -> Output:
@@ -114,10 +113,13 @@ class GlueChanges:
         return {}
 
     def delete_partitions(self, asked: PartitionsByValuesInput, caller: Principal) -> Output:
-        """Forget partitions."""
+        """Forget partitions, and tell of those that there are none of."""
+        database, name = asked.database_name.lower(), asked.table_name.lower()
         values = [each.get("Values", []) for each in asked.partitions_to_delete]
-        self._ask("delete_partitions", database=asked.database_name.lower(), name=asked.table_name.lower(), values=values)
-        return {"Errors": []}
+        missing = [each for each in values if self._kept.partition(database, name, each) is None]
+        self._ask("delete_partitions", database=database, name=name, values=values)
+        detail = {"ErrorCode": "EntityNotFoundException", "ErrorMessage": "Partition not found."}
+        return {"Errors": [{"PartitionValues": each, "ErrorDetail": detail} for each in missing]}
 
     def _delete(self, database: str, name: str) -> None:
         kept = self._kept.table(database, name)
@@ -143,6 +145,11 @@ def _table(given: dict[str, Any]) -> dict[str, Any]:
     if made.parameters.get("table_type", "").upper() == "ICEBERG":
         raise BadRequest("Iceberg tables are made and changed by SQL here: CREATE TABLE, INSERT, ALTER TABLE")
     return {**msgspec.to_builtins(made), "Name": made.name.lower()}
+
+
+def _number(version_id: str | None) -> int | None:
+    # `isdecimal` alone is true of other scripts' digits, and `isdigit` of `²`, which is no number.
+    return int(version_id) if version_id is not None and version_id.isascii() and version_id.isdecimal() else None
 
 
 def _detail(error: Refused) -> dict[str, str]:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
+Version = Annotated[str, Meta(min_length=1, max_length=255)]
 Values = list[str]
 _Page = Annotated[int, Meta(ge=1, le=1000)]
 
@@ -54,7 +55,7 @@ class MadeTableInput(Input, rename="pascal", kw_only=True):
 
     database_name: Name
     table_input: dict[str, Any]
-    version_id: str | None = None
+    version_id: Version | None = None
     skip_archive: bool = False
 
 

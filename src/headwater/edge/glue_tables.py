@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from headwater.catalog.names import join_name
-from headwater.catalog.shapes import EXTERNAL, VIEW, Partition
+from headwater.catalog.shapes import EXTERNAL, VIEW, Partition, Table
 from headwater.edge.athena_call import Entry, Output, page
+from headwater.edge.athena_catalog import there
 from headwater.edge.credentials import Principal
 from headwater.edge.glue_shapes import (
     DatabaseInput,
@@ -22,6 +23,7 @@ from headwater.edge.glue_shapes import (
 )
 from headwater.errors import BadRequest, Refused
 from headwater.query.executions import Queries, TableInfo, matching
+from headwater.query.external import partition_folder
 
 PAGE = 100
 EMPTY = "empty"
@@ -56,7 +58,7 @@ class GlueTables:
     def databases(self, asked: PageInput, caller: Principal) -> Output:
         """List the databases."""
         names, more = self._page("glue databases", self._catalog.databases(), asked)
-        return page("DatabaseList", [self._database(name) for name in names], more)
+        return page("DatabaseList", there(names, self._database), more)
 
     def table(self, asked: TableInput, caller: Principal) -> Output:
         """Show a table."""
@@ -68,7 +70,7 @@ class GlueTables:
         self._database(database)
         names = matching(self._catalog.tables(database), asked.expression)
         some, more = self._page(f"glue tables {database} {asked.expression}", names, asked)
-        return page("TableList", [self._table(database, name) for name in some], more)
+        return page("TableList", there(some, lambda name: self._table(database, name)), more)
 
     def version(self, asked: VersionsInput, caller: Principal) -> Output:
         """Show a version of a table."""
@@ -79,15 +81,21 @@ class GlueTables:
 
     def versions(self, asked: VersionsInput, caller: Principal) -> Output:
         """List the versions of a table, the newest first."""
-        return {"TableVersions": self._versions(asked)[: asked.max_results or PAGE]}
+        of, count = f"glue versions {asked.database_name}.{asked.table_name}".lower(), min(asked.max_results or PAGE, PAGE)
+        found = self._versions(asked)
+        if asked.next_token is not None:
+            last = int(self._tokens.open(of, asked.next_token)[0])
+            found = [each for each in found if int(each["VersionId"]) < last]
+        more = self._tokens.seal(of, [int(found[count - 1]["VersionId"])]) if len(found) > count else None
+        return page("TableVersions", found[:count], more)
 
     def partition(self, asked: PartitionInput, caller: Principal) -> Output:
         """Show a partition."""
         database, name = asked.database_name.lower(), asked.table_name.lower()
-        found = self._entries_.partition(database, name, asked.partition_values)
-        if found is None:
+        found = self._partitions(database, name, [asked.partition_values])
+        if not found:
             raise Refused("PARTITION_NOT_FOUND", "Cannot find partition.")
-        return {"Partition": self._partition(database, name, found)}
+        return {"Partition": found[0]}
 
     def partitions(self, asked: PartitionsInput, caller: Principal) -> Output:
         """List the partitions of a table."""
@@ -98,9 +106,8 @@ class GlueTables:
         places = self._entries_.places(database, name)
         token = 0 if asked.next_token is None else int(self._tokens.open(f"glue partitions {database}.{name}", asked.next_token)[0])
         end = token + (asked.max_results or 1000)
-        found = [self._entries_.partition(database, name, place.values) for place in places[token:end]]
         more = self._tokens.seal(f"glue partitions {database}.{name}", [end]) if end < len(places) else None
-        return page("Partitions", [self._partition(database, name, each) for each in found if each is not None], more)
+        return page("Partitions", self._partitions(database, name, [place.values for place in places[token:end]]), more)
 
     def functions(self, asked: PageInput, caller: Principal) -> Output:
         """There are none."""
@@ -111,10 +118,10 @@ class GlueTables:
 
     def _table(self, database: str, name: str) -> Output:
         self._database(database)
-        info, kept = self._catalog.info(database, name), self._entries_.table(database, name)
+        kept = self._entries_.table(database, name)
         of_ours = {"DatabaseName": database, "CatalogId": self._account_id, "IsRegisteredWithLakeFormation": False}
-        if info.entry is None or kept is None:
-            return {**self._of_lake(database, info), **of_ours, "VersionId": "0"}
+        if kept is None or self._catalog.is_of_lake(database, name):
+            return {**self._of_lake(database, self._catalog.info(database, name)), **of_ours, "VersionId": "0"}
         return {**_plain(kept.table), **of_ours, "VersionId": str(kept.version)}
 
     def _of_lake(self, database: str, info: TableInfo) -> Output:
@@ -143,14 +150,27 @@ class GlueTables:
         ]
         return [{"Table": newest, "VersionId": newest["VersionId"]}, *older]
 
-    def _partition(self, database: str, name: str, partition: Partition) -> Output:
-        return {**_plain(partition), "DatabaseName": database, "TableName": name, "CatalogId": self._account_id}
+    def _partitions(self, database: str, name: str, asked: Iterable[Sequence[str]]) -> list[Output]:
+        """Return the partitions with those values, as far as there are any."""
+        kept = self._entries_.table(database, name)
+        if kept is None:
+            return []
+        of_ours = {"DatabaseName": database, "TableName": name, "CatalogId": self._account_id}
+        found = [self._entries_.partition(database, name, values) for values in asked]
+        return [{**_plain(each), "StorageDescriptor": _storage(kept.table, each), **of_ours} for each in found if each is not None]
 
     def _page(self, of: str, names: Sequence[str], asked: PageInput) -> tuple[list[str], str | None]:
         count = min(asked.max_results or PAGE, PAGE)
         after = "" if asked.next_token is None else str(self._tokens.open(of, asked.next_token)[0])
         found = [name for name in names if name > after]
         return found[:count], self._tokens.seal(of, [found[count - 1]]) if len(found) > count else None
+
+
+def _storage(table: Table, partition: Partition) -> Output:
+    """Return where and how a partition lies, whole as other engines need it: what it does not say itself is the table's."""
+    own, base = partition.storage_descriptor, table.storage_descriptor
+    beneath = own.location is None and base.location is not None and len(partition.values) == len(table.partition_keys)
+    return {**_plain(base), **({"Location": partition_folder(table, partition.values)} if beneath else {}), **_plain(own)}
 
 
 def _plain(shape: msgspec.Struct) -> dict[str, Any]:

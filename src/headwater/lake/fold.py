@@ -1,4 +1,4 @@
-"""The lake's writer: moves tail rows into Parquet and one Iceberg commit per fold, exactly once, and keeps the tables small."""
+"""The lake's writer: moves tail rows into Parquet and one Iceberg commit per fold, exactly once, and makes, changes and drops tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,25 +25,23 @@ from headwater.errors import HeadwaterError, ModelError, NotFound, Refused
 from headwater.lake.change import CHANGES, MADE, Change, changes_of, noted, removals_of
 from headwater.lake.conform import conform
 from headwater.lake.failures import failing
-from headwater.lake.folds import FoldLedger, FoldResult, Upkeep
+from headwater.lake.folds import FoldLedger, FoldResult
 from headwater.lake.iceberg import FOLDED, POSITIONS, SETTLED, describe, live_files
 from headwater.lake.index import LakeIndex
 from headwater.lake.leftovers import sweep_leftovers
 from headwater.lake.parquet import WrittenFile, write_days
-from headwater.lake.retries import Retries
 from headwater.lake.snapshots import Keep, expired
 from headwater.lake.sweep import Sweeper
 from headwater.lake.transaction import SteadyTransaction
 from headwater.ledger import TailRows
 from headwater.store import Store, join_url, open_store
 
-FOLD_ROWS, FOLD_SOON_ROWS = 128_000, 5_000
-FOLD_SOON_S, FOLD_LATE_S = 60.0, 600.0
+FOLD_ROWS = 128_000
+# A fold holds its rows in memory a few times over: 131,072 usual events are 40 MB, and of large ones as many would be gigabytes.
+FOLD_BYTES = 64 << 20
 
 # How many commits' worth of superseded metadata files may pile up before they are looked for.
 TIDY_AFTER_COMMITS = 20
-TIDY_EVERY_MS = 3_600_000
-LEFTOVERS = "(no table)"
 
 
 class Lake:
@@ -64,26 +61,20 @@ class Lake:
         clock: Clock,
         *,
         fold_rows: int = FOLD_ROWS,
-        fold_soon_rows: int = FOLD_SOON_ROWS,
-        fold_soon_s: float = FOLD_SOON_S,
-        fold_late_s: float = FOLD_LATE_S,
         orphan_grace_s: float = 900.0,
         store: Store | None = None,
         step: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._ledger, self._catalog, self._index, self._clock, self._step = ledger, catalog, index, clock, step
-        self._root, self._database, self._fold_rows = str(root.absolute() if isinstance(root, Path) else root), database, fold_rows
+        self._root, self._database, self.fold_rows = str(root.absolute() if isinstance(root, Path) else root), database, fold_rows
         self.store = store or open_store("file:")
-        self._soon_rows, self._soon_ms, self._late_ms = fold_soon_rows, round(fold_soon_s * 1_000), round(fold_late_s * 1_000)
         self._grace_ms = round(orphan_grace_s * 1_000)
         self._lock = threading.RLock()
         self._loaded: dict[str, Table] = {}
         self._known: dict[str, set[pa.Schema]] = {}
         self._recovered: set[str] = set()
         self._commits: dict[str, int] = {}
-        self._retries = Retries(clock)
         self._sweepers: dict[str, Sweeper] = {}
-        self._tidied_ms: int | None = None
         self._writing: Counter[str] = Counter()
         self._leftovers_ms = 0
         self._pinned: dict[int, int] = {}
@@ -96,8 +87,9 @@ class Lake:
             self._follow(table)
 
     def fold(self, table: str) -> FoldResult | None:
-        """Move the oldest rows of *table* from the tail into the lake, whole batches up to about `fold_rows`; None if there are none.
+        """Move the oldest rows of *table* from the tail into the lake, whole batches up to about `fold_rows` or 64 MB.
 
+        Returns None if there are none.
         Raises `Unavailable` or another `HeadwaterError` if that cannot be done now; whatever was done, the next call
         continues there and no row is lost or doubled.
         """
@@ -105,7 +97,7 @@ class Lake:
             began = time.perf_counter()
             folded = self._recover(table)
             self._recovered.discard(table)  # until this fold is through
-            tail = self._ledger.tail({table: folded}, [table], self._fold_rows)
+            tail = self._ledger.tail({table: folded}, [table], self.fold_rows, FOLD_BYTES)
             if not tail:
                 self._recovered.add(table)
                 return None
@@ -129,6 +121,18 @@ class Lake:
             self._step("forgotten")
             self._recovered.add(table)
             return FoldResult(table, len(rows), len(files), sum(f.size for f in files), upto, time.perf_counter() - began)
+
+    def fold_waiting(self, table: str, upto_batch: int | None = None) -> Iterator[FoldResult]:
+        """Fold what waits of *table* now, a fold at each step, and end there, whatever comes meanwhile. Raises as `fold` does.
+
+        *upto_batch*: the last batch that waits, where that is known.
+        """
+        if upto_batch is None:
+            upto_batch = max((waiting.last_batch for waiting in self._ledger.backlog() if waiting.table == table), default=0)
+        folded = -1
+        while folded < upto_batch and (result := self.fold(table)) is not None:
+            folded = result.folded
+            yield result
 
     @contextmanager
     def held(self, table: str, doing: str = "change table") -> Iterator[Table]:
@@ -167,6 +171,7 @@ class Lake:
         """
         target, gone = self._loaded[table], removed or {}
         head = describe(target)
+        self._recovered.discard(table)  # until the ledger knows of the change
         try:
             with SteadyTransaction(target) as transaction:
                 if old := self._old_snapshots(target):
@@ -195,6 +200,7 @@ class Lake:
             self._follow(table)
         self._step("indexed")
         self._ledger.remove(removals_of(table, [change]))
+        self._recovered.add(table)
 
     def stage(self, table: str, schema: pa.Schema, partitioning: Partitioning, properties: Mapping[str, str]) -> NewTable:
         """Begin a table that is not there: nobody sees it before `create`. Raises `Refused`."""
@@ -242,51 +248,14 @@ class Lake:
                 known.pop(table, None)
             self._recovered.discard(table)
             self._index.drop(table)
+            self._leftovers_ms = 0
             with suppress(HeadwaterError):  # the table is gone all the same; its files are looked for again
-                self._sweep_leftovers()
+                self.sweep_leftovers()
 
-    def due(self, now_ms: int) -> list[str]:
-        """Return the tables to fold now: `fold_rows` rows, or `fold_soon_rows` after a while, any after a long one; the largest first."""
-        due = [
-            waiting
-            for waiting in self._ledger.backlog()
-            if waiting.rows >= self._fold_rows
-            or (waiting.rows >= self._soon_rows and now_ms - waiting.oldest_ms >= self._soon_ms)
-            or now_ms - waiting.oldest_ms >= self._late_ms
-        ]
-        return [waiting.table for waiting in sorted(due, key=lambda waiting: -waiting.rows)]
-
-    def fold_all(self) -> list[FoldResult]:
-        """Fold everything that is in the tail now. Raises as `fold` does, after all tables were tried."""
-        folds: list[FoldResult] = []
-        failures: dict[str, Exception] = {}
-        for waiting in self._ledger.backlog():
-            self._retries.attempt(waiting.table, failures, partial(self._fold_whole, waiting.table, folds))
-        for failure in failures.values():
-            raise failure
-        return folds
-
-    def maintain(self) -> Upkeep:
-        """Do what is due: folds, snapshot expiry, deletion of files nothing names. Call it every second or so.
-
-        A table that fails is left for later, at growing intervals up to a minute, and does not keep the others from their turn.
-        """
-        now_ms = self._clock.now_ms()
-        folds: list[FoldResult] = []
-        failures: dict[str, Exception] = {}
-        tidied: list[tuple[int, int]] = []
-        for table in self.due(now_ms):
-            if self._retries.due(table):
-                self._retries.attempt(table, failures, partial(self._fold_due, table, folds))
-        everything = self._tidied_ms is None or now_ms - self._tidied_ms >= TIDY_EVERY_MS
-        if everything:
-            self._tidied_ms = now_ms
+    def untidy(self) -> set[str]:
+        """Return the tables that `tidy` has something to do for: many commits since, or files whose grace time is over."""
         untidy = {table for table, commits in self._commits.items() if commits >= TIDY_AFTER_COMMITS}
-        for table in self._index.tables() if everything else {*untidy, *self._index.garbage(now_ms - self._grace_ms)}:
-            self._retries.attempt(table, failures, lambda table=table: tidied.append(self.tidy(table, search=everything)))  # type: ignore[misc]
-        if self._leftovers_ms <= now_ms and self._retries.due(LEFTOVERS):
-            self._retries.attempt(LEFTOVERS, failures, self._sweep_leftovers)
-        return Upkeep(folds, sum(snapshots for snapshots, _ in tidied), sum(files for _, files in tidied), failures)
+        return {*untidy, *self._index.garbage(self._clock.now_ms() - self._grace_ms)}
 
     def tidy(self, table: str, *, search: bool = True, keep: Keep | None = None) -> tuple[int, int]:
         """Expire old snapshots of *table* and delete files no kept snapshot has named for `orphan_grace_s`; return how many of each.
@@ -308,6 +277,16 @@ class Lake:
                 sweeper = self._sweepers[table] = Sweeper(self._index, table, self.store, folders, self._grace_ms)
             search = search and not self._writing[table]
             return len(old), len(sweeper.sweep(loaded, self._clock.now_ms(), search=search))
+
+    def sweep_leftovers(self) -> None:
+        """Delete files of tables that are no more, the grace time after they were found; looks for them at most that often."""
+        with self._lock, failing("delete files of tables that are no more"):
+            if (now_ms := self._clock.now_ms()) < self._leftovers_ms:
+                return
+            known = {*self._index.tables(), *(table for table, count in self._writing.items() if count)}
+            sweep_leftovers(self._index, self.store, self._root, self._database, known, now_ms, self._grace_ms)
+            # What was found just now may go when this is over.
+            self._leftovers_ms = now_ms + self._grace_ms + 1
 
     def data_folder(self, table: str) -> str:
         """Return the folder, or the place in a bucket, beneath which the data files of *table* lie, and nothing else."""
@@ -383,17 +362,12 @@ class Lake:
                 raise
         self._commits[table] = self._commits.get(table, 0) + 1
 
-    def _sweep_leftovers(self) -> None:
-        with self._lock, failing("delete files of tables that are no more"):
-            now_ms, known = self._clock.now_ms(), {*self._index.tables(), *(table for table, count in self._writing.items() if count)}
-            sweep_leftovers(self._index, self.store, self._root, self._database, known, now_ms, self._grace_ms)
-        # What was found just now may go when this is over.
-        self._leftovers_ms = now_ms + self._grace_ms + 1
-
     def _old_snapshots(self, table: Table, keep: Keep | None = None) -> list[int]:
         now_ms = self._clock.now_ms()
         old = expired([(s.snapshot_id, s.timestamp_ms) for s in table.metadata.snapshots], now_ms, keep)
-        return [each for each in old if self._pinned.get(each, 0) <= now_ms]
+        # A head of a branch and what a tag names do not expire, however old: asked to, PyIceberg refuses the whole commit.
+        named = {table.metadata.current_snapshot_id, *(ref.snapshot_id for ref in table.metadata.refs.values())}
+        return [each for each in old if each not in named and self._pinned.get(each, 0) <= now_ms]
 
     def _follow(self, table: str) -> None:
         """Make the index reflect the loaded table."""
@@ -404,13 +378,3 @@ class Lake:
                 self._index.apply(table, now)
         else:
             self._index.replace(table, now, live_files(loaded))
-
-    def _fold_whole(self, table: str, folds: list[FoldResult]) -> None:
-        while (result := self.fold(table)) is not None:
-            folds.append(result)
-
-    def _fold_due(self, table: str, folds: list[FoldResult]) -> None:
-        while (result := self.fold(table)) is not None:
-            folds.append(result)
-            if result.rows < self._fold_rows:
-                return

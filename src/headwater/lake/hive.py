@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,14 +19,16 @@ import pyarrow.compute as pc
 import pyarrow.orc
 import pyarrow.parquet as pq
 
+from headwater.catalog.folders import NULL_VALUE, escaped
 from headwater.errors import Refused
-from headwater.store import Stores
+from headwater.store import SCHEME, Stores
 
 MOST_PARTITIONS = 100
-NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _FILE_BYTES = 256 << 20
 _GROUP_BYTES = 32 << 20
+_PENDING_BYTES = 96 << 20
 _NULL = "\\N"
+_PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 
 
 class HiveWritten(NamedTuple):
@@ -55,8 +58,14 @@ class HiveFiles:
         partitioned_by: Sequence[str] = (),
         delimiter: str = "\x01",
         empty: bool = False,
+        places: Sequence[tuple[Sequence[str], str]] = (),
+        template: str | None = None,
     ) -> None:
-        """*empty*: whether nothing may be there yet. Raises `Refused`."""
+        """*empty*: whether nothing may be there yet. Raises `Refused`.
+
+        *places*: partitions, by their values, that lie elsewhere than beneath *location*. *template*: where all of them lie, with
+        `${key}` for a value as it is.
+        """
         if format not in _WRITERS:
             raise Refused("NOT_SUPPORTED", f"{format.upper()} cannot be written here; there are: PARQUET, ORC, JSON, TEXTFILE")
         self._make, allowed = _WRITERS[format]
@@ -64,11 +73,12 @@ class HiveFiles:
             raise Refused("NOT_SUPPORTED", f"{format.upper()} is not compressed by {compression} here; there are: {', '.join(allowed)}")
         self._compression = compression or allowed[0]
         self._base, self._name, self._scratch = location.rstrip("/") + "/", name, scratch
-        self._store = stores.find(self._base)
+        self._stores, self._template = stores, template
+        self._places = {tuple(values): place.rstrip("/") + "/" for values, place in places}
         self._keys, self._delimiter = list(partitioned_by), delimiter
         self._suffix = _SUFFIXES.get((format, self._compression), "")
         # What a first try of the same statement left is its own.
-        if empty and any(f"/{name}_" not in each.url for each in self._store.list(self._base)):
+        if empty and any(f"/{name}_" not in each.url for each in stores.find(self._base).list(self._base)):
             raise Refused("HIVE_PATH_ALREADY_EXISTS", f"Target directory for table already exists: {location}")
         self._open: dict[tuple[str, ...], _File] = {}
         self._parts: dict[tuple[str, ...], int] = {}
@@ -90,6 +100,8 @@ class HiveFiles:
             file.add(part)
             if file.size >= _FILE_BYTES:
                 self._close(values)
+        while sum(file.pending for file in self._open.values()) > _PENDING_BYTES:
+            max(self._open.values(), key=lambda file: file.pending).flush()
 
     def finish(self) -> HiveWritten:
         """Return what there is now, each file whole."""
@@ -97,7 +109,7 @@ class HiveFiles:
             self._close(values)
         # Only now does anything appear: rows that cannot be written leave no part of the others.
         for url, path in self._whole.items():
-            self._store.write(url, path)
+            self._stores.find(url).write(url, path)
         return HiveWritten(list(self._whole), self._rows, [list(values) for values in self._parts] if self._keys else [])
 
     def discard(self) -> None:
@@ -106,7 +118,8 @@ class HiveFiles:
             file.discard()
         for path in self._whole.values():
             path.unlink(missing_ok=True)
-        self._store.delete(self._whole)
+        for url in self._whole:
+            self._stores.find(url).delete([url])
 
     def _split(self, rows: pa.Table) -> Sequence[tuple[tuple[str, ...], pa.Table]]:
         if not self._keys:
@@ -127,9 +140,19 @@ class HiveFiles:
         path = self._open[values].finish()
         del self._open[values]
         number = self._parts[values] = self._parts[values] + 1
-        folder = "".join(f"{key}={escaped(value)}/" for key, value in zip(self._keys, values, strict=True))
-        url = f"{self._base}{folder}{self._name}_{number:05}{self._suffix}"
-        self._whole[url] = path
+        self._whole[f"{self._folder(values)}{self._name}_{number:05}{self._suffix}"] = path
+
+    def _folder(self, values: tuple[str, ...]) -> str:
+        """Return where the files of a partition are looked for."""
+        if (place := self._places.get(values)) is not None:
+            return place
+        named = dict(zip(self._keys, values, strict=True))
+        if self._template is None:
+            return self._base + "".join(f"{key}={escaped(value)}/" for key, value in named.items())
+        place = _PLACEHOLDER.sub(lambda found: named[found[1].lower()], self._template)
+        if {"", ".", ".."}.intersection(place.removeprefix(SCHEME).removesuffix("/").split("/")):
+            raise Refused("NOT_SUPPORTED", f"the partition {list(values)} has no place: it would be {place}")
+        return place
 
 
 class _File:
@@ -138,7 +161,7 @@ class _File:
     def __init__(self, scratch: Path, schema: pa.Schema, make: _Make) -> None:
         self._file = tempfile.NamedTemporaryFile(dir=scratch, suffix=".part", delete=False)  # noqa: SIM115  # the store takes it
         self._rows: list[pa.Table] = []
-        self._pending = 0
+        self.pending = 0
         try:
             self._writer = make(self._file, schema)
         except BaseException:
@@ -152,12 +175,12 @@ class _File:
 
     def add(self, rows: pa.Table) -> None:
         self._rows.append(rows)
-        self._pending += rows.nbytes
-        if self._pending >= _GROUP_BYTES:
-            self._flush()
+        self.pending += rows.nbytes
+        if self.pending >= _GROUP_BYTES:
+            self.flush()
 
     def finish(self) -> Path:
-        self._flush()
+        self.flush()
         self._writer.close()
         self._file.close()
         return Path(self._file.name)
@@ -168,10 +191,10 @@ class _File:
         self._file.close()
         Path(self._file.name).unlink(missing_ok=True)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         if self._rows:
             self._writer.write_table(pa.concat_tables(self._rows))
-            self._rows, self._pending = [], 0
+            self._rows, self.pending = [], 0
 
 
 class _Lines:
@@ -236,11 +259,6 @@ _WRITERS: dict[str, tuple[Callable[[str, str], _Make], tuple[str, ...]]] = {
 _SUFFIXES = {("json", "gzip"): ".gz", ("text", "gzip"): ".gz", ("parquet", "gzip"): ".gz.parquet", ("parquet", "snappy"): ".snappy.parquet"}
 
 
-def escaped(value: str) -> str:
-    """Return a partition's value as a folder's name."""
-    return "".join(f"%{ord(char):02X}" if char in "\"#%'*/:=?\\{[]^" or ord(char) < 32 else char for char in value)
-
-
 def _without_zones(rows: pa.Table) -> pa.Table:
     """Return the rows with moments as UTC's date and time: Hive's timestamps have no zone."""
     kinds = [pa.timestamp(each.type.unit) if pa.types.is_timestamp(each.type) else each.type for each in rows.schema]
@@ -252,7 +270,7 @@ def _texts(column: pa.ChunkedArray[Any]) -> Any:
     if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_floating(kind):
         raise Refused("NOT_SUPPORTED", f"a column of type {kind} cannot be partitioned by")
     texts = pa.array([None if value is None else _word(value) for value in column.to_pylist()], pa.string())
-    filled: Any = pc.fill_null(texts, pa.scalar(NO_VALUE, pa.string()))
+    filled: Any = pc.fill_null(texts, pa.scalar(NULL_VALUE, pa.string()))
     return filled
 
 

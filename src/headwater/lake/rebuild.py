@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable
 
 from pyiceberg.catalog import Catalog
 
 from headwater.lake.iceberg import FOLDED, POSITIONS, SETTLED
+from headwater.ledger import SeedableLedger
 
 Already = dict[str, dict[str, int]]
 Positions = dict[tuple[str, str], int]
-
-
-class SeedableLedger(Protocol):
-    """A ledger that can continue where another one ended."""
-
-    def last_batch(self) -> int:
-        """Return the highest number a batch ever had, 0 if there was none."""
-
-    def positions(self) -> dict[tuple[str, str], int]:
-        """Return (pipe, shard id) -> the last sequence number consumed."""
-
-    def seed(self, first_batch: int, positions: Mapping[tuple[str, str], int]) -> None:
-        """Number batches from *first_batch* and start no lower than *positions*."""
 
 
 def rebuild(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from headwater.clock import Clock
-from headwater.errors import HeadwaterError
 
 FIRST_MS, LATEST_MS = 1_000, 60_000
 
@@ -22,11 +21,11 @@ class Retries:
         return self._waits.get(name, (0, 0))[0] <= self._clock.now_ms()
 
     def attempt(self, name: str, failures: dict[str, Exception], work: Callable[[], object]) -> None:
-        """Do the work now; a `HeadwaterError` goes into *failures* under its name, any other error is raised."""
+        """Do the work now; an error, whichever it is, goes into *failures* under its name."""
         try:
             work()
             self._waits.pop(name, None)
-        except HeadwaterError as error:
+        except Exception as error:  # noqa: BLE001  # a mistake in what one of them needs must not stop the others
             wait_ms = min(2 * self._waits.get(name, (0, FIRST_MS // 2))[1], LATEST_MS)
             self._waits[name] = (self._clock.now_ms() + wait_ms, wait_ms)
             failures[name] = error

@@ -106,7 +106,7 @@ class Tables:
 
     def pin(self, table: str) -> Pin:
         """Put what waits of the table into files and return the state that has it all; it is kept for an hour."""
-        while self._lake.fold(table):
+        for _ in self._lake.fold_waiting(table):
             pass
         self._table(table)
         with self._lake.held(table) as loaded:

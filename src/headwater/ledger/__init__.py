@@ -60,7 +60,46 @@ class TailRows(NamedTuple):
     upto: int
 
 
-class Ledger(Protocol):
+class Backlog(NamedTuple):
+    """What the tail holds of one table; `oldest_ms` is when its first batch was committed, `last_batch` its newest."""
+
+    table: str
+    rows: int
+    size: int
+    oldest_ms: int
+    last_batch: int
+
+
+class Tail(Protocol):
+    """The rows that are in no file yet."""
+
+    def tail(
+        self,
+        after: Mapping[str, int] | None = None,
+        tables: Sequence[str] | None = None,
+        limit_rows: int | None = None,
+        limit_bytes: int | None = None,
+    ) -> list[TailRows]:
+        """Return unfolded rows in batch order from ONE read transaction.
+
+        *after*: table -> batch up to which the caller already has the rows. *tables*: only these. Each table stops at the first batch
+        that reaches *limit_rows*, or *limit_bytes* of Arrow, so that a backlog is taken in pieces: of one batch at least.
+        """
+
+    def backlog(self) -> list[Backlog]:
+        """Return what the tail holds of each table, without reading the rows."""
+
+    def fold(self, table: str, upto_batch: int) -> None:
+        """Forget the tail rows of *table* up to that batch: they are in the lake now. Doing it twice changes nothing."""
+
+    def settled(self, folding: tuple[str, int] | None = None) -> dict[tuple[str, str], int]:
+        """Return (pipe, shard id) -> the number up to which every row of every table is in the lake.
+
+        The stream may be trimmed up to here and no further. *folding* (table, batch): answer as if that fold had been done already.
+        """
+
+
+class Ledger(Tail, Protocol):
     """The lake target's memory. One process writes it; others may open it to read."""
 
     def commit(self, batch: LedgerBatch) -> int:
@@ -72,23 +111,24 @@ class Ledger(Protocol):
     def positions(self) -> dict[tuple[str, str], int]:
         """Return (pipe, shard id) -> the last sequence number consumed."""
 
-    def tail(self, after: Mapping[str, int] | None = None, tables: Sequence[str] | None = None) -> list[TailRows]:
-        """Return unfolded rows in batch order from ONE read transaction.
-
-        *after*: table -> batch up to which the caller already has the rows. *tables*: only these.
-        """
-
-    def fold(self, table: str, upto_batch: int) -> None:
-        """Forget the tail rows of *table* up to that batch: they are in the lake now. Doing it twice changes nothing."""
-
-    def settled(self) -> dict[tuple[str, str], int]:
-        """Return (pipe, shard id) -> the number up to which every row of every table is in the lake.
-
-        The stream may be trimmed up to here and no further.
-        """
-
     def close(self) -> None:
         """Let go of the files."""
+
+
+class SeedableLedger(Protocol):
+    """A ledger that can continue where another one ended."""
+
+    def last_batch(self) -> int:
+        """Return the highest number a batch ever had here, 0 if there was none."""
+
+    def positions(self) -> dict[tuple[str, str], int]:
+        """Return (pipe, shard id) -> the last sequence number consumed."""
+
+    def seed(self, first_batch: int, positions: Mapping[tuple[str, str], int]) -> None:
+        """Continue where a lost ledger ended: number batches from *first_batch* and start no lower than *positions*.
+
+        Raises `LedgerError` and changes nothing if a batch here already has that number or a higher one.
+        """
 
 
 class KeyLog(Protocol):
@@ -109,6 +149,13 @@ class FateTotal(NamedTuple):
     fate: str
     rule: str
     records: int
+
+
+class Account(NamedTuple):
+    """Fates and positions of one moment: for each pipe and target the counts add up to the records up to its positions."""
+
+    positions: dict[tuple[str, str], int]
+    fates: list[FateTotal]
 
 
 class Removal(NamedTuple):
@@ -137,10 +184,17 @@ class FateLog(Protocol):
     def fate_counts(self, last_batches: int | None = None) -> list[FateTotal]:
         """Return the counts, summed over the last *last_batches* batches, or over all there ever were."""
 
+    def account(self) -> Account:
+        """Return all fates and the positions they account for, from one read transaction."""
+
     def forget(self, before_ms: int) -> int:
         """Sum up what is known of single batches committed before *before_ms*; totals stay exact. Return how many batches that were."""
 
 
-def open_ledger(url: str, **options: Any) -> Ledger:
+class LedgerDatabase(Ledger, SeedableLedger, KeyLog, FateLog, RemovalLog, Protocol):
+    """All that one database keeps in the same transactions; who needs a part of it asks for that part."""
+
+
+def open_ledger(url: str, **options: Any) -> LedgerDatabase:
     """Open the ledger at *url* (`sqlite:///file`); `read_only=True` for a reader in another process."""
-    return cast(Ledger, find_backend("ledger", BACKENDS, url)(url, **options))
+    return cast(LedgerDatabase, find_backend("ledger", BACKENDS, url)(url, **options))

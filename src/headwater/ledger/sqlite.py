@@ -7,10 +7,9 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
-from headwater.errors import HeadwaterError, LedgerError, NoLedger, ProjectError, SettingsError, Unavailable
-from headwater.ledger import FateTotal, LedgerBatch, Removal, Rows, TailRows
+from headwater.errors import HeadwaterError, LedgerBroken, LedgerError, NoLedger, ProjectError, SettingsError, Unavailable
+from headwater.ledger import Account, Backlog, FateTotal, LedgerBatch, Removal, Rows, TailRows
 from headwater.ledger.checkpoint import Checkpoint
 
 FORMAT = 1
@@ -44,31 +43,15 @@ CREATE TABLE IF NOT EXISTS removals (
 FORGOTTEN = 0
 
 # A sync that failed may have lost pages the kernel now calls clean: nothing this connection says later can be believed.
-_FINAL = {"SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC", "SQLITE_CORRUPT", "SQLITE_NOTADB"}
-
-
-class Account(NamedTuple):
-    """Fates and positions of one moment: for each pipe and target the counts add up to the records up to its positions."""
-
-    positions: dict[tuple[str, str], int]
-    fates: list[FateTotal]
-
-
-class Backlog(NamedTuple):
-    """What the tail holds of one table; `oldest_ms` is when its first batch was committed, `last_batch` its newest."""
-
-    table: str
-    rows: int
-    size: int
-    oldest_ms: int
-    last_batch: int
+_UNSYNCED = {"SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC"}
+_FINAL = _UNSYNCED | {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
 
 
 class SqliteLedger:
-    """`Ledger` and `KeyLog` on `sqlite:///file`; safe to share between threads.
+    """`LedgerDatabase` on `sqlite:///file`; safe to share between threads.
 
-    A busy or full disk raises `Unavailable` and leaves nothing of the batch. After a failed sync every later call raises
-    `Unavailable` until the ledger is opened again: then, and only then, is it known whether that batch was written.
+    A busy or full disk raises `Unavailable` and leaves nothing of the batch. A failed sync and every call after it raise
+    `LedgerBroken` until the ledger is opened again: then, and only then, is it known whether that batch was written.
     """
 
     def __init__(self, url: str, *, read_only: bool = False, busy_s: float = 10.0) -> None:
@@ -125,26 +108,30 @@ class SqliteLedger:
             return _positions(sql)
 
     def tail(
-        self, after: Mapping[str, int] | None = None, tables: Sequence[str] | None = None, limit_rows: int | None = None
+        self,
+        after: Mapping[str, int] | None = None,
+        tables: Sequence[str] | None = None,
+        limit_rows: int | None = None,
+        limit_bytes: int | None = None,
     ) -> list[TailRows]:
         """Return unfolded rows in batch order from ONE read transaction.
 
-        *limit_rows* stops each table at the first batch that reaches it, so that a backlog is taken in pieces.
+        *limit_rows* and *limit_bytes* stop each table at the first batch that reaches one of them, so that a backlog is taken in pieces.
         """
         found: list[TailRows] = []
         with self._snapshot() as sql:
             if tables is None:
                 tables = [name for (name,) in sql.execute("SELECT DISTINCT table_name FROM tail")]
             for table in set(tables):
-                rows = 0
+                rows = size = 0
                 for number, count, last_ms, arrow, pipe, shard, upto in sql.execute(
                     "SELECT t.batch, t.count, t.last_ms, t.arrow, b.pipe, b.shard, b.upto FROM tail t JOIN batches b ON b.number = t.batch"
                     " WHERE t.table_name = ? AND t.batch > ? ORDER BY t.batch",
                     (table, (after or {}).get(table, 0)),
                 ):
                     found.append(TailRows(number, table, Rows(count, arrow, last_ms), pipe, shard, int(upto)))
-                    rows += count
-                    if limit_rows is not None and rows >= limit_rows:
+                    rows, size = rows + count, size + len(arrow)
+                    if (limit_rows is not None and rows >= limit_rows) or (limit_bytes is not None and size >= limit_bytes):
                         break
         return sorted(found, key=lambda t: (t.batch, t.table))
 
@@ -324,7 +311,7 @@ class SqliteLedger:
     @contextmanager
     def _failures(self, doing: str) -> Iterator[None]:
         if self._broken:
-            raise Unavailable(f"cannot {doing}: the ledger {self._path} must be opened again after: {self._broken}")
+            raise LedgerBroken(f"cannot {doing}: the ledger {self._path} must be opened again after: {self._broken}")
         try:
             yield
         except sqlite3.Error as error:
@@ -360,6 +347,8 @@ def _fates(sql: sqlite3.Connection, first_batch: int) -> list[FateTotal]:
 
 
 def _refusal(doing: str, path: Path, error: sqlite3.Error, name: str) -> HeadwaterError:
+    if name in _UNSYNCED:
+        return LedgerBroken(f"cannot {doing}: the disk of {path} did not sync it, so it must be opened again: {error} ({name})")
     if name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR"):
         return Unavailable(f"cannot {doing}: no room or no access on the disk of {path}: {error} ({name})")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):

@@ -16,7 +16,8 @@ import structlog
 from headwater.errors import HeadwaterError, NotFound, Refused, Unavailable
 
 Job = Callable[..., Awaitable[Any]]
-LINE_BYTES = 1_000_000
+LINE_BYTES = 16 * 1024 * 1024
+"""Whatever the doors accept fits: bodies of 2 MiB, each byte of which JSON may write as six (`\\u007f`)."""
 
 
 @contextmanager
@@ -75,13 +76,18 @@ def _listen(path: Path) -> socket.socket:
 def send_job(path: Path, name: str, /, timeout_s: float = 600, **arguments: Any) -> Any:
     """Ask the process that listens at *path* to run job *name* and return its result.
 
-    Raises `Unavailable` if nobody listens there; `Refused` with the job's own code, or `HeadwaterError`, with its message, if it failed.
+    Raises `Unavailable` if nobody listens there; `Refused` with the job's own code, or `HeadwaterError`, with its message, if it failed;
+    `Refused` NOT_SUPPORTED, too, if its arguments are longer than the line may be.
     """
+    asked = json.dumps({"job": name, "arguments": arguments}).encode() + b"\n"
+    # Over the limit the other side hangs up, which looks like a process that ended and may be asked again.
+    if len(asked) > LINE_BYTES:
+        raise Refused("NOT_SUPPORTED", f"job {name!r} would take {len(asked):,} bytes and may take {LINE_BYTES:,}: ask for less at once")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as conversation, _short(path) as address:
         conversation.settimeout(timeout_s)
         try:
             conversation.connect(address)
-            conversation.sendall(json.dumps({"job": name, "arguments": arguments}).encode() + b"\n")
+            conversation.sendall(asked)
             line = conversation.makefile("rb").readline()
         except (OSError, TimeoutError) as error:
             raise Unavailable(f"nobody answers at {path}: {error}") from error

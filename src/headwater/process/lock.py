@@ -10,6 +10,9 @@ from types import TracebackType
 
 from headwater.errors import ProjectLocked
 
+# Looking at a lock takes it for a moment: who wants it must not mistake that for a holder.
+LOOK_S = 0.2
+
 
 class FileLock:
     """A lock on a file, held from `acquire` to `release` or to the end of the process (flock: never inherited by our children)."""
@@ -19,10 +22,10 @@ class FileLock:
         self._fd: int | None = None
 
     def acquire(self, wait_s: float = 0) -> FileLock:
-        """Take the lock, trying for *wait_s* seconds; raises `ProjectLocked`, naming the process that has it."""
+        """Take the lock, trying for *wait_s* seconds, or `LOOK_S` if that is longer; `ProjectLocked` names the process that has it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        deadline = time.monotonic() + wait_s
+        deadline = time.monotonic() + max(wait_s, LOOK_S)
         while True:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

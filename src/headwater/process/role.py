@@ -30,7 +30,10 @@ class Service(Protocol):
         """Begin; return once it is ready, with facts for the status (such as its URL)."""
 
     async def stop(self, within_s: float) -> None:
-        """Finish what was begun, within that time as far as possible, and let go of everything."""
+        """Finish what was begun, within that time as far as possible, and let go of everything.
+
+        Raises a `HeadwaterError` for what could not be finished and is done at the next start, after it let go.
+        """
 
 
 class LifeLine:
@@ -113,12 +116,22 @@ async def _live(build: Callable[[], Service], life_line: LifeLine, within_s: flo
             await service.stop(within_s)
     except TimeoutError:
         log.warning("did not finish in time; what is left is done at the next start", within_s=within_s)
+    except HeadwaterError as error:
+        log.warning("not everything could be finished; what is left is done at the next start", reason=str(error))
+    except Exception:
+        log.exception("did not end well; what is left is done at the next start")
     log.info("ended")
     _leave()
 
 
-def _leave() -> NoReturn:
+def give_up(log: Any, reason: str) -> NoReturn:
+    """End the process now, for a *reason* that only a new one can mend; by the exit code the supervisor starts that."""
+    log.error("ends, so that it is started anew", reason=reason)
+    _leave(1)
+
+
+def _leave(code: int = 0) -> NoReturn:
     """End the process now: closing the loop would wait for its threads, such as a fold that waits for a lock."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)

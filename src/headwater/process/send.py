@@ -41,6 +41,7 @@ _ENDPOINT = {
     "Metrics": "metrics",
     "OptOut": "opt_out",
 }
+_OBJECTS = frozenset({"Attributes", "Demographic", "Location", "Metrics"})
 
 
 class Door(NamedTuple):
@@ -269,8 +270,16 @@ def _record_line(client: Client, line: bytes, event_type: str | None) -> str | N
 
 def _update_endpoint(client: Client, endpoint_id: str | None, endpoint: Mapping[str, Any] | None) -> None:
     said = dict(endpoint or {})
-    user = said.pop("User", {})
+    user = _object(said, "User") or {}
+    said.pop("User", None)
     if unknown := sorted(said.keys() - _ENDPOINT.keys()):
         raise BadRequest(f"endpoint: {', '.join(unknown)}: no such key; there are User, {', '.join(_ENDPOINT)}")
-    changes: dict[str, Any] = {_ENDPOINT[name]: value for name, value in said.items()}
-    client.update_endpoint(endpoint_id, user_id=user.get("UserId"), user_attributes=user.get("UserAttributes"), **changes)
+    changes = {_ENDPOINT[name]: _object(said, name) if name in _OBJECTS else value for name, value in said.items()}
+    client.update_endpoint(endpoint_id, user_id=user.get("UserId"), user_attributes=_object(user, "UserAttributes"), **changes)
+
+
+def _object(endpoint: Mapping[str, Any], name: str) -> Any:
+    """Return what *endpoint* has under that name, an object or nothing."""
+    if not isinstance(value := endpoint.get(name), dict | None):
+        raise BadRequest(f"endpoint: {name} must be an object, given {value!r}")
+    return value

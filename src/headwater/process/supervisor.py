@@ -22,8 +22,8 @@ from headwater.errors import SettingsError
 from headwater.process.role import CONFIG_EXIT
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S, CALM_S = 0.2, 10.0, 30.0
-# Together these keep a SIGTERM within ten seconds: what is not done by then is done at the next start, nothing acknowledged is lost.
-END_WITHIN_S, KILL_AFTER_S = 8.0, 9.0
+# Keeps a SIGTERM within ten seconds: what is not done by then is done at the next start, nothing acknowledged is lost.
+END_WITHIN_S = 8.0
 
 
 @dataclass
@@ -83,17 +83,20 @@ class Supervisor:
         pause_s = FIRST_PAUSE_S
         while not self._ending.is_set():
             started = time.monotonic()
-            code = await self._live_once(role)
+            try:
+                died: dict[str, Any] = {"exit": await self._live_once(role)}
+            except OSError as error:  # for now there is no process to be had, or no room for its log
+                died = {"reason": f"it cannot be started: {error}"}
             if self._ending.is_set():
                 break
-            if code == CONFIG_EXIT and not role.has_been_ready:
+            if died.get("exit") == CONFIG_EXIT and not role.has_been_ready:
                 self._failure = role.facts.get("reason") or f"the {role.name} cannot start; its reason is in the log above"
                 self.end()
                 break
             pause_s = FIRST_PAUSE_S if time.monotonic() - started > CALM_S else min(pause_s * 2, LONGEST_PAUSE_S)
             role.restarts += 1
             self._note(role, f"restarting in {pause_s:.1f} s")
-            self._log.error("a role died and is started again", role=role.name, exit=code, pause_s=pause_s, restarts=role.restarts)
+            self._log.error("a role died and is started again", role=role.name, **died, pause_s=pause_s, restarts=role.restarts)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), pause_s)
         role.pid = None
@@ -101,22 +104,12 @@ class Supervisor:
 
     async def _live_once(self, role: Role) -> int:
         ours, theirs = socket.socketpair()
-        command = [*role.command, "--life-line-fd", str(theirs.fileno())]
-        inherited = [theirs.fileno()]
-        if role.listener is not None:
-            command += ["--listen-fd", str(role.listener.fileno())]
-            inherited.append(role.listener.fileno())
-        # Own session: a Ctrl-C in the terminal reaches the supervisor alone, which then ends the roles in order.
-        with self._log_path.open("ab") if self._log_path else contextlib.nullcontext() as log:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                pass_fds=inherited,
-                start_new_session=True,
-                stdin=asyncio.subprocess.DEVNULL,
-                stderr=log,
-                env=memory.ENVIRONMENT | os.environ,
-            )
-        theirs.close()
+        try:
+            with theirs:
+                process = await self._start(role, theirs)
+        except OSError:
+            ours.close()
+            raise
         role.process, role.pid, role.facts = process, process.pid, {}
         self._note(role, "starting")
         listening = asyncio.create_task(self._listen(role, ours))
@@ -124,6 +117,23 @@ class Supervisor:
             return await process.wait()
         finally:
             await listening
+
+    async def _start(self, role: Role, life_line: socket.socket) -> asyncio.subprocess.Process:
+        command = [*role.command, "--life-line-fd", str(life_line.fileno())]
+        inherited = [life_line.fileno()]
+        if role.listener is not None:
+            command += ["--listen-fd", str(role.listener.fileno())]
+            inherited.append(role.listener.fileno())
+        # Own session: a Ctrl-C in the terminal reaches the supervisor alone, which then ends the roles in order.
+        with self._log_path.open("ab") if self._log_path else contextlib.nullcontext() as log:
+            return await asyncio.create_subprocess_exec(
+                *command,
+                pass_fds=inherited,
+                start_new_session=True,
+                stdin=asyncio.subprocess.DEVNULL,
+                stderr=log,
+                env=memory.ENVIRONMENT | os.environ,
+            )
 
     async def _listen(self, role: Role, life_line: socket.socket) -> None:
         reader, writer = await asyncio.open_connection(sock=life_line)

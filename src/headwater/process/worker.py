@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from headwater.clock import SystemClock
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, LedgerBroken
 from headwater.lake.rewrite import Tables
 from headwater.pipe.relearn import relearn_keys
 from headwater.pipeline import DAY_MS, PIPE, WorkerParts, build_worker
 from headwater.places import Paths
-from headwater.process.changes import Changes
+from headwater.process.catalog_jobs import Changes
 from headwater.process.job import serve_jobs
 from headwater.process.metrics import WorkerCounts, plain
 from headwater.process.repeat import repeat
-from headwater.process.tables import TableJobs
+from headwater.process.role import give_up
+from headwater.process.table_jobs import TableJobs
 from headwater.process.tracing import open_traces
 from headwater.settings import Settings
 from headwater.stream import Batch
@@ -47,27 +50,30 @@ class WorkerRole:
         gc.collect()
         gc.freeze()
         jobs = {"fold": self.fold, "metrics": self._metrics, **self._changes().jobs(), **self._tables().jobs()}
-        self._jobs = await serve_jobs(Paths(self._project).worker_socket, jobs)
+        anew = self._anew_if_broken
+        self._jobs = await serve_jobs(Paths(self._project).worker_socket, {name: anew(job) for name, job in jobs.items()})
         self._moving = asyncio.create_task(self._move())
         self._keeping = [
-            asyncio.create_task(repeat(1.0, self._maintain, "lake maintenance")),
-            asyncio.create_task(repeat(600.0, self._forget, "forgetting old keys and fates")),
+            asyncio.create_task(repeat(1.0, anew(self._maintain), "lake maintenance")),
+            asyncio.create_task(repeat(600.0, anew(self._forget), "forgetting old keys and fates")),
         ]
         return {}
 
     async def stop(self, within_s: float) -> None:
-        """Take what the stream still holds, fold, and close; what there is no time for is done at the next start."""
+        """Take what the stream still holds, fold, and close; what there is no time for, or fails, is done at the next start."""
         deadline = time.monotonic() + within_s
         self._jobs.close()
         self._ending.set()
         await self._moving
         for task in self._keeping:
             task.cancel()
-        await self.drain(deadline - within_s / 2)
-        await asyncio.to_thread(self._parts.lake.fold_all)
-        self.close()
-        if self._traces is not None:
-            await asyncio.to_thread(self._traces.close)
+        try:
+            await self.drain(deadline - within_s / 2)
+            await asyncio.to_thread(self._parts.maintenance.fold_all)
+        except Exception:  # not a cancellation: a fold that is still at it when time is up needs what would be closed
+            await self._let_go()
+            raise
+        await self._let_go()
 
     async def open(self) -> WorkerParts:
         """Open the places where data rests, and learn again what a lost ledger knew."""
@@ -97,13 +103,22 @@ class WorkerRole:
 
     def close(self) -> None:
         """Let go of the files."""
-        self._parts.ledger.close()
-        self._parts.entries.close()
+        try:
+            self._parts.ledger.close()
+        finally:
+            self._parts.entries.close()
+
+    async def _let_go(self) -> None:
+        try:
+            self.close()
+        finally:
+            if self._traces is not None:
+                await asyncio.to_thread(self._traces.close)
 
     async def fold(self) -> list[dict[str, Any]]:
         """Take what the stream holds and put all rows that wait into files; the job behind `headwater fold`."""
         await self.drain(time.monotonic() + 60)
-        folds = await asyncio.to_thread(self._parts.lake.fold_all)
+        folds = await asyncio.to_thread(self._parts.maintenance.fold_all)
         self._counts.folded(folds)
         return [fold._asdict() for fold in folds]
 
@@ -121,6 +136,8 @@ class WorkerRole:
                 async with self._one_at_a_time:
                     moved = await self._parts.pipe.step(wait_s=0.25)
                 pause_s = FIRST_PAUSE_S
+            except LedgerBroken as error:
+                give_up(self._log, str(error))
             except Exception as error:  # noqa: BLE001
                 # The batch stays in the stream; a full disk or a locked file passes. A mistake of ours shows its trace.
                 show = self._log.error if isinstance(error, HeadwaterError) else self._log.exception
@@ -130,16 +147,29 @@ class WorkerRole:
             if 0 < moved < enough:
                 await self._pause(linger_s)
 
+    def _anew_if_broken(self, work: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """Return *work* that ends the process where the ledger must be opened anew; whoever asked for a job asks the next process."""
+
+        @functools.wraps(work)
+        async def watched(**arguments: Any) -> Any:
+            try:
+                return await work(**arguments)
+            except LedgerBroken as error:
+                give_up(self._log, str(error))
+
+        return watched
+
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ending.wait(), seconds)
 
     async def _maintain(self) -> None:
-        upkeep = await asyncio.to_thread(self._parts.lake.maintain)
+        upkeep = await asyncio.to_thread(self._parts.maintenance.maintain)
         self._counts.folded(upkeep.folds)
         self._counts.fold_failures.update(upkeep.failures.keys())
         for table, failure in upkeep.failures.items():
-            self._log.error("a table could not be folded and is tried again", table=table, reason=str(failure))
+            trace = None if isinstance(failure, HeadwaterError) else failure  # a mistake of ours shows its trace
+            self._log.error("a table could not be folded and is tried again", table=table, reason=str(failure), exc_info=trace)
 
     def _moved(self, batch: Batch, read_ns: int, committed_ns: int) -> None:
         self._counts.moved(PIPE, len(batch.records), (committed_ns - read_ns) / 1e9)

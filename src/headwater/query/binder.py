@@ -13,7 +13,7 @@ from headwater.errors import QueryError
 from headwater.lake.index import Field
 from headwater.query.days import BY_DAY
 from headwater.query.external import External
-from headwater.query.held import Held
+from headwater.query.held import HeldFiles
 from headwater.query.names import Meant, meant, name_of
 from headwater.query.session import Session
 from headwater.query.statement import Statement, tree_of
@@ -73,7 +73,7 @@ class Binder:
         statement: Statement,
         parameters: Parameters,
         bound: Bound,
-        held: Held,
+        held: HeldFiles,
         watch: Watch,
     ) -> str:
         """Put what the statement reads in place under its name and return the text to run; fill *bound* on the way.
@@ -121,13 +121,11 @@ class Binder:
             session.put_view(name, view.text, shapes)
         return statement.by_day if by_day and statement.by_day is not None else statement.text
 
-    def _external(self, session: Session, statement: Statement, means: Meant, held: Held, watch: Watch) -> External | None:
+    def _external(self, session: Session, statement: Statement, means: Meant, held: HeldFiles, watch: Watch) -> External | None:
         external = self._tables.external
         if external is None or means != Meant(means.table):
             return None
-        return external.plan(
-            means.table, lambda: tree_of(statement, session.ask), session.ask, lambda size: watch.planned(size, 0, 0.0), held.objects
-        )
+        return external.plan(means.table, lambda: tree_of(statement, session.ask), session, lambda size: watch.planned(size, 0, 0.0), held)
 
     def _windows(
         self, session: Session, statement: Statement, parameters: Parameters, views: list[tuple[str, Statement]]
@@ -158,7 +156,7 @@ class Binder:
                 given = {"p_" + name: parameters[name] for name in query.parameters}
             else:
                 given = {"p_" + name: (parameters or ())[int(name) - 1] for name in query.parameters}
-            found: list[int | None] = session.ask(query.text, given or None)
+            found: list[int | None] = session.evaluate(query.text, given or None)
         except (duckdb.Error, LookupError, ValueError):
             # The statement itself will meet the same constant and say what is wrong with it; nothing is left out till then.
             return None

@@ -16,7 +16,7 @@ from headwater.errors import HeadwaterError, QueryError
 from headwater.lake.index import Field
 from headwater.query.binder import Binder, Bound, Parameters
 from headwater.query.external import ExternalTables
-from headwater.query.held import Held
+from headwater.query.held import HeldFiles
 from headwater.query.result import Result, Running, refused
 from headwater.query.session import Session, Sessions, local_sessions
 from headwater.query.source import Planner, TableStats, TailSource
@@ -141,7 +141,7 @@ class Engine:
         started = time.perf_counter()
         session = self._sessions.take()
         bound = Bound()
-        held = Held(self._stores, lambda: watch.arm(session.interrupt))
+        held = HeldFiles(self._stores, lambda: watch.arm(session.interrupt))
 
         def let_go(*, broken: bool = False) -> None:
             watch.disarm()

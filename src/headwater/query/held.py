@@ -14,11 +14,11 @@ from headwater.store import SCHEME, StoredObject, Stores
 FAILED = "ICEBERG_FILESYSTEM_ERROR"
 
 
-class Held:
-    """What a query holds; without *stores* there are no buckets. *check* raises once the query is not wanted any more."""
+class HeldFiles:
+    """The files that a query holds; without *stores* there are no buckets. *check* raises once the query is not wanted any more."""
 
     def __init__(self, stores: Stores | None, check: Callable[[], None]) -> None:
-        self._stores, self._check, self._held = stores, check, ExitStack()
+        self._stores, self.check, self._held = stores, check, ExitStack()
 
     def objects(self, objects: Sequence[StoredObject]) -> list[Path]:
         """Return files with the contents of *objects*, in order.
@@ -28,7 +28,7 @@ class Held:
         if self._stores is None:
             return [Path(each.url) for each in objects]
         try:
-            files = self._held.enter_context(self._stores.hold(objects, self._check))
+            files = self._held.enter_context(self._stores.hold(objects, self.check))
         except FileNotFoundError:
             raise
         except (OSError, Unavailable) as error:

@@ -53,7 +53,7 @@ class Reading(ABC):
         self.close()
 
 
-class Held(Reading):
+class RowsInMemory(Reading):
     """Rows that are in memory already."""
 
     def __init__(self, table: pa.Table) -> None:

@@ -10,11 +10,12 @@ from headwater.query.predicate import NOW_WORDS, TIME_COLUMNS, Constants, Node, 
 from headwater.query.window import ColumnName, Condition, all_of, any_of, keep
 
 _READING = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
-_TABLE_FUNCTIONS = {"unnest", "range", "generate_series", "json_each", "json_tree"}
 _PLAIN_STAR = {"class", "type", "query_location", "query_location_length", "columns", "relation_name"}
 _PLAIN_JOINS = {"REGULAR", "CROSS", "NATURAL"}
 _TIMESTAMPTZ = {"TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"}
 
+TABLE_FUNCTIONS = frozenset({"unnest", "range", "generate_series", "json_each", "json_tree"})
+"""The table functions a statement may call, by their lower-case names: they compute rows from their arguments."""
 READ_ONLY = "only reading is possible here: SELECT, WITH, VALUES, FROM, DESCRIBE, SUMMARIZE, EXPLAIN or SHOW TABLES"
 
 
@@ -136,9 +137,9 @@ class Walk:
             if kind == "BASE_TABLE":
                 self._table(part, ctes, None, frozenset())
                 return
-            if kind == "TABLE_FUNCTION" and part["function"].get("function_name", "").lower() not in _TABLE_FUNCTIONS:
+            if kind == "TABLE_FUNCTION" and part["function"].get("function_name", "").lower() not in TABLE_FUNCTIONS:
                 name = part["function"].get("function_name")
-                raise QueryError(f"the table function {name}() is not available here; there are: {', '.join(sorted(_TABLE_FUNCTIONS))}")
+                raise QueryError(f"the table function {name}() is not available here; there are: {', '.join(sorted(TABLE_FUNCTIONS))}")
             if kind == "SHOW_REF" and "query" not in part:
                 raise QueryError("only SHOW TABLES, DESCRIBE <table or query> and SUMMARIZE <table or query> can show something here")
         for item in part.values():
@@ -264,7 +265,7 @@ def _passed_through(node: Node, source: Source, sources: list[Source]) -> frozen
     for clause in ("group_expressions", "group_sets", "having", "qualify", "sample"):
         if node.get(clause):
             return frozenset()
-    if node.get("aggregate_handling") != "STANDARD_HANDLING" or _has_window(node["select_list"]):
+    if node.get("aggregate_handling") != "STANDARD_HANDLING" or has_window(node["select_list"]):
         return frozenset()
     for modifier in node.get("modifiers", []):
         if modifier["type"] not in ("ORDER_MODIFIER", "DISTINCT_MODIFIER") or modifier.get("distinct_on_targets"):
@@ -287,9 +288,10 @@ def _passed_through(node: Node, source: Source, sources: list[Source]) -> frozen
     return frozenset(passed)
 
 
-def _has_window(part: object) -> bool:
+def has_window(part: object) -> bool:
+    """Return whether a window function is called within *part*, subqueries left aside: theirs see rows of their own."""
     if isinstance(part, list):
-        return any(_has_window(item) for item in part)
+        return any(has_window(item) for item in part)
     if not isinstance(part, dict) or str(part.get("type", "")).endswith("_NODE"):
         return False
-    return part.get("class") == "WINDOW" or any(_has_window(item) for item in part.values())
+    return part.get("class") == "WINDOW" or any(has_window(item) for item in part.values())

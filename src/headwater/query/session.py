@@ -31,7 +31,10 @@ class Session(Protocol):
     """What one statement is bound in and then runs in; no other sees what is put here."""
 
     def ask(self, text: str, parameters: Any = None) -> Any:
-        """Return the first value of the first row of what *text*, one of ours, gives; it reads no table."""
+        """Return the first value of the first row of what *text*, one of ours, gives; it reads texts of statements, and no table."""
+
+    def evaluate(self, text: str, parameters: Any = None, files: Sequence[str] = ()) -> Any:
+        """As `ask`, for a *text* that has parts of the statement in it, or opens *files*: it is worked out where the statement will run."""
 
     def put_view(self, name: str, text: str, version: str = "") -> None:
         """Make *name* mean the SELECT in *text*; *version* says what else its columns depend on."""
@@ -102,6 +105,10 @@ class LocalSession:
     def ask(self, text: str, parameters: Any = None) -> Any:
         """Return the first value of the first row of what *text* gives."""
         return self.connection.execute(text, parameters).fetchall()[0][0]
+
+    def evaluate(self, text: str, parameters: Any = None, files: Sequence[str] = ()) -> Any:
+        """Return the first value of the first row of what *text* gives."""
+        return self.ask(text, parameters)
 
     def put_view(self, name: str, text: str, version: str = "") -> None:
         """Make *name* mean the SELECT in *text*; *version* says what else its columns depend on."""

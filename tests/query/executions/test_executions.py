@@ -277,6 +277,20 @@ def test_results_and_history_go_when_their_days_are_over(open_room: Open) -> Non
         room.executions.get(old.id)
 
 
+def test_history_goes_on_after_a_table_whose_files_lie_where_its_result_would(open_room: Open) -> None:
+    clock = ManualClock()
+    room = open_room(clock=clock, bounds=Bounds(result_days=2, history_days=2))
+    made = room.run("CREATE TABLE kept WITH (format = 'JSON') AS SELECT 1 AS n", may_change=True)
+    room.run("SELECT 1 AS n")
+    assert made.state == "SUCCEEDED"
+    clock.advance(3 * 86_400)
+
+    room.executions.forget_old()
+
+    assert room.executions.ids("primary", None, 50)[0] == []
+    assert room.rows("SELECT n FROM kept") == [["n"], ["1"]]
+
+
 def test_ids_are_listed_newest_first_page_by_page(open_room: Open) -> None:
     clock = ManualClock()
     room = open_room(clock=clock, workgroups=[Workgroup("other", location=LOCATION)])

@@ -47,6 +47,10 @@ def values(**properties: str) -> list[str]:
         ({"type": "date", "range": "NOW-2HOURS,NOW", "format": "yyyy-MM-dd-HH"}, ["2026-11-23-20", "2026-11-23-21", "2026-11-23-22"]),
         ({"type": "date", "range": "NOW-2MONTHS,NOW", "format": "yyyy-M-d", "interval_unit": "MONTHS"},
          ["2026-9-23", "2026-10-23", "2026-11-23"]),
+        ({"type": "date", "range": "9997,9999", "format": "yyyy"}, ["9997", "9998", "9999"]),
+        ({"type": "date", "range": "9999-11,9999-12", "format": "yyyy-MM"}, ["9999-11", "9999-12"]),
+        ({"type": "date", "range": "9999-12-20,9999-12-31", "format": "yyyy-MM-dd", "interval_unit": "WEEKS"},
+         ["9999-12-20", "9999-12-27", "9999-12-31"]),
     ],
 )  # fmt: skip
 def test_a_key_takes_the_values_that_its_properties_say(properties: dict[str, str], expected: list[str]) -> None:
@@ -65,6 +69,8 @@ def test_a_key_takes_the_values_that_its_properties_say(properties: dict[str, st
         ({"type": "integer", "range": "1,5", "interval": "0"}, "no whole number from 1 on"),
         ({"type": "integer", "range": "1,100000000"}, "more than 1,000,000 values"),
         ({"type": "date", "range": "yesterday,NOW", "format": "yyyy-MM-dd"}, "'yesterday', which is no date written as 'yyyy-MM-dd'"),
+        ({"type": "date", "range": "NOW,NOW+8000YEARS", "format": "yyyy"}, "which is before or after all dates"),
+        ({"type": "date", "range": "NOW-99999999WEEKS,NOW", "format": "yyyy"}, "which is before or after all dates"),
         ({"type": "date", "range": "2026-01-01", "format": "yyyy-MM-dd"}, "no pair of dates"),
         ({"type": "date", "range": "NOW,NOW", "format": "yyyy-MM-dd", "interval_unit": "AGES"}, "interval.unit = 'AGES'"),
         ({"type": "date", "range": "NOW,NOW", "format": "yyyy.SSS"}, "a second is the finest step"),

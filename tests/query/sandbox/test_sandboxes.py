@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -19,7 +20,7 @@ from uuid import uuid4
 
 import pytest
 
-from headwater.errors import QueryError, QueryLimit
+from headwater.errors import QueryError, QueryLimit, Unavailable
 from headwater.query import Engine
 from headwater.query.watch import Stopped, Watch
 from tests.waiting import until
@@ -98,6 +99,43 @@ def test_a_killed_launcher_takes_its_sandboxes_along_and_is_replaced(filled: Pro
             asked.result(5)
     assert until(lambda: all(parent_and_state(pid)[1] == "Z" for pid in inside), within_s=5)
     assert engine.sql("SELECT count(*) FROM sign_ins").rows() == [(350,)]
+
+
+def test_a_process_that_has_opened_files_or_worked_out_conditions_is_not_used_again(filled: Project) -> None:
+    with closing(open_sandboxes(filled)) as sandboxes:
+        session = sandboxes.take()
+        file = str(filled.root / "lake" / filled.index.plan("sign_ins").files[0].path)
+        session.ask("SELECT 1")
+        kept = list(sandboxes._askers)
+
+        assert session.evaluate("SELECT count(*) > 0 FROM parquet_schema(?)", [file], [file]) is True
+        assert session.evaluate("SELECT 7") == 7
+        assert list(sandboxes._askers) == kept  # it is the statement's own
+        assert session.run("SELECT 8 AS n", None).read_next_batch().to_pylist() == [{"n": 8}]
+        sandboxes.give_back(session)
+
+
+def test_an_answer_that_never_begins_is_no_fault_of_the_statement(filled: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(open_sandboxes(filled)) as sandboxes:
+        assert sandboxes.ask("SELECT 1", None) == 1
+        [asker] = sandboxes._askers
+        asker.close()
+        sandboxes._askers.clear()
+        [launcher] = launchers_of(os.getpid())
+        os.kill(launcher, signal.SIGSTOP)
+        monkeypatch.setattr("headwater.query.sandbox.box._START_WITHIN_S", 0.1)
+        try:
+            with pytest.raises(Unavailable, match="no sandbox could be started"):
+                sandboxes.ask("SELECT 1", None)
+            session = sandboxes.take()
+            with pytest.raises(Unavailable, match="no sandbox could be started"):
+                session.evaluate("SELECT 1")
+        finally:
+            os.kill(launcher, signal.SIGCONT)
+        monkeypatch.undo()
+
+        assert sandboxes.ask("SELECT 1", None) == session.evaluate("SELECT 1") == 1
+        sandboxes.give_back(session)
 
 
 def test_nothing_is_left_when_the_process_that_asks_is_killed(filled: Project, tmp_path: Path) -> None:

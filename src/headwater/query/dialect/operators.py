@@ -9,7 +9,6 @@ from headwater.query.dialect.types import (
     BOOLEAN,
     DATE,
     DAY_TIME,
-    DOUBLE,
     INTEGERS,
     INTERVAL,
     NUMBERS,
@@ -196,8 +195,3 @@ def concatenation(left: Value, right: Value, where: str) -> Value:
         kind = array(item)
         return Value(f"([{cast(left, item, where).sql}] || {cast(right, kind, where).sql})", kind)
     raise QueryFailed("TYPE_MISMATCH", f"{where}Cannot apply operator: {a} || {b}")
-
-
-def as_double(value: Value) -> str:
-    """Return the SQL of a number as a double."""
-    return value.sql if value.type == DOUBLE else f"CAST({value.sql} AS DOUBLE)"

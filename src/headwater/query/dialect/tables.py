@@ -141,7 +141,7 @@ class Tables:
                 else:
                     keys = set(self._catalog.partition_keys(database, table))
                     rows += [
-                        (CATALOG_NAME, database, table, column.name, at, None, "YES", str(parse_type(column.type)), column.comment or None,
+                        (CATALOG_NAME, database, table, column.name, at, None, "YES", _told(column.type), column.comment or None,
                          "partition key" if column.name in keys else None)
                         for at, column in enumerate(self._catalog.columns(database, table) or (), 1)
                     ]  # fmt: skip
@@ -152,6 +152,14 @@ class Tables:
         lines = ", ".join(f"({', '.join(_constant(value) for value in row)})" for row in rows)
         values = f"SELECT {nothing} WHERE false" + (f" UNION ALL VALUES {lines}" if rows else "")
         return Meaning(f"(SELECT * FROM ({values}) AS v ({names}))", kinds)
+
+
+def _told(kind: str) -> str:
+    """Return a type as Athena spells it; one that nobody here knows, or can read, as it was declared: it must hide no other column."""
+    try:
+        return str(parse_type(kind))
+    except (QueryFailed, RecursionError):
+        return kind
 
 
 def _constant(value: str | int | None) -> str:

@@ -98,11 +98,6 @@ def array(item: Type) -> Type:
     return Type("array", items=(item,))
 
 
-def map_of(key: Type, value: Type) -> Type:
-    """Return the type of a map."""
-    return Type("map", items=(key, value))
-
-
 def row(*fields: tuple[str | None, Type]) -> Type:
     """Return the type of a row."""
     return Type("row", items=tuple(kind for _, kind in fields), fields=tuple(name for name, _ in fields))

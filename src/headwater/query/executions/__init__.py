@@ -18,6 +18,7 @@ from headwater.query.executions.execution import Column, Costs, Execution, Failu
 from headwater.query.executions.executions import IDS_AT_ONCE, MAX_ROWS, Bounds, Executions, ResultPage
 from headwater.query.executions.files import Files
 from headwater.query.executions.history import History
+from headwater.query.executions.jobs import Jobs
 from headwater.query.executions.library import Library
 from headwater.query.executions.results import Results
 from headwater.query.executions.runner import EngineRunner, Limits, Runner, RunningQuery, Scan
@@ -105,6 +106,7 @@ def open_queries(
     ask: Ask,
     database: str,
     location: str,
+    lake: str = "",
     workgroups: Sequence[Workgroup] = (),
     bounds: Bounds | None = None,
     runner: Runner | None = None,
@@ -114,6 +116,7 @@ def open_queries(
 
     *stores*: what s3:// places mean. *scratch*: a folder for results that are being written. *entries*: what the catalog has beside the
     lake's tables; *ask* lets the worker change it. *database*: the project's own. *location*: where `primary` puts results at first.
+    *lake*: where the lake lies, "" for nowhere that a result could be put.
     *workgroups*: those that headwater.toml declares. *runner*: what runs statements, the engine's own unless given.
     """
     clock, bounds, runner = clock or SystemClock(), bounds or Bounds(), runner or EngineRunner(engine)
@@ -123,16 +126,17 @@ def open_queries(
     tokens = Tokens(store.secret())
     groups = Workgroups(store, workgroups, location=location, clock=clock)
     catalog = LakeCatalog(engine, database, entries)
+    jobs = Jobs(ask)
     executions = Executions(
         History(store),
         groups,
-        Results(stores, scratch, bounds.result_bytes),
+        Results(stores, scratch, bounds.result_bytes, lambda url: bool(lake and url.startswith(f"{lake}/")) or entries.holds(url)),
         runner,
         catalog,
         prepared,
         Changes(ask, catalog, entries, stores),
-        lambda reread: Writes(runner, ask, catalog, Files(entries), reread, scratch, bounds.result_bytes, database),
-        Upkeep(runner, ask, catalog, database),
+        lambda reread: Writes(runner, jobs, catalog, Files(entries), reread, scratch, bounds.result_bytes, database),
+        Upkeep(runner, jobs, catalog, database),
         tokens,
         database=database,
         bounds=bounds,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from headwater.catalog.entries import Entries
@@ -72,7 +72,10 @@ class LakeCatalog:
         return [name for name in self._entries.tables(database) if self.view_text(database, name) is not None]
 
     def columns(self, database: str, table: str) -> Sequence[ColumnDefinition] | None:
-        """Return all columns with Athena's types, the partition keys at the end; None for no such table."""
+        """Return all columns with Athena's types, the partition keys at the end; None for no such table.
+
+        A type that Athena has not is told as it was declared, so that a table can be listed that cannot be read.
+        """
         name = join_name(database, table, self._database)
         fields = self._engine.fields(name)
         if fields is not None:
@@ -82,7 +85,7 @@ class LakeCatalog:
             if view is not None:
                 return [ColumnDefinition(column, kind) for column, kind in view.columns]
             given = (*entry.storage_descriptor.columns, *entry.partition_keys)
-            return [ColumnDefinition(each.name, str(parse_type(each.type)), each.comment or "") for each in given]
+            return [ColumnDefinition(each.name, _in_words(str, each.type), each.comment or "") for each in given]
         elif name in self._engine.names():
             found = self._described(name)
         else:
@@ -123,7 +126,7 @@ class LakeCatalog:
         if columns is None:
             raise MetadataMissing("table", table)
         keys = self.partition_keys(database, table)
-        hive = [each._replace(type=hive_type(each.type)) for each in columns]
+        hive = [each._replace(type=_in_words(_hive, each.type)) for each in columns]
         apart = [each for each in hive if each.name not in keys], [each for each in hive if each.name in keys]
         entry = self._entry(database, table)
         if entry is None or self._engine.fields(join_name(database, table, self._database)) is not None:
@@ -180,6 +183,14 @@ class LakeCatalog:
 def hive_type(athena: str) -> str:
     """Return an Athena type in the words of DDL and of the catalog: `array(row(a integer))` is `array<struct<a:int>>`."""
     return _hive(parse_type(athena))
+
+
+def _in_words(of: Callable[[Type], str], declared: str) -> str:
+    # Whoever speaks to Glue may declare any text as a type, and of any depth: one such column must not hide the other tables.
+    try:
+        return of(parse_type(declared))
+    except (QueryFailed, RecursionError):
+        return declared
 
 
 def _hive(kind: Type) -> str:

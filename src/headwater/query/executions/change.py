@@ -200,7 +200,7 @@ class Changes:
         return self._entries.partition(entry.database, entry.table.name, values)
 
 
-# A job is one line of at most a megabyte.
+# So that one job is short, and others get their turn between two.
 _AT_ONCE = 500
 
 

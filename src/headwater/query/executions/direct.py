@@ -15,6 +15,7 @@ from headwater.errors import HeadwaterError, QueryError, QueryLimit, Refused
 from headwater.query.dialect import MalformedQuery, failure
 from headwater.query.engine import Engine
 from headwater.query.executions.catalog import LakeCatalog
+from headwater.query.executions.errors import InvalidRequest
 from headwater.query.executions.execution import Execution, Request, State
 from headwater.query.executions.executions import Executions
 from headwater.query.executions.parameters import texts, values
@@ -24,7 +25,7 @@ from headwater.query.executions.statement import read
 from headwater.query.executions.workgroup import PRIMARY
 from headwater.query.executions.workgroups import Workgroups
 from headwater.query.formats import write
-from headwater.query.reading import Held, Reading
+from headwater.query.reading import Reading, RowsInMemory
 from headwater.query.watch import Stopped, Watch
 
 _log = logging.getLogger(__name__)
@@ -97,10 +98,14 @@ class Asked:
         primary = room.workgroups.get(PRIMARY)
         self._time_s, self._id = primary.time_limit_s, str(uuid.uuid4())
         self._watch = Watch(primary.cutoff_bytes)
+        self._limit_bytes, self._late = primary.cutoff_bytes, False
         self._stopped = threading.Event()
+        self._enabled = primary.state == "ENABLED"
 
     def begin(self) -> None:
         """Read the statement, and let it run when it is its turn. Raises what is wrong with it; what comes later the outlet is told."""
+        if not self._enabled:
+            raise InvalidRequest(f"WorkGroup {PRIMARY} is disabled.")
         self._room.executions.queue.check(self._principal)
         question = self._question
         if question.dialect == "duckdb":
@@ -129,7 +134,7 @@ class Asked:
 
     def _queue(self, sql: str, parameters: Any, names: list[str] | None) -> None:
         def work() -> None:
-            timer = threading.Timer(self._time_s, self._watch.stop) if self._time_s is not None else None
+            timer = threading.Timer(self._time_s, self._be_late) if self._time_s is not None else None
             if timer is not None:
                 timer.start()
             try:
@@ -139,6 +144,10 @@ class Asked:
                     timer.cancel()
 
         self._room.executions.queue.put(Ticket(self._id, PRIMARY, self._principal, work))
+
+    def _be_late(self) -> None:
+        self._late = True
+        self._watch.stop()
 
     def _answer(self, ask: Callable[[], Reading]) -> None:
         error: HeadwaterError | None = None
@@ -168,8 +177,8 @@ class Asked:
             code, _, message = (execution.reason or "").partition(": ")
             raise QuestionFailed(code, message) if code.isupper() and message else QuestionFailed("QUERY_FAILED", execution.reason or "")
         if execution.update_count is not None:
-            return Held(pa.table({"rows": pa.array([execution.update_count], pa.int64())}))
-        return Held(_table(execution, self._lines(execution)))
+            return RowsInMemory(pa.table({"rows": pa.array([execution.update_count], pa.int64())}))
+        return RowsInMemory(_table(execution, self._lines(execution)))
 
     def _lines(self, execution: Execution) -> Iterator[list[str | None]]:
         token = None
@@ -182,7 +191,16 @@ class Asked:
     def _worded(self, error: HeadwaterError) -> HeadwaterError:
         """Return an error as who asked should see it."""
         match error:
-            case QuestionFailed() | Stopped():
+            case QuestionFailed():
+                return error
+            case QueryError() if self._late:
+                return QuestionFailed("EXCEEDED_TIME_LIMIT", f"the query was stopped after {self._time_s:g} s, the limit of its workgroup")
+            case Stopped() if self._limit_bytes is not None and self._watch.bytes > self._limit_bytes:
+                return QuestionFailed(
+                    "EXCEEDED_SCAN_LIMIT",
+                    f"the query would read {self._watch.bytes:,} bytes; its workgroup lets it read {self._limit_bytes:,}",
+                )
+            case Stopped():
                 return error
             case QueryLimit():
                 return QuestionFailed(f"EXCEEDED_{error.limit.upper()}_LIMIT", str(error))

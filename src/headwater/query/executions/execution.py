@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 import msgspec
 
 State = Literal["QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"]
-STATES: tuple[State, ...] = get_args(State)
 FINAL: frozenset[str] = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 
 SYSTEM, USER, OTHER = 1, 2, 3

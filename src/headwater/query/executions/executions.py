@@ -15,19 +15,19 @@ import msgspec
 
 from headwater.clock import Clock
 from headwater.errors import AccessDenied, HeadwaterError, QueryLimit
-from headwater.query.dialect import Pin, QueryFailed, Statement, failure
+from headwater.query.dialect import Pin, Statement, failure
 from headwater.query.executions.catalog import LakeCatalog
 from headwater.query.executions.change import Changes
 from headwater.query.executions.errors import InvalidRequest, unknown_execution
 from headwater.query.executions.execution import SYSTEM, USER, Execution, Failure, Request, State
 from headwater.query.executions.history import History
-from headwater.query.executions.live import CANCELLED_TEXT, CUTOFF, RESTART, TIMEOUT, Live, StopReason, Watcher
+from headwater.query.executions.live import CANCELLED_TEXT, CUTOFF, TIMEOUT, Live, StopReason, Watcher, restarted
 from headwater.query.executions.queue import Queue, Ticket
 from headwater.query.executions.results import Results
 from headwater.query.executions.rows import Row
 from headwater.query.executions.runner import Limits, Runner
 from headwater.query.executions.saved import PreparedStatement, Shelf
-from headwater.query.executions.statement import Read, read
+from headwater.query.executions.statement import Read, read, reread
 from headwater.query.executions.token import Tokens
 from headwater.query.executions.upkeep import Upkeep
 from headwater.query.executions.work import Done, Work, costs_of
@@ -89,7 +89,7 @@ class Executions:
         self._work = Work(runner, results, catalog, prepared, changes, writes(self._reread), upkeep, clock)
         self._lock = threading.Lock()
         self._live: dict[str, Live] = {}
-        self._give_up(history.unfinished())
+        self._give_up(history.unfinished(), begun=True)
         self.ended: Counter[tuple[str, State]] = Counter()
         self.scanned_bytes: Counter[str] = Counter()
         self.queue = self._queue = Queue(
@@ -116,9 +116,8 @@ class Executions:
         if request.catalog is not None and not self._catalog.is_catalog(request.catalog):
             raise InvalidRequest(f"Catalog {request.catalog} does not exist; there is: AwsDataCatalog")
         asked = read(request, self._catalog, (request.database or self._database).lower(), self._prepared)
-        if not may_change and asked.changes:
-            what = asked.substatement.replace("_", " ")
-            raise AccessDenied(f"User: {principal} is not authorized to perform {what}: its key has no permission `admin`")
+        if asked.changes and not (may_change and asked.text.trusted):
+            raise AccessDenied(_not_allowed(principal, asked))
         execution_id = str(uuid.uuid4())
         execution = Execution(
             execution_id, request, principal, asked.kind, asked.substatement, prefix + asked.output_name(execution_id), self._clock.now_ms()
@@ -131,7 +130,7 @@ class Executions:
                 return known
             self._history.add(reused or execution)
             if reused is None:
-                self._live[execution_id] = Live(execution, asked)
+                self._live[execution_id] = Live(execution, asked, may_change=may_change)
         if reused is None:
             self._queue.put(Ticket(execution_id, workgroup.name, principal))
         else:
@@ -223,15 +222,11 @@ class Executions:
             live.stop = live.stop or "end"
         self._queue.close(within_s / 2)
         self._watcher.close()
-        self._give_up([live.execution for live in self._live.values() if not live.ended])
+        self._give_up([live.execution for live in self._live.values() if not live.ended], begun=False)
 
     def _reread(self, live: Live, pin: Pin) -> Statement:
         """Read a statement again, for a state of its table that is said."""
-        request = live.execution.request
-        found = read(request, self._catalog, (request.database or self._database).lower(), self._prepared, pin)
-        if found.statement is None:  # the table has other columns than it had a moment ago
-            raise found.failure or QueryFailed("GENERIC_INTERNAL_ERROR", "the statement cannot be read again")
-        return found.statement
+        return reread(live.read, self._catalog, (live.execution.request.database or self._database).lower(), pin)
 
     def _same(self, request: Request) -> str | None:
         known = self._history.with_token(request.token)
@@ -309,7 +304,7 @@ class Executions:
         if reason == "time":
             self._end(live, "FAILED", TIMEOUT)
         elif reason == "end":
-            self._end(live, "FAILED", RESTART)
+            self._end(live, "FAILED", restarted(live.execution, begun=live.execution.state == "RUNNING"))
         else:
             self._end(live, "CANCELLED", text=CANCELLED_TEXT if reason == "cancelled" else CUTOFF)
 
@@ -339,12 +334,13 @@ class Executions:
     def _count(self, execution: Execution) -> None:
         self.count(execution.request.workgroup, execution.state, execution.costs.scanned_bytes)
 
-    def _give_up(self, executions: Sequence[Execution]) -> None:
+    def _give_up(self, executions: Sequence[Execution], *, begun: bool) -> None:
         self._remove(executions)
         now_ms = self._clock.now_ms()
+        why = [(each, restarted(each, begun=begun or each.state == "RUNNING")) for each in executions]
         self._history.put(
-            msgspec.structs.replace(each, state="FAILED", completed_ms=now_ms, failure=RESTART, reason=RESTART.message)
-            for each in executions
+            msgspec.structs.replace(each, state="FAILED", completed_ms=now_ms, failure=failure, reason=failure.message)
+            for each, failure in why
         )
 
     def _remove(self, executions: Sequence[Execution]) -> None:
@@ -352,6 +348,13 @@ class Executions:
             self._results.delete(executions)
         except OSError as error:
             _log.warning("results of %d queries that nobody can ask for any more stay where they are: %s", len(executions), error)
+
+
+def _not_allowed(principal: str, asked: Read) -> str:
+    what = f"User: {principal} is not authorized to perform {asked.substatement.replace('_', ' ')}"
+    if not asked.text.trusted:
+        return f"{what} by a prepared statement that a key without the permission `admin` saved; save it again with one that has it"
+    return f"{what}: its key has no permission `admin`"
 
 
 def _compared(request: Request) -> tuple[str, str | None, str | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,7 +17,7 @@ from headwater.query.dialect.commands import CreateTableAs, TableName, Unload
 from headwater.query.executions.catalog import hive_type
 from headwater.query.executions.execution import Execution
 from headwater.query.external import partition_folder
-from headwater.query.external.projection import is_projected
+from headwater.query.external.projection import is_projected, projected_location
 
 Properties = Mapping[str, str | Sequence[str]]
 
@@ -33,7 +33,10 @@ _KNOWN = {
 
 
 class FilePlan(NamedTuple):
-    """Where and how rows become files; *columns* are all of them in order, *entry* the table to make, None where there is one or none."""
+    """Where and how rows become files; *columns* are all of them in order, *entry* the table to make, None where there is one or none.
+
+    *places* are of partitions that lie elsewhere than their values say, *template* says where all of them lie, None = beneath *location*.
+    """
 
     location: str
     format: str
@@ -42,6 +45,8 @@ class FilePlan(NamedTuple):
     delimiter: str
     columns: tuple[str, ...]
     entry: Any = None
+    places: tuple[tuple[Sequence[str], str], ...] = ()
+    template: str | None = None
 
     def form(self) -> dict[str, Any]:
         """Return what the job needs to know of it."""
@@ -51,6 +56,8 @@ class FilePlan(NamedTuple):
             "compression": self.compression,
             "partitioned_by": list(self.partitioned_by),
             "delimiter": self.delimiter,
+            "places": self.places,
+            "template": self.template,
         }
 
 
@@ -101,7 +108,15 @@ class Files:
         delimiter = storage.serde_info.parameters.get("field.delim", _HIVE_DELIMITER)
         keys = tuple(each.name for each in table.partition_keys)
         columns = (*(each.name for each in storage.columns), *keys)
-        return FilePlan(storage.location or "", form, None if form == "parquet" else "none", keys, delimiter, columns)
+        plan = FilePlan(storage.location or "", form, None if form == "parquet" else "none", keys, delimiter, columns)
+        if is_projected(table):
+            return plan._replace(template=projected_location(table, {key: f"${{{key}}}" for key in keys}))
+        return plan._replace(places=tuple(self._elsewhere(name, table)))
+
+    def _elsewhere(self, name: TableName, table: Table) -> Iterator[tuple[Sequence[str], str]]:
+        for values, location in self._entries.places(*name):
+            if location is not None and location.rstrip("/") != partition_folder(table, values).rstrip("/"):
+                yield values, location
 
     def unload(self, command: Unload, columns: Sequence[ResultColumn]) -> FilePlan:
         """Return what an UNLOAD asks for."""
@@ -109,6 +124,14 @@ class Files:
         if "format" not in command.properties:
             raise QueryFailed("INVALID_TABLE_PROPERTY", "UNLOAD needs WITH (format = 'PARQUET'), or ORC, JSON or TEXTFILE")
         return _plan(command.properties, command.location, [each.name for each in columns], default="")
+
+    def is_made(self, name: TableName, plan: FilePlan) -> bool:
+        """Return whether the table that a plan makes is there, and is that one."""
+        found, made = self._entries.table(*name), msgspec.convert(plan.entry, Table)
+        return found is not None and (found.table.storage_descriptor, found.table.partition_keys) == (
+            made.storage_descriptor,
+            made.partition_keys,
+        )
 
     def add_partitions(self, ask: Callable[..., Any], name: TableName, values: Sequence[Sequence[str]]) -> None:
         """Put the partitions that have files into the catalog; those that are there stay as they are."""

@@ -19,15 +19,29 @@ _EVERY_S = 0.02
 
 CANCELLED_TEXT = "Query cancelled by user"
 RESTART = Failure(SYSTEM, 100, "The query did not finish because Headwater was stopped or restarted; run it again", retryable=True)
+UNSURE = Failure(
+    SYSTEM,
+    100,
+    "Headwater was stopped or restarted while this statement may have been running: look whether its rows are there before you"
+    " run it again",
+)
 TIMEOUT = Failure(USER, 206, "Query timeout")
 CUTOFF = "Query cancelled! : Bytes scanned limit was exceeded"
+
+
+_NOT_TWICE = ("INSERT", "UPDATE", "MERGE")
+
+
+def restarted(execution: Execution, *, begun: bool) -> Failure:
+    """Return why an execution failed that had not ended when this role did; *begun*: whether it may have run."""
+    return UNSURE if begun and execution.substatement in _NOT_TWICE else RESTART
 
 
 class Live:
     """An execution that waits or runs. *execution* is how callers see it; `ended` once that is final, whatever still unwinds."""
 
-    def __init__(self, execution: Execution, read: Read) -> None:
-        self.execution, self.read = execution, read
+    def __init__(self, execution: Execution, read: Read, *, may_change: bool) -> None:
+        self.execution, self.read, self.may_change = execution, read, may_change
         self.limits = Limits(float("inf"))
         self.began: float | None = None
         self.running: RunningQuery | None = None

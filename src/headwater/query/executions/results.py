@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,16 +31,21 @@ class Page(NamedTuple):
 class Results:
     """Results by the s3:// URL they have."""
 
-    def __init__(self, stores: Stores, scratch: Path, limit_bytes: int) -> None:
-        """*scratch*: a folder for results that are being written. *limit_bytes*: how large one may become."""
-        self._stores, self._scratch, self._limit_bytes = stores, scratch, limit_bytes
+    def __init__(self, stores: Stores, scratch: Path, limit_bytes: int, is_data: Callable[[str], bool]) -> None:
+        """*scratch*: a folder for results that are being written. *limit_bytes*: how large one may become.
+
+        *is_data*: whether what lies at a URL is read as rows of a table.
+        """
+        self._stores, self._scratch, self._limit_bytes, self._is_data = stores, scratch, limit_bytes, is_data
 
     def check(self, url: str) -> None:
-        """Raise `InvalidRequest` where no result can be put."""
+        """Raise `InvalidRequest` where no result can be put, and among the files of a table: it would be read as rows of it."""
         try:
             self._stores.find(url)
         except Refused as error:
             raise InvalidRequest(str(error)) from None
+        if self._is_data(url):
+            raise InvalidRequest(f"{url} has the files of a table, and a result there would be read as its rows; give another place")
 
     def begin(self, execution: Execution, columns: Sequence[Column]) -> ResultFile:
         """Return a file to write the rows of a result into."""

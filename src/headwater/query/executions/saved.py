@@ -25,13 +25,17 @@ class NamedQuery(msgspec.Struct, frozen=True):
 
 
 class PreparedStatement(msgspec.Struct, frozen=True):
-    """A statement with `?` in it, under a name that is unique in its workgroup."""
+    """A statement with `?` in it, under a name that is unique in its workgroup.
+
+    *trusted*: who saved it may change the catalog and the tables; only then may the statement, whoever runs it.
+    """
 
     name: str
     workgroup: str
     query: str
     description: str | None = None
     changed_ms: int = 0
+    trusted: bool = False
 
 
 _T = TypeVar("_T", NamedQuery, PreparedStatement)

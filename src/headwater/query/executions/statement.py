@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from headwater.query.dialect import Catalog, Pin, QueryFailed, Statement, translate
@@ -33,6 +34,17 @@ _HARMLESS = (
 )  # fmt: skip
 
 
+class Text(NamedTuple):
+    """What there is to run: the request's own SQL, or that of the prepared statement it names, as it was when it was read.
+
+    *trusted*: whoever saved it may change something; True for what nobody saved.
+    """
+
+    sql: str
+    parameters: Sequence[str]
+    trusted: bool = True
+
+
 class Read(NamedTuple):
     """One request, read. *statement* is None where *failure* says why it cannot be run."""
 
@@ -40,6 +52,7 @@ class Read(NamedTuple):
     substatement: str
     statement: Statement | None
     failure: QueryFailed | None
+    text: Text
 
     @property
     def is_select(self) -> bool:
@@ -61,24 +74,31 @@ class Read(NamedTuple):
         return execution_id if self.substatement == "INSERT" else f"{execution_id}.txt"
 
 
-def read(request: Request, catalog: Catalog, database: str, prepared: Shelf[PreparedStatement], pin: Pin | None = None) -> Read:
-    """Read a request; raises `MalformedQuery` and `InvalidRequest` for what is refused before it becomes an execution.
-
-    *pin*: which state of its table a DELETE, UPDATE or MERGE reads, the newest where that is not said.
-    """
+def read(request: Request, catalog: Catalog, database: str, prepared: Shelf[PreparedStatement]) -> Read:
+    """Read a request; raises `MalformedQuery` and `InvalidRequest` for what is refused before it becomes an execution."""
+    text = Text(request.query, request.parameters)
     try:
-        statement = translate(request.query, parameters=request.parameters, catalog=catalog, database=database, pin=pin)
+        statement = _translated(text, catalog, database)
         if isinstance(statement.command, Execute):
             kept = prepared.get(request.workgroup, statement.command.name)
             if kept is None:
                 raise QueryFailed("NOT_FOUND", f"Prepared statement not found: {statement.command.name}")
-            given = statement.command.parameters or request.parameters
-            statement = translate(kept.query, parameters=given, catalog=catalog, database=database, pin=pin)
+            text = Text(kept.query, statement.command.parameters or request.parameters, kept.trusted)
+            statement = _translated(text, catalog, database)
             if isinstance(statement.command, Execute | Prepare):
                 raise InvalidRequest("A prepared statement cannot be one about prepared statements.", "MALFORMED_QUERY")
     except QueryFailed as failure:
-        return Read(*_classified(request.query), None, failure)
-    return Read(statement.kind, statement.substatement, statement, None)
+        return Read(*_classified(request.query), None, failure, text)
+    return Read(statement.kind, statement.substatement, statement, None, text)
+
+
+def reread(read: Read, catalog: Catalog, database: str, pin: Pin) -> Statement:
+    """Read the same text again, for a state of its table that is said. Raises `QueryFailed` if the table is another by now."""
+    return _translated(read.text, catalog, database, pin)
+
+
+def _translated(text: Text, catalog: Catalog, database: str, pin: Pin | None = None) -> Statement:
+    return translate(text.sql, parameters=text.parameters, catalog=catalog, database=database, pin=pin)
 
 
 def _classified(text: str) -> tuple[str, str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pyarrow as pa
 
@@ -13,6 +12,7 @@ from headwater.query.dialect.commands import AddColumns, Command, CreateTable, N
 from headwater.query.dialect.types import Type, parse_type
 from headwater.query.executions.catalog import LakeCatalog
 from headwater.query.executions.change import is_iceberg
+from headwater.query.executions.jobs import Jobs
 from headwater.query.executions.live import Live
 from headwater.query.executions.runner import Runner
 from headwater.query.executions.write import check_name, encoded, kept_properties
@@ -28,8 +28,8 @@ _ARROW: dict[str, pa.DataType] = {
 class Upkeep:
     """Carries them out, by jobs of the worker. *own*: the project's database."""
 
-    def __init__(self, runner: Runner, ask: Callable[..., Any], catalog: LakeCatalog, own: str) -> None:
-        self._runner, self._ask, self._catalog, self._own = runner, ask, catalog, own
+    def __init__(self, runner: Runner, jobs: Jobs, catalog: LakeCatalog, own: str) -> None:
+        self._runner, self._jobs, self._catalog, self._own = runner, jobs, catalog, own
 
     def run(self, live: Live, command: Command) -> bool:
         """Carry out the command; False if it is none of those here. Raises `QueryError`, or `Refused` from the worker."""
@@ -37,13 +37,15 @@ class Upkeep:
             case CreateTable() if is_iceberg(command):
                 self._create(live, command)
             case AddColumns(table, columns) if self._catalog.is_of_lake(*table):
-                self._ask("add_columns", table=self._name(table), schema=encoded(_schema(columns)))
+                self._jobs.ask(live, "add_columns", table=self._name(table), schema=encoded(_schema(columns)))
             case Optimize(table, condition):
                 self._check(table)
-                self._ask("optimize_table", change=live.execution.id, table=self._name(table), days=self._days(live, table, condition))
+                self._jobs.ask(
+                    live, "optimize_table", change=live.execution.id, table=self._name(table), days=self._days(live, table, condition)
+                )
             case Vacuum(table):
                 self._check(table)
-                self._ask("vacuum_table", table=self._name(table))
+                self._jobs.ask(live, "vacuum_table", table=self._name(table))
             case _:
                 return False
         return True
@@ -57,7 +59,8 @@ class Upkeep:
                 return
             raise QueryFailed("ALREADY_EXISTS", f"line 1:1: Table 'awsdatacatalog.{database}.{name}' already exists")
         check_name(command.table)
-        self._ask(
+        self._jobs.ask(
+            live,
             "create_table",
             change=live.execution.id,
             table=self._name(command.table),

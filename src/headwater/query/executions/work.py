@@ -12,7 +12,7 @@ from headwater.query.dialect.commands import Command, Deallocate, Explain, Prepa
 from headwater.query.executions.catalog import LakeCatalog
 from headwater.query.executions.change import Changes
 from headwater.query.executions.columns import column, shown
-from headwater.query.executions.execution import Column, Costs, Execution
+from headwater.query.executions.execution import Column, Costs
 from headwater.query.executions.live import Live
 from headwater.query.executions.notice import ROWS, Notice
 from headwater.query.executions.results import ResultFile, Results
@@ -67,7 +67,7 @@ class Work:
             return self._noted(live, written)
         if self._upkeep.run(live, statement.command):
             return self._write_lines(live, Shown((), []))
-        given = show(statement.command, self._catalog) or self._change(statement.command, statement, live.execution)
+        given = show(statement.command, self._catalog) or self._change(live, statement.command, statement)
         return self._write_lines(live, given)
 
     def _noted(self, live: Live, written: Written) -> Done:
@@ -111,11 +111,12 @@ class Work:
             running.close()
         return self._write_lines(live, Shown((shown("Query Plan"),), [line for plan in plans for line in plan.splitlines()]))
 
-    def _change(self, command: Command, statement: Statement, execution: Execution) -> Shown:
-        workgroup, now_ms = execution.request.workgroup, self._clock.now_ms()
+    def _change(self, live: Live, command: Command, statement: Statement) -> Shown:
+        workgroup, now_ms = live.execution.request.workgroup, self._clock.now_ms()
         match command:
             case Prepare(name, text):
-                self._prepared.put(workgroup, name, PreparedStatement(name, workgroup, text, changed_ms=now_ms), now_ms)
+                made = PreparedStatement(name, workgroup, text, changed_ms=now_ms, trusted=live.may_change)
+                self._prepared.put(workgroup, name, made, now_ms)
             case Deallocate(name):
                 if not self._prepared.delete(workgroup, name):
                     raise QueryFailed("NOT_FOUND", f"Prepared statement not found: {name}")

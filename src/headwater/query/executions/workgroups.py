@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ class Workgroups:
     def __init__(self, database: Database, declared: Sequence[Workgroup], *, location: str, clock: Clock) -> None:
         """*location*: where `primary` puts results unless somebody says otherwise."""
         self._database, self._clock = database, clock
+        self._changing = threading.Lock()  # what is changed is what was read, whoever else changes something
         started_ms = clock.now_ms()
         self._declared = {
             each.name: msgspec.structs.replace(each.changed({}), declared=True, created_ms=each.created_ms or started_ms)
@@ -51,21 +53,23 @@ class Workgroups:
 
     def create(self, workgroup: Workgroup) -> None:
         """Keep a new workgroup; `InvalidRequest` if there is one of that name, or too many."""
-        if self.find(workgroup.name) is not None:
-            raise InvalidRequest("WorkGroup is already created")
-        if len(self.all()) >= LIMIT:
-            raise InvalidRequest(f"There may be {LIMIT} workgroups.")
-        self._put(msgspec.structs.replace(workgroup.changed({}), created_ms=self._clock.now_ms()))
+        with self._changing:
+            if self.find(workgroup.name) is not None:
+                raise InvalidRequest("WorkGroup is already created")
+            if len(self.all()) >= LIMIT:
+                raise InvalidRequest(f"There may be {LIMIT} workgroups.")
+            self._put(msgspec.structs.replace(workgroup.changed({}), created_ms=self._clock.now_ms()))
 
     def update(self, name: str, changes: Mapping[str, Any]) -> None:
         """Set some fields of a workgroup anew."""
-        self._put(self._own(name).changed(changes))
+        with self._changing:
+            self._put(self._own(name).changed(changes))
 
     def delete(self, name: str) -> None:
         """Forget a workgroup; `primary` stays."""
         if self._own(name).name == PRIMARY:
             raise InvalidRequest("The primary workgroup cannot be deleted.")
-        with self._database.write() as cursor:
+        with self._changing, self._database.write() as cursor:
             cursor.execute("DELETE FROM workgroups WHERE name = ?", (name,))
 
     def _own(self, name: str) -> Workgroup:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -15,20 +14,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headwater.catalog.names import join_name
-from headwater.errors import Refused, Unavailable
+from headwater.errors import Refused
 from headwater.query.dialect import Pin, QueryFailed, Statement
 from headwater.query.dialect.commands import CreateTableAs, Delete, InsertInto, Merge, TableName, Unload, Update
 from headwater.query.executions.catalog import LakeCatalog
 from headwater.query.executions.files import FilePlan, Files
+from headwater.query.executions.jobs import Jobs
 from headwater.query.executions.live import Live
 from headwater.query.executions.partitioning import partitioning
 from headwater.query.executions.runner import Runner
 from headwater.query.executions.spill import Spill, named
 
-Ask = Callable[..., Any]
 Reread = Callable[[Live, Pin], Statement]
 
-_TRIES, _WAIT_S = 3, 60.0
+_TRIES = 3
 _NAME = re.compile(r"[a-z0-9_]{1,128}")
 
 
@@ -46,9 +45,9 @@ class Writes:
     """
 
     def __init__(
-        self, runner: Runner, ask: Ask, catalog: LakeCatalog, files: Files, reread: Reread, scratch: Path, limit_bytes: int, own: str
+        self, runner: Runner, jobs: Jobs, catalog: LakeCatalog, files: Files, reread: Reread, scratch: Path, limit_bytes: int, own: str
     ) -> None:
-        self._runner, self._ask_once, self._catalog, self._files, self._reread = runner, ask, catalog, files, reread
+        self._runner, self._jobs, self._catalog, self._files, self._reread = runner, jobs, catalog, files, reread
         self._scratch, self._limit_bytes, self._own = scratch, limit_bytes, own
 
     def run(self, live: Live, statement: Statement) -> Written | None:
@@ -79,7 +78,7 @@ class Writes:
         with self._spilled(live, statement.sql, names, with_rows=command.with_data) as (spill, schema):
             if plan is not None:
                 return self._create_files(live, command, plan, spill)
-            rows = self._ask(
+            rows = self._jobs.ask(
                 live,
                 "create_table",
                 change=live.execution.id,
@@ -93,10 +92,15 @@ class Writes:
         return Written(rows)
 
     def _create_files(self, live: Live, command: CreateTableAs, plan: FilePlan, spill: str) -> Written:
-        written = self._ask(live, "write_files", change=live.execution.id, rows=spill, empty=True, **plan.form())
+        written = self._jobs.ask(live, "write_files", change=live.execution.id, rows=spill, empty=True, **plan.form())
         database = command.table.database
-        self._ask(live, "create_entry", database=database, table=plan.entry, if_not_exists=command.if_not_exists)
-        self._files.add_partitions(partial(self._ask, live), command.table, written["partitions"])
+        try:
+            self._jobs.ask(live, "create_entry", database=database, table=plan.entry, if_not_exists=command.if_not_exists)
+        except Refused as error:
+            # The worker may have ended between doing it and saying so, and been asked again.
+            if error.code != "ALREADY_EXISTS" or not self._files.is_made(command.table, plan):
+                raise
+        self._files.add_partitions(partial(self._jobs.ask, live), command.table, written["partitions"])
         return Written(written["rows"], written["files"])
 
     def _insert(self, live: Live, statement: Statement, command: InsertInto) -> Written:
@@ -106,17 +110,17 @@ class Writes:
         names = [each.name for each in statement.columns]
         with self._spilled(live, statement.sql, names) as (spill, _):
             if plan is None:
-                return Written(self._ask(live, "insert_rows", change=live.execution.id, table=self._name(command.table), rows=spill))
+                return Written(self._jobs.ask(live, "insert_rows", change=live.execution.id, table=self._name(command.table), rows=spill))
             if missing := set(plan.columns) - set(names):
                 raise QueryFailed("NOT_SUPPORTED", f"INSERT into files gives all columns; missing: {', '.join(sorted(missing))}")
-            written = self._ask(live, "write_files", change=live.execution.id, rows=spill, **plan.form())
-            self._files.add_partitions(partial(self._ask, live), command.table, written["partitions"])
+            written = self._jobs.ask(live, "write_files", change=live.execution.id, rows=spill, **plan.form())
+            self._files.add_partitions(partial(self._jobs.ask, live), command.table, written["partitions"])
         return Written(written["rows"], written["files"])
 
     def _unload(self, live: Live, statement: Statement, command: Unload) -> Written:
         plan = self._files.unload(command, statement.columns)
         with self._spilled(live, statement.sql, [each.name for each in statement.columns]) as (spill, _):
-            written = self._ask(live, "write_files", change=live.execution.id, rows=spill, empty=True, **plan.form())
+            written = self._jobs.ask(live, "write_files", change=live.execution.id, rows=spill, empty=True, **plan.form())
         return Written(written["rows"], written["files"])
 
     def _modify(self, live: Live, statement: Statement, table: TableName) -> Written:
@@ -135,7 +139,7 @@ class Writes:
 
     def _modify_once(self, live: Live, statement: Statement, table: TableName) -> Written:
         name, kind = self._name(table), statement.substatement
-        state = self._ask(live, "pin_table", table=name)
+        state = self._jobs.ask(live, "pin_table", table=name)
         pin = Pin(state["snapshot_id"], state["by_day"])
         if pin.snapshot_id is None and kind != "MERGE":
             return Written(0)
@@ -169,7 +173,7 @@ class Writes:
                 return Written(0)
             self._check(live)
             return Written(
-                self._ask(
+                self._jobs.ask(
                     live,
                     "replace_rows", change=live.execution.id, kind=kind, table=name, rows=rows, snapshot_id=pin.snapshot_id, days=days,
                     deleted=deleted, **counts,
@@ -219,17 +223,6 @@ class Writes:
         """Change nothing for a statement that was stopped while its rows were made."""
         if live.stop is not None or live.ended:
             raise QueryFailed("USER_CANCELED", "Query cancelled by user")
-
-    def _ask(self, live: Live, job: str, **arguments: Any) -> Any:
-        """Ask again while the worker starts anew: each change has an id, and is done once."""
-        until = time.monotonic() + _WAIT_S
-        while True:
-            try:
-                return self._ask_once(job, **arguments)
-            except Unavailable:
-                if time.monotonic() > until or live.stop is not None:
-                    raise
-                time.sleep(0.5)
 
     def _exists(self, table: TableName) -> bool:
         return self._catalog.columns(*table) is not None and not self._catalog.gives_way(self._name(table))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import product
-from pathlib import Path
 from typing import NamedTuple
 
 from headwater.catalog.entries import Entries
+from headwater.catalog.folders import NULL_VALUE, escaped
 from headwater.catalog.formats import format_of
 from headwater.catalog.names import join_name, split_name
 from headwater.catalog.shapes import Table
@@ -17,12 +18,14 @@ from headwater.clock import Clock
 from headwater.query.dialect.errors import QueryFailed
 from headwater.query.dialect.types import parse_type
 from headwater.query.external.conditions import conditions
-from headwater.query.external.judge import Ask, Judge
+from headwater.query.external.judge import Judge
 from headwater.query.external.parquet import Footers, ParquetFile
 from headwater.query.external.projection import is_projected, projected_keys, projected_location
-from headwater.query.external.scan import NULL_VALUE, Member, scan_sql
+from headwater.query.external.scan import Member, scan_sql
+from headwater.query.held import HeldFiles
 from headwater.query.names import name_of
 from headwater.query.predicate import Node
+from headwater.query.session import Session
 from headwater.store import StoredObject, Stores
 
 __all__ = ["External", "ExternalTables", "partition_folder", "partition_name"]
@@ -32,11 +35,8 @@ MOST_PARTITIONS = 100_000
 
 # Of more partitions than this, and not a small part of all, the files are listed together.
 _ASKED_ONE_BY_ONE = 32
+_LISTED_AT_ONCE = 16
 _UNREADABLE = ("bz2", "lzo", "lz4", "snappy", "deflate", "zip", "xz")
-
-
-Hold = Callable[[Sequence[StoredObject]], Sequence[Path]]
-"""Gives files with the contents of objects, in order, until the query has ended."""
 
 
 class External(NamedTuple):
@@ -67,10 +67,13 @@ class ExternalTables:
         found = [(database, name) for database in self._entries.databases() for name in self._entries.tables(database)]
         return [join_name(database, name, self._own) for database, name in found if self._table(database, name) is not None]
 
-    def plan(self, name: str, statement: Callable[[], Node], ask: Ask, check_size: Callable[[int], None], hold: Hold) -> External | None:
+    def plan(
+        self, name: str, statement: Callable[[], Node], session: Session, check_size: Callable[[int], None], held: HeldFiles
+    ) -> External | None:
         """Return what a statement needs of the table *name*; None if there is none of that name. *statement* gives its syntax tree.
 
-        *check_size* is told how many bytes will be read, before *hold* fetches any file. Raises `QueryFailed`.
+        *check_size* is told how many bytes will be read, before *held* fetches any file. Raises `QueryFailed`, and what *held* raises once
+        the query is not wanted any more.
         """
         table = self._table(*split_name(name, self._own))
         if table is None:
@@ -78,17 +81,17 @@ class ExternalTables:
         form = format_of(table)
         keys = [key.name for key in table.partition_keys]
         asked = conditions(statement(), lambda node: name_of(node["qualified_name"]["path"], self._own) == name, keys)
-        places = self._places(name, table, asked, ask)
-        found = self._found(places, table.storage_descriptor.location or "")
+        places = self._places(name, table, asked, session)
+        found = self._found(places, table.storage_descriptor.location or "", held.check)
         check_size(sum(each.size for each, _ in found))
         members, files = [], []
-        paths = hold([each for each, _ in found])
+        paths = held.objects([each for each, _ in found])
         for (each, values), path in zip(found, map(str, paths), strict=True):
             members.append(Member(path, values, "none" if form == "parquet" else _compression(each.url)))
             files.append(ParquetFile(each.url, path, (each.size, each.modified_ms)))
         if form == "parquet":
             columns = {column.name: parse_type(column.type) for column in table.storage_descriptor.columns}
-            self._footers.check(files, columns, ask)
+            self._footers.check(files, columns, session.evaluate)
         return External(scan_sql(table, form, members), [file.path for file in files], sum(each.size for each, _ in found))
 
     def close(self) -> None:
@@ -99,39 +102,52 @@ class ExternalTables:
         entry = self._entries.table(database, name)
         return None if entry is None or entry.table.is_view else entry.table
 
-    def _found(self, places: _Places, base: str) -> list[tuple[StoredObject, tuple[str | None, ...]]]:
-        """Return the files of the partitions, each with the values of its partition."""
+    def _found(self, places: _Places, base: str, check: Callable[[], None]) -> list[tuple[StoredObject, tuple[str | None, ...]]]:
+        """Return the files of the partitions, each with the values of its partition; *check* is called again and again meanwhile."""
         many = len(places.locations) > _ASKED_ONE_BY_ONE and len(places.locations) * 4 > places.total
         below = self._objects(base) if many else []
         urls = [each.url for each in below]
+        known = {
+            folder: below[bisect_left(urls, folder) : bisect_left(urls, folder[:-1] + chr(ord("/") + 1))]
+            for folder in map(_folder, places.locations if many else ())
+            if folder.startswith(_folder(base))
+        }
+        known |= self._listed([location for location in places.locations if _folder(location) not in known], check)
         found = []
-        for values, location in zip(places.values, places.locations, strict=True):
-            folder = _folder(location)
-            if many and folder.startswith(_folder(base)):
-                objects = below[bisect_left(urls, folder) : bisect_left(urls, folder[:-1] + chr(ord("/") + 1))]
-            else:
-                objects = self._objects(location)
-            found += [(each, values) for each in objects if _is_data(each, folder)]
+        for values, folder in zip(places.values, map(_folder, places.locations), strict=True):
+            found += [(each, values) for each in known[folder] if _is_data(each, folder)]
+        return found
+
+    def _listed(self, locations: Sequence[str], check: Callable[[], None]) -> dict[str, list[StoredObject]]:
+        """Return the objects at each location, by its folder: some at a time, for each asks a server."""
+        if len(locations) <= 1:
+            return {_folder(location): self._objects(location) for location in locations}
+        found: dict[str, list[StoredObject]] = {}
+        with ThreadPoolExecutor(_LISTED_AT_ONCE) as pool:
+            for at in range(0, len(locations), _LISTED_AT_ONCE):
+                check()
+                some = locations[at : at + _LISTED_AT_ONCE]
+                found |= zip(map(_folder, some), pool.map(self._objects, some), strict=True)
         return found
 
     def _objects(self, location: str) -> list[StoredObject]:
         return self._stores.find(location).list(_folder(location))
 
-    def _places(self, name: str, table: Table, asked: list[list[Node]], ask: Ask) -> _Places:
+    def _places(self, name: str, table: Table, asked: list[list[Node]], session: Session) -> _Places:
         base = table.storage_descriptor.location or ""
         if not table.partition_keys:
             return _Places([()], [base])
         if is_projected(table):
-            return self._projected(table, asked, ask)
+            return self._projected(table, asked, session)
         known = self._entries.places(*split_name(name, self._own))
         values = [tuple(None if value == NULL_VALUE else value for value in place.values) for place in known]
-        kept = Judge(table, asked, ask).kept(list(range(len(table.partition_keys))), values)
+        kept = Judge(table, asked, session).kept(list(range(len(table.partition_keys))), values)
         locations = [known[at].location or partition_folder(table, known[at].values) for at in kept]
         return _Places([values[at] for at in kept], locations, len(known))
 
-    def _projected(self, table: Table, asked: list[list[Node]], ask: Ask) -> _Places:
+    def _projected(self, table: Table, asked: list[list[Node]], session: Session) -> _Places:
         keys = projected_keys(table, datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC))
-        judge = Judge(table, asked, ask)
+        judge = Judge(table, asked, session)
         choices: list[Sequence[str]] = []
         total = 1
         for at, key in enumerate(keys):
@@ -163,11 +179,7 @@ def partition_folder(table: Table, values: Sequence[str]) -> str:
 
 def partition_name(table: Table, values: Sequence[str]) -> str:
     """Return a partition as SHOW PARTITIONS tells it: `year=2026/month=11`."""
-    return "/".join(f"{key.name}={_escaped(value)}" for key, value in zip(table.partition_keys, values, strict=True))
-
-
-def _escaped(value: str) -> str:
-    return "".join(f"%{ord(char):02X}" if char in "\"#%'*/:=?\\{[]^" or ord(char) < 32 else char for char in value)
+    return "/".join(f"{key.name}={escaped(value)}" for key, value in zip(table.partition_keys, values, strict=True))
 
 
 def _compression(url: str) -> str:

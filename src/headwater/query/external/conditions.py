@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from headwater.query.predicate import NOW_WORDS, Node, call, cast_to
-from headwater.query.scope import Source, joins_are_plain, resolver, sources_of
+from headwater.query.scope import Source, has_window, joins_are_plain, resolver, sources_of
 
 _FUNCTIONS = {
     "+", "-", "*", "/", "//", "%", "||", "~~", "!~~", "like_escape", "not_like_escape", "lower", "upper", "substr", "substring", "concat",
@@ -118,7 +118,7 @@ class _Reader:
         node = query.node
         if not query.outer or node.get("aggregate_handling") != "STANDARD_HANDLING":
             return []
-        if any(node.get(clause) for clause in ("group_expressions", "group_sets", "having", "qualify")) or _has_window(node["select_list"]):
+        if any(node.get(clause) for clause in ("group_expressions", "group_sets", "having", "qualify")) or has_window(node["select_list"]):
             return []
         if any(modifier["type"] not in _ROWWISE_MODIFIERS for modifier in node.get("modifiers", [])):
             return []
@@ -212,9 +212,3 @@ def _exact_parts(value: object, column: Callable[[Node], Node | None]) -> object
         made = {key: _exact_parts(item, column) for key, item in value.items()}
         return None if any(part is None for part in made.values()) else made
     return value
-
-
-def _has_window(part: object) -> bool:
-    if isinstance(part, list):
-        return any(_has_window(item) for item in part)
-    return isinstance(part, dict) and (part.get("class") == "WINDOW" or any(_has_window(item) for item in part.values()))

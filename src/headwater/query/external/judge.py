@@ -2,56 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import duckdb
 
 from headwater.catalog.shapes import Table
-from headwater.errors import QueryError
 from headwater.query.columns import quote
 from headwater.query.dialect.errors import QueryFailed
 from headwater.query.dialect.types import parse_type
 from headwater.query.predicate import NOW_WORDS, Node
+from headwater.query.session import Session
 from headwater.query.statement import text_of
 
-Ask = Callable[..., Any]
-"""Run one SQL text with parameters in the engine and return the first value of its first row."""
+# As many values as take two megabytes to tell by their numbers.
+_AT_ONCE = 250_000
 
 
 class Judge:
     """Says which partitions meet what a statement asks of their keys, by asking the engine."""
 
-    def __init__(self, table: Table, asked: list[list[Node]], ask: Ask) -> None:
+    def __init__(self, table: Table, asked: list[list[Node]], session: Session) -> None:
         self._keys = [(key.name, parse_type(key.type).duckdb) for key in table.partition_keys]
-        self._table, self._ask, self._asked = table, ask, asked
+        self._table, self._session, self._asked = table, session, asked
         self._texts = [[(_names(part), self._text(part)) for part in parts] for parts in asked]
 
     def kept(self, keys: Sequence[int], values: Sequence[tuple[str | None, ...]]) -> Sequence[int]:
-        """Return the numbers of those *values*, each of the given *keys*, with which any place in the statement can have rows."""
+        """Return the numbers of those *values*, each of the given *keys*, with which any place in the statement can have rows.
+
+        Raises `QueryError` where they cannot be judged with the time and memory that a query may use.
+        """
         named = {self._keys[at][0] for at in keys}
         usable = [[text for names, text in parts if names <= named] for parts in self._texts]
         if not values or not usable or not all(usable):
             return range(len(values))
-        columns = ", ".join(f"TRY_CAST(unnest(CAST(${at} AS VARCHAR[])) AS {self._keys[key][1]}) AS {quote(self._keys[key][0])}"
-                            for at, key in enumerate(keys, 1))  # fmt: skip
-        # The last of the rows has no values at all: what is true of it may be true of rows that an outer join makes up.
-        lists = [[*(row[at] for row in values), None] for at in range(len(keys))]
-        source = f'(SELECT unnest(range({len(values) + 1})) AS "headwater:n", {columns})'
-        kept: set[int] = set()
-        for parts in usable:
-            sure = ", ".join(f'list("headwater:n") FILTER (WHERE {text})' for text in parts)
+        kept: list[int] = []
+        for at in range(0, len(values), _AT_ONCE):
+            some = values[at : at + _AT_ONCE]
+            # The last of the rows has no values at all: what is true of it may be true of rows that an outer join makes up.
+            lists = [[*(row[place] for row in some), None] for place in range(len(keys))]
             try:
-                found = self._ask(f"SELECT [{sure}] FROM {source} AS partitions", lists)
-            except (duckdb.Error, QueryError):
+                found = self._session.evaluate(self._kept_sql(keys, usable, len(some)), lists)
+            except duckdb.Error:
                 # The statement itself will meet the same trouble and say what it is; nothing is left out till then.
                 return range(len(values))
-            left = set(range(len(values)))
-            for numbers in found:
-                if len(values) not in (numbers or ()):
-                    left &= set(numbers or ())
-            kept |= left
-        return sorted(kept)
+            kept += sorted(at + number for number in found or ())
+        return kept
+
+    def _kept_sql(self, keys: Sequence[int], places: list[list[str]], count: int) -> str:
+        """Return a SELECT of the numbers below *count* with which all texts of one of *places* hold; those of row *count* say nothing."""
+        columns = ", ".join(f"TRY_CAST(unnest(CAST(${at} AS VARCHAR[])) AS {self._keys[key][1]}) AS {quote(self._keys[key][0])}"
+                            for at, key in enumerate(keys, 1))  # fmt: skip
+        told = {text: f"c{at}" for at, text in enumerate(dict.fromkeys(text for texts in places for text in texts))}
+        judged = ", ".join(f"CAST({text} AS BOOLEAN) AS {name}" for text, name in told.items())
+        held = " OR ".join(f"({' AND '.join(f'(j.{told[text]} OR e.{told[text]})' for text in texts)})" for texts in places)
+        return (
+            f'WITH partitions AS (SELECT unnest(range({count + 1})) AS "headwater:n", {columns}),'
+            f' judged AS MATERIALIZED (SELECT "headwater:n" AS n, {judged} FROM partitions)'
+            f" SELECT list(j.n) FROM judged AS j, (SELECT * FROM judged WHERE n = {count}) AS e WHERE j.n < {count} AND ({held})"
+        )
 
     def injected(self, key: str) -> Sequence[str]:
         """Return the values that every place in the statement says *key* is equal to. Raises `QueryFailed` where one says none."""
@@ -65,11 +73,11 @@ class Judge:
                     "and at least one such condition must be present.",
                 )
             listed = ", ".join(f"CAST({self._text(each)} AS VARCHAR)" for each in constants)
-            found.update((value, None) for value in self._ask(f"SELECT [{listed}]") if value is not None)
+            found.update((value, None) for value in self._session.evaluate(f"SELECT [{listed}]") if value is not None)
         return list(found)
 
     def _text(self, expression: Node) -> str:
-        return f"({text_of(expression, self._ask)})"
+        return f"({text_of(expression, self._session.ask)})"
 
 
 def _equal_to(condition: Node, key: str) -> list[Node]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from headwater.query.columns import literal
 from headwater.query.dialect.errors import QueryFailed
 from headwater.query.dialect.types import Type
 from headwater.query.relation import file_literal
@@ -16,8 +16,13 @@ from headwater.query.relation import file_literal
 _INTEGERS = {"TINYINT": 1, "UTINYINT": 2, "SMALLINT": 2, "USMALLINT": 3, "INTEGER": 4, "UINTEGER": 5, "BIGINT": 8, "UBIGINT": 9}
 _OURS = {"tinyint": 1, "smallint": 2, "integer": 4, "bigint": 8}
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
-_AT_ONCE = 100
+# Files of others may have thousands of columns.
+_AT_ONCE = 16
 _KEPT = 4_096
+
+
+Evaluate = Callable[[str, None, Sequence[str]], Any]
+"""Run one SQL text without parameters, which opens these files, in the engine and return the first value of its first row."""
 
 
 class ParquetFile(NamedTuple):
@@ -35,13 +40,13 @@ class Footers:
         self._lock = threading.Lock()
         self._known: OrderedDict[tuple[str, tuple[int, int]], Mapping[str, str]] = OrderedDict()
 
-    def check(self, files: Sequence[ParquetFile], columns: Mapping[str, Type], ask: Callable[[str], Any]) -> None:
+    def check(self, files: Sequence[ParquetFile], columns: Mapping[str, Type], evaluate: Evaluate) -> None:
         """Raise `QueryFailed` HIVE_BAD_DATA if a file has one of *columns* in a type that cannot be read as the declared one."""
         with self._lock:
             known = {file: self._known[file[1:]] for file in files if file[1:] in self._known}
-        new = [file for file in files if file not in known]
+        new = [file for file in dict.fromkeys(files) if file not in known]
         for at in range(0, len(new), _AT_ONCE):
-            known.update(_read(new[at : at + _AT_ONCE], ask))
+            known.update(_read(new[at : at + _AT_ONCE], evaluate))
         with self._lock:
             for file in new:
                 self._known[file[1:]] = known[file]
@@ -57,25 +62,27 @@ class Footers:
                     )
 
 
-def _read(files: Sequence[ParquetFile], ask: Callable[[str], Any]) -> dict[ParquetFile, dict[str, str]]:
-    paths = ", ".join(file_literal(file.path) for file in files)
-    listed = json.loads(
-        ask(
-            "SELECT CAST(to_json(list([file_name, lower(name), duckdb_type, CAST(num_children AS VARCHAR)])) AS VARCHAR)"
-            f" FROM parquet_schema([{paths}])"
-        )
+def _read(files: Sequence[ParquetFile], evaluate: Evaluate) -> dict[ParquetFile, dict[str, str]]:
+    paths = [file.path for file in files]
+    # Each column with its file's number: the path again and again would be most of the answer.
+    number = f"list_position([{', '.join(map(literal, paths))}], file_name) - 1"
+    listed = evaluate(
+        f"SELECT list([CAST({number} AS VARCHAR), lower(name), duckdb_type, CAST(num_children AS VARCHAR)])"
+        f" FROM parquet_schema([{', '.join(map(file_literal, paths))}])",
+        None,
+        paths,
     )
-    found: dict[str, dict[str, str]] = {}
+    found: dict[ParquetFile, dict[str, str]] = {file: {} for file in files}
     nodes = iter(listed)
-    for path, _, _, children in nodes:
+    for at, _, _, children in nodes:
         # The schema is a tree, told depth first, from its root.
         for _ in range(int(children or 0)):
             _, name, kind, inner = next(nodes)
-            found.setdefault(path, {})[name] = kind
+            found[files[int(at)]][name] = kind
             left = int(inner or 0)
             while left:
                 left += int(next(nodes)[3] or 0) - 1
-    return {file: found.get(file.path, {}) for file in files}
+    return found
 
 
 def _readable(found: str, wanted: Type) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from typing import NamedTuple
 
 from headwater.catalog.shapes import Table
@@ -124,11 +124,21 @@ def _moments(first: datetime, last: datetime, unit: str, step: int) -> Iterator[
     while at <= last:
         yield at
         count += step
-        at = first + _STEPS[unit] * count if unit in _STEPS else _months_later(first, count * (12 if unit == "YEARS" else 1))
+        try:
+            at = _later(first, unit, count)
+        except OverflowError:
+            return  # a range may end where time does
+
+
+def _later(moment: datetime, unit: str, count: int) -> datetime:
+    """Return the moment *count* units after *moment*. Raises `OverflowError` where there are no dates."""
+    return moment + _STEPS[unit] * count if unit in _STEPS else _months_later(moment, count * (12 if unit == "YEARS" else 1))
 
 
 def _months_later(moment: datetime, months: int) -> datetime:
     year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
+    if not MINYEAR <= year <= MAXYEAR:
+        raise OverflowError(f"there is no year {year}")
     for day in range(moment.day, 0, -1):
         try:
             return moment.replace(year=year, month=month + 1, day=day)
@@ -142,8 +152,10 @@ def _moment(table: Table, key: str, text: str, form: str, now: datetime) -> date
         if found[1] is None:
             return now
         count = int(found[2]) * (1 if found[1] == "+" else -1)
-        unit = found[3] + "S"
-        return now + _STEPS[unit] * count if unit in _STEPS else _months_later(now, count * (12 if unit == "YEARS" else 1))
+        try:
+            return _later(now, found[3] + "S", count)
+        except OverflowError:
+            raise _wrong(table, f"has projection.{key}.range with {text!r}, which is before or after all dates") from None
     try:
         return datetime.strptime(text, joda_format(form, "", parsing=True).replace("%-", "%")).replace(tzinfo=UTC)
     except ValueError:

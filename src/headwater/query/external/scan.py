@@ -19,8 +19,6 @@ from headwater.query.relation import file_literal
 _NEVER, _NEVER_EITHER = "\x1e\x1d\x1e", "\x1d\x1e\x1d"
 _ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([0-7]{3})|(.))", re.DOTALL)
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "0": "\0", "b": "\b", "f": "\f"}
-NULL_VALUE = "__HIVE_DEFAULT_PARTITION__"
-"""How a folder is called whose partition key is NULL."""
 
 
 class Member(NamedTuple):

@@ -21,6 +21,11 @@ from headwater.query.watch import Stopped
 _MOST = 80 << 20
 KILL_AFTER_S = 1.0
 """How long after it was told to stop a sandbox is killed."""
+TRIES = 4
+"""How many boxes are tried: spares can be gone without having done anything, with the process that started them."""
+NONE_STARTED = "no sandbox could be started; try again later"
+# The first waits for all that is loaded before it can be made; nobody waits longer for one that never comes.
+_START_WITHIN_S = 5.0
 
 End = Literal["time", "stopped"]
 
@@ -29,6 +34,10 @@ _ADVICE = re.compile(r"\s*(?:Possible solutions:|Database is launched|Use \"SET 
 
 class SandboxLost(Exception):
     """The process behind a box ended before it had answered."""
+
+
+class NotStarted(SandboxLost):
+    """It never said that it is ready: nothing it was asked can be the reason, and another will do."""
 
 
 class TooSlow(Exception):
@@ -48,7 +57,7 @@ class Terms(NamedTuple):
 
 
 class Box:
-    """One process, which *kill* ends at once. It answers questions about texts, and then runs one query."""
+    """One process, which *kill* ends at once. It answers questions, and then runs one query."""
 
     def __init__(self, sock: socket.socket, deadlines: Deadlines, kill: Callable[[], None]) -> None:
         self._socket, self._deadlines, self._kill = sock, deadlines, kill
@@ -58,9 +67,11 @@ class Box:
         self._greeted = False
         self.used = False
 
-    def ask(self, text: str, parameters: Any, within_s: float, most: int) -> Any:
-        """Return the first value that *text* gives. Raises `duckdb.Error`, `TooLarge` for one of more than *most* bytes, `TooSlow` if it
-        does not come within that time, `SandboxLost` if it never will.
+    def ask(self, text: str, parameters: Any, within_s: float, most: int, files: Sequence[str] = ()) -> Any:
+        """Return the first value that *text* gives, which may open *files*: no message names one.
+
+        Raises `duckdb.Error`, `TooLarge` for a value of more than *most* bytes, `TooSlow` if it does not come within that time,
+        `SandboxLost` if it never will, `Stopped`.
         """
         self._greet()
         self.used = True
@@ -78,6 +89,8 @@ class Box:
         except ValueError as error:
             raise TooLarge from error
         except SandboxLost as error:
+            if self._ended is not None:
+                raise self._why() from error
             if late.is_set():
                 raise TooSlow from error
             raise
@@ -87,7 +100,7 @@ class Box:
             cause, message = load(body)
             if cause == "memory":
                 raise TooLarge
-            raise duckdb.Error(_plainly(message))
+            raise duckdb.Error(_without_paths(_plainly(message), files))
         return load(body)
 
     def run(self, job: Job, fds: Sequence[int], terms: Terms) -> Rows:
@@ -152,11 +165,18 @@ class Box:
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def _greet(self) -> None:
-        if not self._greeted:
+        if self._greeted:
+            return
+        timer = self._deadlines.set(_START_WITHIN_S, self._give_up)
+        try:
             kind, body = self._receive(1 << 20)
-            if kind == b"e":
-                raise Unavailable(f"a sandbox did not start: {load(body)[1]}")
-            self._greeted = True
+        except SandboxLost as error:
+            raise NotStarted from error
+        finally:
+            self._deadlines.call_off(timer)
+        if kind == b"e":
+            raise Unavailable(f"a sandbox did not start: {load(body)[1]}")
+        self._greeted = True
 
     def _answer(self) -> tuple[bytes, memoryview]:
         try:
@@ -169,14 +189,8 @@ class Box:
                 raise self._why()
             if cause == "memory":
                 raise self._too_much_memory(_plainly(message))
-            raise duckdb.Error(self._without_paths(_plainly(message)))
+            raise duckdb.Error(_without_paths(_plainly(message), self._files, self._terms.root))
         return kind, body
-
-    def _without_paths(self, message: str) -> str:
-        for file in self._files:
-            if file in message:
-                message = message.replace(f"{self._terms.root}/{file}", file).replace(file, "a file of the lake")
-        return message
 
     def _why(self) -> Exception:
         if self._ended == "time":
@@ -227,6 +241,14 @@ class Rows:
     def close(self) -> None:
         """Want no more rows."""
         self._box.close()
+
+
+def _without_paths(message: str, files: Sequence[str], root: str = "") -> str:
+    """Return what the engine said without the names of *files*, which it may tell from *root* on."""
+    for file in files:
+        if file in message:
+            message = message.replace(f"{root}/{file}", file).replace(file, "a file of the lake")
+    return message
 
 
 def _plainly(message: str) -> str:

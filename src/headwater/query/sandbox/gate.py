@@ -7,6 +7,7 @@ from importlib.resources import files
 
 from headwater.errors import QueryError
 from headwater.query.predicate import Node
+from headwater.query.scope import TABLE_FUNCTIONS
 
 _STATEMENTS = {"SELECT_NODE", "SET_OPERATION_NODE", "CTE_NODE", "RECURSIVE_CTE_NODE"}
 _TABLES = {"BASE_TABLE", "EMPTY", "EXPRESSION_LIST", "JOIN", "PIVOT", "SHOW_REF", "SUBQUERY", "TABLE_FUNCTION"}
@@ -15,7 +16,6 @@ _CLASSES = {
     "BETWEEN", "CASE", "CAST", "COLLATE", "COLUMN_REF", "COMPARISON", "CONJUNCTION", "CONSTANT", "FUNCTION", "LAMBDA", "OPERATOR",
     "PARAMETER", "POSITIONAL_REFERENCE", "STAR", "SUBQUERY", "TYPE", "WINDOW",
 }  # fmt: skip
-_TABLE_FUNCTIONS = {"unnest", "range", "generate_series", "json_each", "json_tree"}
 
 
 def check(statement: Node) -> None:
@@ -54,8 +54,8 @@ def _check_part(part: Node, place: str) -> None:
         if name != str(part["function_name"]).lower() or part.get("export_state"):
             raise QueryError(f"the function {name}() is called in a way that is not known here, and so not allowed")
         if place == "function":
-            if name not in _TABLE_FUNCTIONS:
-                raise QueryError(f"the table function {name}() is not available here; there are: {', '.join(sorted(_TABLE_FUNCTIONS))}")
+            if name not in TABLE_FUNCTIONS:
+                raise QueryError(f"the table function {name}() is not available here; there are: {', '.join(sorted(TABLE_FUNCTIONS))}")
         elif name not in functions():
             raise QueryError(f"there is no function {name}() that may be called here")
     elif sort in ("FUNCTION", "WINDOW") or (kind == "TABLE_FUNCTION" and "function" not in part):

@@ -16,7 +16,7 @@ import structlog
 
 from headwater.errors import QueryError, QueryLimit, Unavailable
 from headwater.query.predicate import Node
-from headwater.query.sandbox.box import Box, SandboxLost, Terms, TooLarge, TooSlow
+from headwater.query.sandbox.box import NONE_STARTED, TRIES, Box, NotStarted, SandboxLost, Terms, TooLarge, TooSlow
 from headwater.query.sandbox.deadline import Deadlines
 from headwater.query.sandbox.gate import check
 from headwater.query.sandbox.inside import landlock
@@ -87,9 +87,12 @@ class Sandboxes:
         check(statement)
 
     def ask(self, text: str, parameters: Any) -> Any:
-        """Return the first value that *text*, one of ours, gives for *parameters*. Raises `duckdb.Error` or `QueryError`."""
+        """Return the first value that *text*, one of ours, gives for *parameters*. It reads texts of statements, and runs none of them.
+
+        Raises `duckdb.Error`, `QueryError`, or `Unavailable` if no process can be had.
+        """
         within_s = min(_ASK_WITHIN_S, self._terms.seconds)
-        while True:
+        for _ in range(TRIES):
             box = self._asker()
             used = box.used
             try:
@@ -103,14 +106,18 @@ class Sandboxes:
             except TooSlow as error:
                 box.close()
                 raise QueryLimit("time", f"the statement could not be read within {within_s:g} s") from error
+            except Unavailable:
+                box.close()
+                raise
             except SandboxLost as error:
                 box.close()
-                if not used:
+                if not used and not isinstance(error, NotStarted):
                     raise QueryLimit("memory", "the statement needs more memory to be read than there is for that") from error
                 # One that has answered many questions may have used up its processor time: another is asked.
             else:
                 self._keep(box)
                 return value
+        raise Unavailable(NONE_STARTED)
 
     def close(self) -> None:
         """End all processes, the queries with them."""

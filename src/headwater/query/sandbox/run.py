@@ -1,23 +1,26 @@
-"""One query's time in a sandbox: waiting for its turn, running, being stopped."""
+"""One query's time in a sandbox: what is worked out to plan it, waiting for its turn, running, being stopped."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from headwater.errors import QueryLimit, Unavailable
-from headwater.query.sandbox.box import Box, Rows, SandboxLost, Terms
+from headwater.errors import QueryError, QueryLimit, Unavailable
+from headwater.query.sandbox.box import NONE_STARTED, TRIES, Box, NotStarted, Rows, SandboxLost, Terms, TooLarge, TooSlow
 from headwater.query.sandbox.inside.wire import Job
 from headwater.query.watch import Stopped
 
 _LOOK_EVERY_S = 0.05
-# Spares can be gone without having done anything, with the process that started them.
-_TRIES = 4
+# As Python objects it takes ten times that.
+_ANSWER_BYTES = 16 << 20
 
 
 class Run:
-    """Takes one of *slots*, and a process from *box*, when it starts; gives back the one and ends the other when it is closed."""
+    """Takes a process from *box* when it is first needed, and one of *slots* when it starts; gives back the one and ends the other
+    when it is closed.
+    """
 
     def __init__(self, slots: threading.Semaphore, box: Callable[[], Box], terms: Terms) -> None:
         self._slots, self._new_box, self._terms = slots, box, terms
@@ -25,20 +28,44 @@ class Run:
         self._box: Box | None = None
         self._has_slot = False
         self._stopped = threading.Event()
+        self._planning_s = terms.seconds
+
+    def evaluate(self, text: str, parameters: Any, files: Sequence[str]) -> Any:
+        """Return the first value that *text* gives, in the process that will run the job: no other query sees what that has done to it.
+
+        Raises `duckdb.Error`, `QueryError`, `QueryLimit` where all that is asked takes longer than a query may, `Stopped`, `Unavailable`.
+        """
+        started = time.monotonic()
+        try:
+            for _ in range(TRIES):
+                box = self._process()
+                try:
+                    return box.ask(text, parameters, self._planning_s, _ANSWER_BYTES, files)
+                except NotStarted:
+                    self._drop()
+        except TooLarge as error:
+            self._drop()
+            raise QueryError("what is to be known of the query's files and partitions takes more room than there is for it") from error
+        except TooSlow as error:
+            self._drop()
+            most = f"{self._terms.seconds:g} s, the longest a query may take"
+            raise QueryLimit("time", f"the query could not be planned within {most}") from error
+        except SandboxLost as error:
+            self._drop()
+            raise QueryLimit("memory", f"planning the query needed more memory than the {self._terms.memory} a query may use") from error
+        finally:
+            self._planning_s = max(0.0, self._planning_s - (time.monotonic() - started))
+        raise Unavailable(NONE_STARTED)
 
     def start(self, job: Job, fds: Sequence[int]) -> Rows:
         """Run *job*. Raises `duckdb.Error`, `QueryLimit`, `Stopped`, or `Unavailable` if no process can be had."""
         self._wait()
-        for _ in range(_TRIES):
-            with self._lock:
-                if self._stopped.is_set():
-                    raise Stopped
-                box = self._box = self._new_box()
+        for _ in range(TRIES):
             try:
-                return box.run(job, fds, self._terms)
+                return self._process().run(job, fds, self._terms)
             except SandboxLost:
-                box.close()
-        raise Unavailable("no sandbox could be started; try again later")
+                self._drop()
+        raise Unavailable(NONE_STARTED)
 
     def stop(self) -> None:
         """End it soon, from any thread; it may not have started."""
@@ -49,13 +76,25 @@ class Run:
 
     def close(self) -> None:
         """End it now."""
+        self._drop()
         with self._lock:
-            box, self._box = self._box, None
             had_slot, self._has_slot = self._has_slot, False
-        if box is not None:
-            box.close()
         if had_slot:
             self._slots.release()
+
+    def _process(self) -> Box:
+        with self._lock:
+            if self._stopped.is_set():
+                raise Stopped
+            if self._box is None:
+                self._box = self._new_box()
+            return self._box
+
+    def _drop(self) -> None:
+        with self._lock:
+            box, self._box = self._box, None
+        if box is not None:
+            box.close()
 
     def _wait(self) -> None:
         until = time.monotonic() + self._terms.seconds

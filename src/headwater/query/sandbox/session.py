@@ -25,7 +25,7 @@ _PLAIN = (type(None), bool, int, float, str, bytes, datetime, date, time, timede
 class SandboxSession:
     """One statement's use of the sandboxes: *run* takes a process when it starts, which is gone when the session is closed.
 
-    *ask* answers questions about texts, *inside* tells how a sandbox names a file.
+    *ask* answers questions about texts of statements, *inside* tells how a sandbox names a file.
     """
 
     def __init__(self, run: Run, ask: Callable[[str, Any], Any], tails: SharedTails, inside: Callable[[str], str]) -> None:
@@ -35,8 +35,12 @@ class SandboxSession:
         self._tables: dict[str, list[Shared]] = {}
 
     def ask(self, text: str, parameters: Any = None) -> Any:
-        """Return the first value of the first row of what *text* gives; it may read no table."""
+        """Return the first value of the first row of what *text*, one of ours, gives; it reads no table."""
         return self._ask(text, _plain(parameters))
+
+    def evaluate(self, text: str, parameters: Any = None, files: Sequence[str] = ()) -> Any:
+        """Return the first value of the first row of what *text* gives, in the process that will run the statement."""
+        return self._run.evaluate(text, _plain(parameters), files)
 
     def put_view(self, name: str, text: str, version: str = "") -> None:
         """Make *name* mean the SELECT in *text*."""

@@ -30,14 +30,14 @@ class Bounds(NamedTuple):
     cpu_s: int
 
 
-class Held(NamedTuple):
+class Confinement(NamedTuple):
     """What holds the process: Landlock's version (0 = none), and whether there is a filter of system calls."""
 
     landlock: int
     seccomp: bool
 
 
-def confine(bounds: Bounds) -> Held:
+def confine(bounds: Bounds) -> Confinement:
     """Hold this process to *bounds*. It must have one thread: those started later inherit it, those that run already do not."""
     _die_with_parent()
     os.chdir(bounds.roots[0])
@@ -52,7 +52,7 @@ def confine(bounds: Bounds) -> Held:
     abi = landlock.version()
     if abi:
         landlock.restrict([*map(Path, bounds.roots), *_MACHINE])
-    return Held(abi, seccomp.restrict())
+    return Confinement(abi, seccomp.restrict())
 
 
 def _limit_memory(memory: int) -> None:

@@ -58,7 +58,8 @@ def lock(connection: duckdb.DuckDBPyConnection, files: list[str]) -> None:
 
 
 def _warm(connection: duckdb.DuckDBPyConnection) -> None:
-    """Do once what every query does, so that its first time is over: reading a handed table, parsing, giving out Arrow."""
+    """Do once what every query does, so that its first time is over: reading a time and a handed table, parsing, giving out Arrow."""
+    connection.execute("SELECT [epoch_us(CAST(('2026-01-01') AS TIMESTAMPTZ))]").fetchall()
     connection.register("headwater:warm", pa.table({"a": [1], "b": ["x"]}))
     connection.sql("SELECT b, json_serialize_sql('SELECT 1') FROM temp.\"headwater:warm\" WHERE a = 1").to_arrow_reader(1).read_all()
     connection.unregister("headwater:warm")

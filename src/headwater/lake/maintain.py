@@ -1,0 +1,90 @@
+"""When the lake's tables are folded and tidied: by the rows that wait, by their age, every hour; what fails now is tried again later."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from headwater.clock import Clock
+from headwater.lake.fold import Lake
+from headwater.lake.folds import FoldResult, Upkeep
+from headwater.lake.index import LakeIndex
+from headwater.lake.retries import Retries
+from headwater.ledger import Backlog, Tail
+
+SOON_ROWS = 5_000
+SOON_S, LATE_S = 60.0, 600.0
+TIDY_EVERY_MS = 3_600_000
+LEFTOVERS = "(no table)"
+
+
+class Maintenance:
+    """Keeps the tail short and the tables of *lake* small; one per lake.
+
+    A table is folded when `lake.fold_rows` rows wait, *soon_rows* for *soon_s* seconds, or any for *late_s*.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        ledger: Tail,
+        index: LakeIndex,
+        clock: Clock,
+        *,
+        soon_rows: int = SOON_ROWS,
+        soon_s: float = SOON_S,
+        late_s: float = LATE_S,
+    ) -> None:
+        self._lake, self._ledger, self._index, self._clock = lake, ledger, index, clock
+        self._soon_rows, self._soon_ms, self._late_ms = soon_rows, round(soon_s * 1_000), round(late_s * 1_000)
+        self._retries = Retries(clock)
+        self._tidied_ms: int | None = None
+
+    def due(self, now_ms: int) -> list[Backlog]:
+        """Return what waits of the tables to fold now, the largest first."""
+        due = [
+            waiting
+            for waiting in self._ledger.backlog()
+            if waiting.rows >= self._lake.fold_rows
+            or (waiting.rows >= self._soon_rows and now_ms - waiting.oldest_ms >= self._soon_ms)
+            or now_ms - waiting.oldest_ms >= self._late_ms
+        ]
+        return sorted(due, key=lambda waiting: -waiting.rows)
+
+    def fold_all(self) -> list[FoldResult]:
+        """Fold everything that is in the tail now. Raises as `Lake.fold` does, after all tables were tried."""
+        folds: list[FoldResult] = []
+        failures: dict[str, Exception] = {}
+        for waiting in self._ledger.backlog():
+            self._retries.attempt(waiting.table, failures, partial(self._fold, waiting, folds))
+        for failure in failures.values():
+            raise failure
+        return folds
+
+    def maintain(self) -> Upkeep:
+        """Do what is due: folds, snapshot expiry, deletion of files nothing names. Call it every second or so.
+
+        A table that fails, for whatever reason, is left for later, at growing intervals up to a minute, and does not keep the others
+        from their turn.
+        """
+        now_ms = self._clock.now_ms()
+        folds: list[FoldResult] = []
+        failures: dict[str, Exception] = {}
+        tidied: list[tuple[int, int]] = []
+        for waiting in self.due(now_ms):
+            if self._retries.due(waiting.table):
+                self._retries.attempt(waiting.table, failures, partial(self._fold, waiting, folds))
+        everything = self._tidied_ms is None or now_ms - self._tidied_ms >= TIDY_EVERY_MS
+        if everything:
+            self._tidied_ms = now_ms
+        for table in self._index.tables() if everything else self._lake.untidy():
+            self._retries.attempt(table, failures, partial(self._tidy, table, everything, tidied))
+        if self._retries.due(LEFTOVERS):
+            self._retries.attempt(LEFTOVERS, failures, self._lake.sweep_leftovers)
+        return Upkeep(folds, sum(snapshots for snapshots, _ in tidied), sum(files for _, files in tidied), failures)
+
+    def _fold(self, waiting: Backlog, folds: list[FoldResult]) -> None:
+        # Where one fails, those before it stay in the list.
+        folds.extend(self._lake.fold_waiting(waiting.table, waiting.last_batch))
+
+    def _tidy(self, table: str, search: bool, tidied: list[tuple[int, int]]) -> None:
+        tidied.append(self._lake.tidy(table, search=search))
