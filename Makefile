@@ -4,8 +4,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.headwater
-SETUP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -q
+# What it takes to run and to try Headwater; and what it takes to work on it, which is all of that and three times the size.
+BASE := $(VENV)/.headwater-base
+DEV := $(VENV)/.headwater-dev
+INSTALL := $(PYTHON) requirements/install.py $(VENV)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo example serve test check bench crash lock
@@ -18,45 +20,46 @@ help:
 	@echo "make check   ruff, mypy --strict, the import contracts"
 	@echo "make bench   the measurements behind docs/performance.md (ARGS=\"--json\")"
 	@echo "make crash   the long form of the crash tests (ARGS=\"--minutes 10\")"
-	@echo "make setup   only the .venv"
+	@echo "make setup   only the .venv, with everything that developers need (demo and serve install less)"
 
-setup: $(STAMP)
+setup: $(DEV)
 
-$(STAMP): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("Headwater needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.12 $(MAKECMDGOALS)" if sys.version_info < (3, 11) else 0)'
-	@echo "setting up $(VENV) (about a minute the first time)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(SETUP) --require-hashes --only-binary :all: -r requirements.txt
-	@$(SETUP) --no-deps --no-build-isolation -e .
-	@touch $(STAMP)
+$(BASE): requirements/base.txt pyproject.toml
+	@$(INSTALL) requirements/base.txt
+	@touch $(BASE)
 
-demo: $(STAMP)
+$(DEV): requirements/base.txt requirements/dev.txt pyproject.toml
+	@$(INSTALL) requirements/dev.txt
+	@touch $(BASE) $(DEV)
+
+demo: $(BASE)
 	@$(BIN)/headwater demo $(ARGS)
 
-example: $(STAMP)
+example: $(BASE)
 	@$(BIN)/python examples/react-piano/run.py $(ARGS)
 
-serve: $(STAMP)
+serve: $(BASE)
 	@test -n "$(ARGS)" || test -d my-app || $(BIN)/headwater init my-app
 	@$(BIN)/headwater serve $(if $(ARGS),$(ARGS),-C my-app)
 
-test: $(STAMP)
+test: $(DEV)
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-check: $(STAMP)
-	@$(BIN)/ruff check src tests examples
-	@$(BIN)/ruff format --check src tests examples
+check: $(DEV)
+	@$(BIN)/ruff check src tests examples requirements
+	@$(BIN)/ruff format --check src tests examples requirements
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(STAMP)
+bench: $(DEV)
 	@$(BIN)/headwater bench $(ARGS)
 
-crash: $(STAMP)
+crash: $(DEV)
 	@$(BIN)/python -m tests.crash $(ARGS)
 
-# For maintainers: pins every dependency with its hashes, and names no index.
-lock: $(STAMP)
-	$(SETUP) uv
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --all-extras --group dev pyproject.toml -o requirements.txt
+# For maintainers: pins every dependency with its hashes, and names no index. The base is pinned as the whole is.
+PIN := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml
+lock: $(DEV)
+	$(BIN)/python -m pip install --disable-pip-version-check -q uv
+	$(PIN) --all-extras --group dev -o requirements/dev.txt
+	$(PIN) --extra demo --group build -c requirements/dev.txt -o requirements/base.txt
