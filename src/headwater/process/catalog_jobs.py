@@ -17,6 +17,7 @@ from headwater.catalog.shapes import Database, Partition, Table
 from headwater.clock import Clock
 from headwater.errors import Refused
 from headwater.process.job import Job
+from headwater.query.external.properties import check_properties
 from headwater.store import Stores
 
 _NAME = re.compile(r"[a-z0-9_]{1,128}")
@@ -85,7 +86,8 @@ class Changes:
     def create_entry(self, *, database: str, table: dict[str, Any], if_not_exists: bool = False) -> bool:
         """Make an external table or a view; return whether it was made.
 
-        Raises `Refused`: SCHEMA_NOT_FOUND, ALREADY_EXISTS, INVALID_LOCATION, INVALID_PARAMETER_USAGE.
+        Raises `Refused`: SCHEMA_NOT_FOUND, ALREADY_EXISTS, INVALID_LOCATION, INVALID_PARAMETER_USAGE, and INVALID_TABLE_PROPERTY for a
+        property that its files cannot be read by.
         """
         made = msgspec.convert(table, Table)
         _check_name("table", made.name)
@@ -95,20 +97,21 @@ class Changes:
                 return False
             kind = "View" if there is not None and there.table.is_view else "Table"
             raise Refused("ALREADY_EXISTS", f"line 1:1: {kind} 'awsdatacatalog.{database}.{made.name}' already exists")
-        self._check_location(made)
+        self._check(made)
         self._entries.create(database, msgspec.structs.replace(made, create_time=self._now(), update_time=self._now()))
         return True
 
     def update_entry(self, *, database: str, table: dict[str, Any], expected: int | None = None, archive: bool = True) -> int:
         """Put another definition in the place of a table's or view's and return its version.
 
-        Raises `Refused`: TABLE_NOT_FOUND, CONCURRENT_MODIFICATION, INVALID_LOCATION, TYPE_MISMATCH where a view would become a table.
+        Raises `Refused`: TABLE_NOT_FOUND, CONCURRENT_MODIFICATION, INVALID_LOCATION, INVALID_TABLE_PROPERTY, TYPE_MISMATCH where a view
+        would become a table.
         """
         made = msgspec.convert(table, Table)
         before = self._entry(database, made.name)
         if before.table.is_view != made.is_view:
             raise Refused("TYPE_MISMATCH", f"'{database}.{made.name}' is a {'view' if before.table.is_view else 'table'}")
-        self._check_location(made)
+        self._check(made)
         made = msgspec.structs.replace(made, create_time=before.table.create_time, update_time=self._now())
         return self._entries.update(database, made, expected=expected, archive=archive)
 
@@ -176,8 +179,11 @@ class Changes:
                 self._stores.find(each.storage_descriptor.location)
         return [msgspec.structs.replace(each, creation_time=each.creation_time or self._now()) for each in made]
 
-    def _check_location(self, table: Table) -> None:
-        if not table.is_view and table.storage_descriptor.location is not None:
+    def _check(self, table: Table) -> None:
+        if table.is_view:
+            return
+        check_properties(table)
+        if table.storage_descriptor.location is not None:
             self._stores.find(table.storage_descriptor.location)
 
     def _of_lake(self, database: str, name: str) -> bool:

@@ -180,12 +180,17 @@ def test_lists_of_rows_in_json_are_read_by_the_names_within(bucket: Bucket) -> N
 
 
 def test_what_is_no_json_is_an_error_or_null_as_the_table_says(bucket: Bucket) -> None:
-    bucket.put("t/1.json", '{"a":1}\nnot json\n{"a":"x"}\n{"a":1.5}\n')
-    for name, more in (("strict", ""), ("lenient", "WITH SERDEPROPERTIES ('ignore.malformed.json'='true')")):
-        bucket.do(f"CREATE EXTERNAL TABLE {name} (a int) {JSON} {more} LOCATION 's3://files/t/'")
+    bucket.put("t/1.json", '{"a":1}\nnot json\n{"a":2.0}\n')
+    bucket.put("v/1.json", '{"a":1}\n{"a":"x"}\n{"a":1.5}\n{"a":[]}\n')
+    skipping, nulls = ("'ignore.malformed.json'='true'", "'use.null.for.invalid.data'='TRUE'")
+    for name, folder, more in (("strict", "t", ""), ("lenient", "t", skipping), ("values_", "v", skipping), ("nulls_", "v", nulls)):
+        given = f"WITH SERDEPROPERTIES ({more})" if more else ""
+        bucket.do(f"CREATE EXTERNAL TABLE {name} (a int) {JSON} {given} LOCATION 's3://files/{folder}/'")
 
-    assert bucket.reason("SELECT a FROM strict").startswith("HIVE_BAD_DATA: ")
-    assert bucket.rows("SELECT a FROM lenient") == [["1"], [None], [None], [None]]
+    assert bucket.reason("SELECT a FROM strict") == "HIVE_BAD_DATA: Row is not a valid JSON Object: not json"
+    assert bucket.rows("SELECT a FROM lenient") == [["1"], [None], ["2"]]
+    assert bucket.reason("SELECT a FROM values_") == "HIVE_BAD_DATA: Error parsing field value 'x' as integer"
+    assert bucket.rows("SELECT a FROM nulls_") == [["1"], [None], [None], [None]]
 
 
 def test_a_column_may_be_mapped_to_another_name_in_json(bucket: Bucket) -> None:
@@ -212,7 +217,7 @@ def test_names_and_properties_are_never_sql(everywhere: Bucket, clauses: str) ->
         everywhere.put("it's [x]*/1.data", '{"a\\"b\'c; drop":"v"}\n' if clauses == JSON else "v\n")
     everywhere.do(
         f"CREATE EXTERNAL TABLE t (`{name}` string) {clauses} LOCATION 's3://files/it''s [x]*/'"
-        " TBLPROPERTIES ('skip.header.line.count'='0); DROP', 'a''b'='c''d')"
+        " TBLPROPERTIES ('note'='0); DROP', 'a''b'='c''d')"
     )
 
     assert everywhere.rows('SELECT "a""b\'c; drop" AS v FROM t') == [["v"]]

@@ -9,16 +9,15 @@ from typing import NamedTuple
 from headwater.catalog.formats import Format
 from headwater.catalog.shapes import Table
 from headwater.query.columns import literal, quote
-from headwater.query.dialect.errors import QueryFailed
 from headwater.query.dialect.types import Type, parse_type
-from headwater.query.external.json import value_sql
-from headwater.query.external.number import integer_sql
+from headwater.query.external.csv import fields_sql, value_sql
+from headwater.query.external.json import object_sql, rules_of
+from headwater.query.external.properties import Properties, char, csv_escape
+from headwater.query.external.values import counted_sql, plain_sql
 from headwater.query.relation import file_literal
 
-# Bytes that no text has: what is to be no separator, and no null, is one of these.
-_NEVER, _NEVER_EITHER = "\x1e\x1d\x1e", "\x1d\x1e\x1d"
-_ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([0-7]{3})|(.))", re.DOTALL)
-_ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "0": "\0", "b": "\b", "f": "\f"}
+# Bytes that no text has: what is to be no separator is this.
+_NEVER = "\x1e\x1d\x1e"
 
 
 class Member(NamedTuple):
@@ -65,22 +64,23 @@ def _parquet(table: Table, columns: Sequence[tuple[str, Type]], files: str) -> t
 
 def _text(table: Table, columns: Sequence[tuple[str, Type]], files: str) -> tuple[list[str], str]:
     """Hive's plain text has no quotes: a line is cut at every delimiter, too few parts are NULL, too many are nothing."""
-    given = table.storage_descriptor.serde_info.parameters
-    delimiter, escape = _char(given.get("field.delim") or given.get("serialization.format") or "\1"), given.get("escape.delim") or None
-    null = given.get("serialization.null.format", "\\N")
-    lines = _lines(table, files)
-    if escape is None:
-        parts = f"(SELECT string_split(line, {literal(delimiter)}) AS parts, file_index FROM {lines})"
-    else:
-        pattern = _parts_pattern(delimiter, _char(escape))
-        parts = f"(SELECT regexp_extract_all({literal(delimiter)} || line, {literal(pattern)}, 1) AS parts, file_index FROM {lines})"
+    given = Properties(table)
+    delimiter = char(given.text("field.delim", "") or given.text("serialization.format", "") or "\1")
+    escape, null = char(given.text("escape.delim", "")), given.text("serialization.null.format", "\\N")
+    cut = f"string_split(line, {literal(delimiter)})"
+    if escape:
+        cut = f"regexp_extract_all({literal(delimiter)} || line, {literal(_parts_pattern(delimiter, escape))}, 1)"
+    last = len(columns) if given.flag("serialization.last.column.takes.rest") else 0
     values = []
     for at, (_, kind) in enumerate(columns, 1):
-        value = f"nullif(parts[{at}], {literal(null)})"
-        if escape is not None:
-            value = f"regexp_replace({value}, {literal(re.escape(_char(escape)) + '(.)')}, '\\1', 'gs')"
-        values.append(_plain(value, kind, strict=False))
-    return values, parts
+        part = f"parts[{at}]"
+        if at == last:
+            part = f"CASE WHEN len(parts) >= {at} THEN array_to_string(parts[{at}:], {literal(delimiter)}) END"
+        value = f"nullif({part}, {literal(null)})"
+        if escape:
+            value = f"regexp_replace({value}, {literal(re.escape(escape) + '(.)')}, '\\1', 'gs')"
+        values.append(plain_sql(value, kind, strict=False, formats=given.timestamp_formats))
+    return values, f"(SELECT {cut} AS parts, file_index FROM {_lines(given, files)})"
 
 
 def _parts_pattern(delimiter: str, escape: str) -> str:
@@ -88,71 +88,31 @@ def _parts_pattern(delimiter: str, escape: str) -> str:
     return f"(?s){cut}((?:{escape}.|[^{escape}{cut}])*)"
 
 
-def _lines(table: Table, files: str) -> str:
-    return (
+def _lines(given: Properties, files: str) -> str:
+    """Return a relation with the column `line`: every line of *files*, empty ones too, but for those that are skipped."""
+    # With an empty text for NULL the engine keeps empty lines of a file with one column, which it would pass over.
+    read = (
         f"read_csv({files}, columns = {{'line': 'VARCHAR'}}, delim = {literal(_NEVER)}, quote = '', escape = '', header = false,"
-        f" auto_detect = false, strict_mode = false, nullstr = {literal(_NEVER_EITHER)}, skip = {_skipped(table)})"
+        f" auto_detect = false, strict_mode = false, nullstr = '', skip = {given.skipped})"
     )
+    return f"(SELECT coalesce(line, '') AS line, file_index FROM {read})"
 
 
 def _csv(table: Table, columns: Sequence[tuple[str, Type]], files: str) -> tuple[list[str], str]:
-    given = {key.lower(): value for key, value in table.storage_descriptor.serde_info.parameters.items()}
-    delimiter, quoting = _char(given.get("separatorchar", ",")), _char(given.get("quotechar", '"'))
-    escape = _char(given.get("escapechar", "\\\\"))
-    names = [f"c{at}" for at in range(len(columns))]
-    shape = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
-    source = (
-        f"read_csv({files}, columns = {{{shape}}}, delim = {literal(delimiter)}, quote = {literal(quoting)}, escape = {literal(escape)},"
-        f" header = false, auto_detect = false, null_padding = true, strict_mode = false, nullstr = {literal(_NEVER_EITHER)},"
-        f" skip = {_skipped(table)})"
-    )
-    return [_plain(name, kind, strict=True) for name, (_, kind) in zip(names, columns, strict=True)], source
+    given = Properties(table)
+    separator, quoting, escape = given.sign("separatorchar", ","), given.sign("quotechar", '"'), csv_escape(given)
+    values = []
+    for at, (_, kind) in enumerate(columns, 1):
+        value = value_sql(f"parts[{at}]", separator, quoting, escape, first=at == 1)
+        values.append(counted_sql(value, kind, strict=not given.lenient, formats=given.timestamp_formats))
+    return values, f"(SELECT {fields_sql('line', separator, quoting, escape)} AS parts, file_index FROM {_lines(given, files)})"
 
 
 def _json(table: Table, columns: Sequence[tuple[str, Type]], files: str) -> tuple[list[str], str]:
-    given = {key.lower(): value for key, value in table.storage_descriptor.serde_info.parameters.items()}
-    lenient = given.get("ignore.malformed.json", "").lower() == "true"
-    source = f"read_json_objects({files}, format = 'newline_delimited', ignore_errors = {str(lenient).lower()})"
-    members = [given.get(f"mapping.{name}", name) for name, _ in columns]
-    values = [value_sql("json", [member], kind, strict=not lenient) for member, (_, kind) in zip(members, columns, strict=True)]
-    return values, source
+    given = Properties(table)
+    rules, found = rules_of(given), object_sql("line", skip_malformed=given.flag("ignore.malformed.json"))
+    values = [rules.member("json", name, kind) for name, kind in columns]
+    return values, f"(SELECT {found} AS json, file_index FROM {_lines(given, files)})"
 
 
 _READERS = {"parquet": _parquet, "text": _text, "csv": _csv, "json": _json}
-
-
-def _plain(value: str, kind: Type, *, strict: bool) -> str:
-    """Return a text as a value of a plain type: where it is none, that is NULL, or if *strict* an error."""
-    cast = "CAST" if strict else "TRY_CAST"
-    match kind.name:
-        case "varchar" | "char":
-            return value
-        case "varbinary":
-            return f"encode({value})"
-        case "boolean":
-            return f"CASE lower({value}) WHEN 'true' THEN true WHEN 'false' THEN false END"
-        case "date" if strict:  # OpenCSVSerde counts days from 1970
-            counted, written = f"DATE '1970-01-01' + CAST({value} AS INTEGER)", f"CAST(nullif({value}, '') AS DATE)"
-            return f"CASE WHEN regexp_full_match({value}, '-?\\d+') THEN {counted} ELSE {written} END"
-        case "timestamp" if strict:  # and milliseconds
-            counted, written = f"make_timestamp(CAST({value} AS BIGINT) * 1000)", f"CAST(nullif({value}, '') AS TIMESTAMP)"
-            return f"CASE WHEN regexp_full_match({value}, '-?\\d+') THEN {counted} ELSE {written} END"
-        case "tinyint" | "smallint" | "integer" | "bigint":
-            return integer_sql(value, kind, strict=strict)
-        case "array" | "map" | "row":
-            raise QueryFailed("NOT_SUPPORTED", f"a column of type {kind} cannot be read from delimited text: use JSON or Parquet")
-    return f"{cast}(nullif({value}, '') AS {kind.duckdb})"
-
-
-def _skipped(table: Table) -> int:
-    text = table.parameters.get("skip.header.line.count", "0").strip()
-    return int(text) if text.isdigit() else 0
-
-
-def _char(text: str) -> str:
-    """Return a separator as it is meant: `\\t`, `\\001`, `\\u0001`, or itself; a number is a character's."""
-    if (text.isdigit() and len(text) > 1) or text == "1":
-        return chr(int(text))
-    return _ESCAPED.sub(
-        lambda found: chr(int(found[1], 16)) if found[1] else chr(int(found[2], 8)) if found[2] else _ESCAPES.get(found[3], found[3]), text
-    )
