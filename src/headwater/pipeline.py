@@ -223,6 +223,7 @@ def build_worker(
     """[stream] -> pipe -> [ledger] -> lake -> [files, catalog <- jobs]. *moved* is told of every batch that is committed."""
     from headwater.catalog import open_catalog
     from headwater.catalog.entries import open_entries
+    from headwater.collect.kinesis import open_record
     from headwater.lake import open_index
     from headwater.lake.fold import Lake
     from headwater.lake.maintain import Maintenance
@@ -263,7 +264,7 @@ def build_worker(
     stored = rebuild(ledger, catalog, settings.app.database, seeding=mark_lost)
     seen = SeenKeys(ledger, settings.pipe.duplicates_in_memory)
     window = Window(round(settings.pipe.past_days * DAY_MS), round(settings.pipe.ahead_days * DAY_MS))
-    pipe = Pipe(PIPE, stream, ledger, models, seen, window, clock, settings.pipe.batch_size, stored, between, moved)
+    pipe = Pipe(PIPE, stream, ledger, models, seen, window, clock, settings.pipe.batch_size, open_record, stored, between, moved)
     entries = open_entries(path_of(settings.stores.catalog, project), settings.app.database, read_only=False)
     stores = open_stores(settings, project)
     return WorkerParts(pipe, lake, maintenance, stream, ledger, ledger, ledger, seen, models, window, index, entries, stores)

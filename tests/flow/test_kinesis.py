@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from headwater.stream import FIRST_SHARD
+from tests.packed.kpl import aggregate
 from tests.served import Served
 from tests.waiting import until
 
@@ -182,3 +184,62 @@ def test_what_terraform_sets_up_is_there_and_works_after_a_restart(served: Serve
 def send_one(pinpoint: Any, app_id: str, event_type: str) -> None:
     event = {"EventType": event_type, "Timestamp": NOW.isoformat()}
     pinpoint.put_events(ApplicationId=app_id, EventsRequest={"BatchItem": {"d": {"Endpoint": {}, "Events": {str(uuid.uuid4()): event}}}})
+
+
+def test_events_packed_into_one_record_are_rows_each_and_consumers_read_the_record_as_it_was_put(served: Served) -> None:
+    tag = str(uuid.uuid4())
+    held = {name: [json.dumps({"event_type": "packed", "tag": tag, "of": name, "n": n}).encode() for n in range(3)] for name in PACKED}
+    data = {name: PACKED[name](events) for name, events in held.items()}
+    data["unknown"] = b"\x28\xb5\x2f\xfd not really"
+
+    numbers = dict(zip(data, (record["SequenceNumber"] for record in put(served, *data.values())["Records"]), strict=True))
+
+    eventually(
+        served,
+        f"SELECT attributes['of'] AS name, event_id FROM other_events WHERE attributes['tag'] = '{tag}' ORDER BY 1, metrics['n']",
+        [{"name": name, "event_id": f"{FIRST_SHARD}:{numbers[name]}:{n}"} for name in sorted(PACKED) for n in range(3)],
+    )
+    eventually(
+        served,
+        f"SELECT reason, message LIKE 'the record is zstd%' AS named FROM dead_letters WHERE sequence_number = '{numbers['unknown']}'",
+        [{"reason": "not-json", "named": True}],
+    )
+    assert set(consume(served, "app", 100_000, within_s=1)) >= set(data.values())
+
+
+def test_who_put_a_packed_record_is_who_its_events_are_from(served: Served) -> None:
+    cognito = served.client("cognito-identity")
+    identity_id = cognito.get_id(IdentityPoolId=served.status()["identity_pool_id"])["IdentityId"]
+    lent = cognito.get_credentials_for_identity(IdentityId=identity_id)["Credentials"]
+    guest = boto3.client(
+        "kinesis",
+        endpoint_url=served.url,
+        region_name="us-east-1",
+        aws_access_key_id=lent["AccessKeyId"],
+        aws_secret_access_key=lent["SecretKey"],
+        aws_session_token=lent["SessionToken"],
+    )
+    forged = {"event_type": "packed by a guest", "client": {"cognito_id": "somebody else"}, "application": {"app_id": "another"}}
+    ours = {"event_type": "_headwater.endpoint", "attributes": {"operation": "delete"}, "n": "packed by a guest"}
+
+    answer = guest.put_record(StreamName="app", Data=aggregate(json.dumps(forged).encode(), json.dumps(ours).encode()), PartitionKey="p")
+
+    eventually(
+        served,
+        "SELECT app_id, cognito_id FROM other_events WHERE event_type = 'packed by a guest'",
+        [{"app_id": served.app_id, "cognito_id": identity_id}],
+    )
+    eventually(
+        served,
+        f"SELECT reason, event_id FROM dead_letters WHERE sequence_number = '{answer['SequenceNumber']}'",
+        [{"reason": "refused", "event_id": f"{FIRST_SHARD}:{answer['SequenceNumber']}:1"}],
+    )
+
+
+PACKED: dict[str, Callable[[list[bytes]], bytes]] = {
+    "aggregate": lambda events: aggregate(*events),
+    "array": lambda events: b"[" + b",".join(events) + b"]",
+    "concatenated": b"".join,
+    "gzip": lambda events: gzip.compress(b"\n".join(events)),
+    "lines": lambda events: b"\n".join(events) + b"\n",
+}

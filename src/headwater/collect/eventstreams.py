@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
 
 import msgspec
 
 from headwater.clock import Clock, SystemClock
+from headwater.collect.kinesis import open_record
 from headwater.collect.shapes import RESERVED_PREFIX
 from headwater.control.documents import Documents
 from headwater.errors import NotFound, Unavailable
 from headwater.record import Record
+from headwater.stream import Batch
 from headwater.stream.streams import Streams
 
 KIND = "event-stream"
@@ -119,9 +122,10 @@ class EventStreams:
             if batch.upto <= after:
                 continue
             now_ms = self._clock.now_ms()
-            events = [Record(record.body, record.partition_key, now_ms) for record in batch.records if _is_of(app_id, record.body)]
-            if events:
-                await target.append(events)
+            for some in _some_at_a_time(batch):
+                events = [Record(event.body, event.partition_key, now_ms) for event in some if _is_of(app_id, event.body)]
+                if events:
+                    await target.append(events)
             taken += batch.upto - after
             if self._found.get(app_id) is not event_stream:
                 return taken
@@ -149,6 +153,17 @@ class EventStreams:
             return 0
         self._missing.discard(app_id)
         return copied
+
+
+def _some_at_a_time(batch: Batch) -> Iterator[list[Record]]:
+    """Yield the events of the batch, those of packed records each by itself, so that never too many are held."""
+    some: list[Record] = []
+    for number, record in zip(batch.sequence_numbers, batch.records, strict=True):
+        some += open_record(record, batch.shard_id, number)
+        if len(some) >= READ_LIMIT:
+            yield some
+            some = []
+    yield some
 
 
 def _is_of(app_id: str, body: bytes) -> bool:

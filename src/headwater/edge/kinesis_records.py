@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 
 from headwater.clock import Clock
+from headwater.collect.frames import as_put
 from headwater.collect.kinesis import KinesisRecords
 from headwater.edge.cbor import Moment
 from headwater.edge.iterator import Iterators
@@ -134,7 +135,7 @@ class RecordOperations:
         batch = await stream.read(shard_id, after, limit, 0)
         records = _first(batch.records, READ_BYTES)
         upto = batch.upto if len(records) == len(batch.records) else batch.sequence_numbers[len(records) - 1]
-        now_ms = self._clock.now_ms()
+        now_ms, ours = self._clock.now_ms(), stream is self._names.streams.app
         behind_ms = 0 if upto >= newest or not records else max(now_ms - records[-1].arrival_ms, 1)
         stream.count_read(records, max(now_ms - records[-1].arrival_ms, 0) if records else 0)
         return {
@@ -142,7 +143,7 @@ class RecordOperations:
                 {
                     "SequenceNumber": str(number),
                     "ApproximateArrivalTimestamp": Moment.of_ms(record.arrival_ms),
-                    "Data": record.body,
+                    "Data": as_put(record.body) if ours else record.body,
                     "PartitionKey": record.partition_key,
                     "EncryptionType": "NONE",
                 }

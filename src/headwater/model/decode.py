@@ -20,7 +20,7 @@ from headwater.model.identity import IdentityUpdate, decode_identity, identity_c
 from headwater.model.judge import Accepted, judge
 from headwater.model.letter import Fault, Letter
 from headwater.model.naming import ENDPOINT_EVENT, IDENTITY_EVENT, OUR_PREFIX
-from headwater.model.other import ATTRIBUTES, EXTRA, METRICS
+from headwater.model.other import ATTRIBUTES, EXTRA, METRICS, with_exact
 from headwater.model.system import ENDPOINT_UPDATES, IDENTITY_LOG, OTHER_EVENTS, milliseconds, partition_columns
 from headwater.model.wire import FIRST_MS, LAST_MS, MALFORMED, Stray, decode_envelope, settle, stray, substitute_id
 from headwater.record import Record
@@ -214,7 +214,7 @@ class _Batch:
 
     def _others(self, indices: list[int]) -> None:
         sources = [self.sources[index] for index in indices]
-        attributes, no_text = to_array([source.attributes or {} for source in sources], ATTRIBUTES)
+        attributes, no_text = to_array([with_exact(source.attributes or {}, source.metrics or {}) for source in sources], ATTRIBUTES)
         metrics, no_number = to_array([source.metrics or {} for source in sources], METRICS)
         for name, wrong in (("attributes", no_text), ("metrics", no_number)):
             for position, reason in wrong.items():

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails, ValidationError
 
 from headwater.model.eventtype import EventType
 from headwater.model.wire import FIRST_MS, LAST_MS, MALFORMED
+from headwater.packed import Unreadable, take_apart
 
 Reason = Literal["not-json", "refused", "envelope", "unknown-format", "clock", "field", "validator"]
 
@@ -47,21 +48,20 @@ class Fault(NamedTuple):
     expected: str
 
 
-def not_json(error: Exception) -> Letter:
-    """Return the letter for a body that is no JSON text."""
-    if isinstance(error, RecursionError):
-        what = "it is nested too deeply"
-    elif isinstance(error, UnicodeDecodeError):
-        what = f"it is not UTF-8 (byte {error.start})"
-    else:
-        what = str(error)
+def not_json(error: Exception, body: bytes) -> Letter:
+    """Return the letter for a body that is no JSON text, which says what it is instead."""
+    try:
+        take_apart(body)
+    except Unreadable as kind:
+        return Letter("not-json", None, None, "one JSON object in UTF-8", f"the record is {kind}")
+    what = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
     return Letter("not-json", None, None, "one JSON object in UTF-8", f"the body cannot be read as JSON: {what}")
 
 
 def envelope(error: Exception, body: bytes, inside: str = "") -> Letter:
     """Return the letter for JSON that is not an event-stream record; *error* is what the decoder said of the part *inside*."""
     if not isinstance(error, msgspec.ValidationError):
-        return not_json(error)
+        return not_json(error, body)
     match = _AT.match(str(error))
     what, path = (match["what"], match["path"] or "") if match else (str(error), "")
     path = ".".join(part for part in (inside, path) if part)

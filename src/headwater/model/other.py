@@ -11,6 +11,9 @@ from headwater.model.column import Column
 from headwater.model.eventtype import EXTRA_TYPE
 from headwater.model.system import OTHER_EVENTS
 
+# Every whole number up to here is a double of its own.
+_WHOLE = 2**53
+
 # Amplify and the mobile SDKs send these by themselves, so they get a decoder of their own.
 AUTOMATIC_EVENTS = (
     "_session.start",
@@ -34,6 +37,12 @@ def text_pairs(given: Mapping[str, Any]) -> list[tuple[str, str | None]]:
 def number_pairs(given: Mapping[str, Any]) -> list[tuple[str, float | None]]:
     """Return name and number of each, or raise ValueError for what is no finite number."""
     return [(name, None if value is None else _finite(name, value)) for name, value in given.items()]
+
+
+def with_exact(attributes: Mapping[str, Any], metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the attributes, and beside them as text the whole numbers among the metrics that a double may round."""
+    exact = {name: str(value) for name, value in metrics.items() if type(value) is int and not -_WHOLE <= value <= _WHOLE}
+    return {**exact, **attributes} if exact else attributes
 
 
 EXTRA = Column(EXTRA_TYPE, text_pairs)

@@ -15,6 +15,7 @@ from headwater.ledger import Ledger, LedgerBatch, Rows
 from headwater.model import Decoded, Models, Window
 from headwater.pipe.duplicates import SeenKeys
 from headwater.pipe.outcome import FATES, LETTERS, count_fates, fate_rows, letter_rows, stored_of, without_stored
+from headwater.pipe.slices import OpenRecord, Slice, slices
 from headwater.stream import Batch, Stream
 
 __all__ = ["Pipe", "SeenKeys"]
@@ -26,6 +27,7 @@ class Pipe:
     """Moves one stream into the lake. It keeps nothing that the ledger does not: killed anywhere, it goes on where the ledger stands.
 
     stored: after a lost ledger, table -> "pipe/shard" -> number up to which its rows are in the lake; those are counted, not written.
+    open_record: takes a record apart that holds several events; each of them then has a fate of its own.
     between: called with a name between any two steps, so that a test may stop it there.
     moved: called with each batch that is committed, and when it was read and committed (epoch ns).
     """
@@ -40,6 +42,7 @@ class Pipe:
         window: Window,
         clock: Clock,
         batch_size: int = 10_000,
+        open_record: OpenRecord = lambda record, shard_id, number: [record],
         stored: Mapping[str, Mapping[str, int]] | None = None,
         between: Callable[[str], None] = lambda step: None,
         moved: Callable[[Batch, int, int], None] = lambda batch, read_ns, committed_ns: None,
@@ -47,7 +50,7 @@ class Pipe:
         self.name = name
         self._stream, self._ledger, self._models, self._seen = stream, into, models, seen
         self._window, self._clock, self._batch_size = window, clock, batch_size
-        self._stored = stored or {}
+        self._open_record, self._stored = open_record, stored or {}
         self._between, self._moved = between, moved
         self._positions = {shard_id: upto for (pipe, shard_id), upto in into.positions().items() if pipe == name}
         self._log = structlog.get_logger("pipe")
@@ -59,13 +62,18 @@ class Pipe:
             after = self._positions.get(shard_id, 0)
             batch = await self._stream.read(shard_id, after, self._batch_size, wait_s)
             if batch.upto > after:
-                await asyncio.to_thread(self._store, batch, after)
+                await asyncio.to_thread(self._store_all, batch, after)
                 moved += batch.upto - after
         return moved
 
-    def _store(self, batch: Batch, after: int) -> None:
+    def _store_all(self, batch: Batch, after: int) -> None:
         read_ns = time.time_ns()
         self._between("read")
+        for part in slices(batch, after, self._batch_size, self._open_record):
+            self._store(part, read_ns)
+
+    def _store(self, part: Slice, read_ns: int) -> None:
+        batch, after = part.batch, part.after
         decoded = self._models.decode(batch.records, batch.shard_id, batch.sequence_numbers, self._window)
         self._between("decoded")
         seen = self._seen.check(decoded.keys, decoded.minutes)
@@ -73,7 +81,7 @@ class Pipe:
         duplicates = seen.duplicates - decoded.letter_ids.keys() if seen.duplicates else seen.duplicates
         rejected = [i for i in decoded.letters if i not in duplicates]
         now_ms = self._clock.now_ms()
-        rows = self._rows(batch, decoded, duplicates, rejected, now_ms)
+        rows = self._rows(part, decoded, duplicates, rejected, now_ms)
         fates = count_fates(TARGET, batch, decoded, duplicates, rejected)
         self._between("built")
         self._ledger.commit(LedgerBatch(self.name, batch.shard_id, after, batch.upto, rows, fates, seen.keys, now_ms))
@@ -84,12 +92,13 @@ class Pipe:
         for damage in batch.damaged:
             self._log.error("acknowledged events cannot be read any more", shard=batch.shard_id, **damage._asdict())
 
-    def _rows(self, batch: Batch, decoded: Decoded, duplicates: set[int], rejected: Sequence[int], now_ms: int) -> dict[str, Rows]:
+    def _rows(self, part: Slice, decoded: Decoded, duplicates: set[int], rejected: Sequence[int], now_ms: int) -> dict[str, Rows]:
+        batch = part.batch
         tables = decoded.tables(drop=duplicates)
         # numbers[table][i] is where the record of row i lies; only asked for after a lost ledger
         numbers = {name: [i for i in decoded.places(name) if i not in duplicates] for name in tables} if self._stored else {}
         if rejected:
-            tables[LETTERS] = letter_rows(self.name, batch, decoded, rejected, now_ms)
+            tables[LETTERS] = letter_rows(self.name, part, decoded, rejected, now_ms)
             numbers[LETTERS] = list(rejected)
         if duplicates or batch.damaged:
             tables[FATES] = fate_rows(self.name, TARGET, batch, decoded, duplicates, now_ms)

@@ -10,6 +10,7 @@ import xxhash
 
 from headwater.ledger import FateCount
 from headwater.model import DeadLetter, Decoded, Fate, Identity, fates_table, letters_table
+from headwater.pipe.slices import Slice
 from headwater.stream import Batch
 
 LETTERS, FATES = "dead_letter_log", "fates"
@@ -17,14 +18,15 @@ LETTERS, FATES = "dead_letter_log", "fates"
 MOST_DAMAGED_ROWS = 10_000
 
 
-def letter_rows(pipe: str, batch: Batch, decoded: Decoded, rejected: Sequence[int], now_ms: int) -> pa.Table:
+def letter_rows(pipe: str, part: Slice, decoded: Decoded, rejected: Sequence[int], now_ms: int) -> pa.Table:
     """Return rows for `dead_letter_log`: one open letter for each rejected record, with its raw bytes.
 
     A record's letter id follows from where it lies, so a batch that is done again after a crash writes the same letters.
     """
+    batch, parts = part.batch, part.parts
     return letters_table(
         DeadLetter(
-            letter_id=decoded.letter_ids.get(i) or _letter_id(pipe, batch.shard_id, batch.sequence_numbers[i]),
+            letter_id=decoded.letter_ids.get(i) or _letter_id(pipe, batch.shard_id, batch.sequence_numbers[i], parts.get(i)),
             status="open",
             changed_at_ms=now_ms,
             pipe=pipe,
@@ -79,5 +81,6 @@ def stored_of(stored: Mapping[str, Mapping[str, int]], table: str, pipe: str, sh
     return stored.get(table, {}).get(f"{pipe}/{shard_id}", 0)
 
 
-def _letter_id(pipe: str, shard_id: str, sequence_number: int) -> str:
-    return xxhash.xxh3_128_hexdigest(f"{pipe}/{shard_id}/{sequence_number}".encode())
+def _letter_id(pipe: str, shard_id: str, sequence_number: int, part: int | None) -> str:
+    place = f"{pipe}/{shard_id}/{sequence_number}" if part is None else f"{pipe}/{shard_id}/{sequence_number}/{part}"
+    return xxhash.xxh3_128_hexdigest(place.encode())

@@ -8,6 +8,7 @@ from headwater.clock import Clock
 from headwater.ledger import Ledger, LedgerBatch
 from headwater.model import Models, Window
 from headwater.pipe.duplicates import SeenKeys
+from headwater.pipe.slices import OpenRecord, slices
 from headwater.stream import Stream
 
 # A pipe of this name in the ledger says that keys are being learnt again, and how far that came: a crash goes on from there.
@@ -20,7 +21,14 @@ def mark_lost(positions: dict[tuple[str, str], int]) -> dict[tuple[str, str], in
 
 
 async def relearn_keys(
-    stream: Stream, ledger: Ledger, models: Models, seen: SeenKeys, window: Window, clock: Clock, batch_size: int
+    stream: Stream,
+    ledger: Ledger,
+    models: Models,
+    seen: SeenKeys,
+    window: Window,
+    clock: Clock,
+    batch_size: int,
+    open_record: OpenRecord = lambda record, shard_id, number: [record],
 ) -> int:
     """Learn the keys of the records before the pipes' positions; returns how many. Does nothing for a ledger that was never lost.
 
@@ -34,11 +42,13 @@ async def relearn_keys(
             batch = await stream.read(shard_id, after, min(batch_size, upto - after), 0)
             if batch.upto <= after:
                 break
-            decoded = models.decode(batch.records, shard_id, batch.sequence_numbers, window)
-            keys = seen.check(decoded.keys, decoded.minutes).keys
-            ledger.commit(LedgerBatch(PIPE, shard_id, after, min(batch.upto, upto), {}, [], keys, clock.now_ms()))
-            seen.remember(keys)
-            after, learnt = batch.upto, learnt + len(batch.records)
+            for part in slices(batch, after, batch_size, open_record):
+                decoded = models.decode(part.batch.records, shard_id, part.batch.sequence_numbers, window)
+                keys = seen.check(decoded.keys, decoded.minutes).keys
+                after = min(part.batch.upto, upto)
+                ledger.commit(LedgerBatch(PIPE, shard_id, part.after, after, {}, [], keys, clock.now_ms()))
+                seen.remember(keys)
+            learnt += len(batch.records)
     if learnt:
         structlog.get_logger("pipe").warning("the ledger was lost; keys were learnt again from the stream", records=learnt)
     return learnt

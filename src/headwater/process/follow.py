@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from headwater.collect.frames import as_put
 from headwater.places import open_stream_reader
 from headwater.process.status import FAR_FUTURE_MS
 from headwater.record import Record
@@ -25,6 +26,7 @@ async def follow_stream(project: Path, from_beginning: bool, count: int | None, 
         while left is None or left > 0:
             batch = await stream.read(shard_id, after, min(1_000, left or 1_000), wait_s=0.5)
             for number, record in zip(batch.sequence_numbers, batch.records, strict=True):
+                record = Record(as_put(record.body), record.partition_key, record.arrival_ms)
                 sys.stdout.write((_json if as_json else _text)(number, record) + "\n")
             for damage in batch.damaged:
                 sys.stderr.write(f"{damage.first}..{damage.last}: cannot be read ({damage.reason})\n")

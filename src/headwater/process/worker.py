@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from headwater.clock import SystemClock
+from headwater.collect.kinesis import open_record
 from headwater.errors import HeadwaterError, LedgerBroken
 from headwater.lake.rewrite import Tables
 from headwater.pipe.relearn import relearn_keys
@@ -79,7 +80,14 @@ class WorkerRole:
         """Open the places where data rests, and learn again what a lost ledger knew."""
         self._parts = parts = await asyncio.to_thread(build_worker, self._settings, self._project, moved=self._moved)
         await relearn_keys(
-            parts.stream, parts.ledger, parts.models, parts.seen, parts.window, SystemClock(), self._settings.pipe.batch_size
+            parts.stream,
+            parts.ledger,
+            parts.models,
+            parts.seen,
+            parts.window,
+            SystemClock(),
+            self._settings.pipe.batch_size,
+            open_record,
         )
         return parts
 

@@ -1,0 +1,54 @@
+"""A batch of records in slices of events: packed records are taken apart, and never more is held than one transaction may carry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from headwater.record import Record
+from headwater.stream import Batch, Damage
+
+BYTES_LIMIT = 32 * 1024 * 1024
+
+OpenRecord = Callable[[Record, str, int], list[Record]]
+"""Returns the events in a record, given its shard and number; the record itself where it is one event."""
+
+
+class Slice(NamedTuple):
+    """What one transaction stores. *batch*: events in the place of records, so several may have one number, up to all of a packed record.
+
+    after: where the slice before ended. parts: index of an event -> which part of its packed record it is.
+    """
+
+    batch: Batch
+    after: int
+    parts: dict[int, int]
+
+
+def slices(batch: Batch, after: int, most: int, open_record: OpenRecord) -> Iterator[Slice]:
+    """Cut the batch after the record that brings it to *most* events or `BYTES_LIMIT`; a record is in one slice whole."""
+    made, size = _Open(), 0
+    for number, record in zip(batch.sequence_numbers, batch.records, strict=True):
+        if made.events and (len(made.events) >= most or size >= BYTES_LIMIT):
+            yield made.close(batch, after, made.numbers[-1])
+            after, made, size = made.numbers[-1], _Open(), 0
+        events = open_record(record, batch.shard_id, number)
+        if events[0] is not record:
+            made.parts.update((len(made.events) + part, part) for part in range(len(events)))
+        size += sum(len(event.body) for event in events)
+        made.events += events
+        made.numbers += [number] * len(events)
+    yield made.close(batch, after, batch.upto)
+
+
+class _Open:
+    """A slice that is being filled."""
+
+    def __init__(self) -> None:
+        self.events: list[Record] = []
+        self.numbers: list[int] = []
+        self.parts: dict[int, int] = {}
+
+    def close(self, batch: Batch, after: int, upto: int) -> Slice:
+        damaged: tuple[Damage, ...] = tuple(damage for damage in batch.damaged if after < damage.first <= upto)
+        return Slice(Batch(batch.shard_id, self.events, self.numbers, damaged, upto), after, self.parts)
