@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
+import inspect
 import os
 import re
 import tomllib
+from functools import cache
 from ipaddress import ip_network
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 from urllib.parse import urlsplit
@@ -34,7 +38,7 @@ _FOLDER_OR_BUCKET = r"^([^:]*|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s]*)?)$"
 class Section(BaseModel):
     """A table of headwater.toml; a key nobody knows is refused, for it is a typing error."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class AppSettings(Section):
@@ -335,9 +339,7 @@ class TelemetrySettings(Section):
 class Settings(BaseSettings):
     """All settings of one project. Paths are relative to the project folder."""
 
-    model_config = SettingsConfigDict(
-        extra="forbid", env_prefix="HEADWATER_", env_nested_delimiter="__", frozen=True, use_attribute_docstrings=True
-    )
+    model_config = SettingsConfigDict(extra="forbid", env_prefix="HEADWATER_", env_nested_delimiter="__", frozen=True)
 
     app: AppSettings
     """Who sends: the ids that are baked into the apps."""
@@ -424,7 +426,28 @@ def _fields(sections: list[str]) -> dict[str, str]:
         if not name.isdigit():  # the place in a list, whose type was taken already
             model = model.model_fields[name].annotation
         model = get_args(model)[0] if get_origin(model) is tuple else model
-    return {name: field.description or "" for name, field in model.model_fields.items()}
+    return sentences(model)
+
+
+@cache
+def sentences(model: type[BaseModel]) -> dict[str, str]:
+    """Return field -> the sentence below it, inherited ones first. Read from this file when somebody wants to see them.
+
+    Pydantic's own `use_attribute_docstrings` reads them whenever a process starts, which takes longer than all else here.
+    """
+    known: dict[str, str] = {}
+    for each in reversed(model.__mro__):
+        if each.__module__ == __name__ and issubclass(each, BaseModel):
+            for field, sentence in pairwise(_classes()[each.__name__].body):
+                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(sentence, ast.Expr):
+                    known[field.target.id] = inspect.cleandoc(ast.literal_eval(sentence.value))
+    return known
+
+
+@cache
+def _classes() -> dict[str, ast.ClassDef]:
+    tree = ast.parse(Path(__file__).read_text(encoding="utf-8"))
+    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
 def settings_file(**app: str) -> str:
@@ -437,7 +460,7 @@ def settings_file(**app: str) -> str:
         "# A variable wins over this file: HEADWATER_PUBLIC__PORT=9000 sets port in [public].",
     ]
     for section, field in Settings.model_fields.items():
-        lines += ["", f"# {field.description}", f"[{section}]"]
+        lines += ["", f"# {sentences(Settings)[section]}", f"[{section}]"]
         model: Any = field.annotation
         if get_origin(model) is tuple:  # as many tables as there are
             lines[-1] = f"# [[{section}]]"
@@ -446,7 +469,7 @@ def settings_file(**app: str) -> str:
             given = section == "app" and key in app
             default = app[key] if given else knob.get_default(call_default_factory=True)
             value = '"…"' if knob.is_required() and not given else _toml(default)
-            lines += [f"# {knob.description}", f"{'' if given else '# '}{key} = {value}"]
+            lines += [f"# {sentences(model)[key]}", f"{'' if given else '# '}{key} = {value}"]
     return "\n".join(lines) + "\n"
 
 
@@ -469,5 +492,5 @@ def settings_table() -> str:
             section, model = f"{section}[]", get_args(model)[0]
         for key, knob in model.model_fields.items():
             default = "required" if knob.is_required() else "processors" if knob.default_factory else f"`{_toml(knob.default)}`"
-            lines.append(f"| `{section}.{key}` | {default} | {re.sub(r'[|]', '/', knob.description or '')} |")
+            lines.append(f"| `{section}.{key}` | {default} | {re.sub(r'[|]', '/', sentences(model)[key])} |")
     return "\n".join(lines) + "\n"

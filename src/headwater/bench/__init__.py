@@ -44,6 +44,7 @@ PARTS = {
     "served": Part("a small question to a running server, end to end", "headwater.bench.served:served_rows"),
     "analytics": Part("a product team's questions on ten million events, beside bare DuckDB", "headwater.bench.analytics:analytics_rows"),
     "bombs": Part("answers to PutEvents beside questions without an end", "headwater.bench.bombs:bomb_rows"),
+    "killed": Part("how soon a project that was killed is back", "headwater.bench.killed:killed_rows"),
     "commit": Part("Iceberg commits as they pile up", "headwater.bench.commits:commit_rows"),
     "plan": Part("one day among 10,000 files, beside PyIceberg's planning", "headwater.bench.commits:plan_rows"),
 }

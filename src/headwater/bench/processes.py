@@ -129,6 +129,10 @@ class Project:
         """Return what `headwater status` says."""
         return dict(self.command_json("status"))
 
+    def served(self) -> dict[str, Any]:
+        """Return what the supervisor wrote last: its URLs and roles."""
+        return dict(json.loads((self.folder / "data" / "run" / "status.json").read_text()))
+
     def command_json(self, *command: str) -> Any:
         """Run a command of the project with `--json` and return what it printed."""
         return _headwater(*command, "--json", "-C", str(self.folder))

@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import cast
 
 
 class _RefuseArrow:
@@ -36,3 +37,12 @@ def keep_pandas_from_arrow() -> None:
     """Call it at the start of a process whose first Arrow array is ours, and that never makes a DataFrame."""
     if "pandas" not in sys.modules:
         sys.meta_path.insert(0, _RefuseArrow())
+
+
+def keep_rich_from_structlog() -> None:
+    """Call it at the start of a process that needs no rich itself: structlog imports it, for traces that we format in another way."""
+    if "structlog" not in sys.modules and "rich" not in sys.modules:
+        sys.modules["rich"] = cast(ModuleType, None)  # by which an import of it fails
+        import structlog  # noqa: F401
+
+        del sys.modules["rich"]

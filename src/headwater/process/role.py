@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -106,6 +107,7 @@ async def _live(build: Callable[[], Service], life_line: LifeLine, within_s: flo
         log.info("told to end before it was ready")
         _leave()
     facts = starting.result()
+    gc.enable()  # which the supervisor's program of a role turns off while it imports
     life_line.say(state="ready", **facts)
     log.info("ready", **facts)
     await asked_to_end.wait()

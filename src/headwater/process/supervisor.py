@@ -80,7 +80,7 @@ class Supervisor:
             raise SettingsError(self._failure)
 
     async def _keep(self, role: Role) -> None:
-        pause_s = FIRST_PAUSE_S
+        next_pause_s = 0.0
         while not self._ending.is_set():
             started = time.monotonic()
             try:
@@ -93,7 +93,9 @@ class Supervisor:
                 self._failure = role.facts.get("reason") or f"the {role.name} cannot start; its reason is in the log above"
                 self.end()
                 break
-            pause_s = FIRST_PAUSE_S if time.monotonic() - started > CALM_S else min(pause_s * 2, LONGEST_PAUSE_S)
+            # One that ran well is started again at once; one that keeps dying, ever later.
+            pause_s = 0.0 if time.monotonic() - started > CALM_S else next_pause_s
+            next_pause_s = min(max(pause_s * 2, FIRST_PAUSE_S), LONGEST_PAUSE_S)
             role.restarts += 1
             self._note(role, f"restarting in {pause_s:.1f} s")
             self._log.error("a role died and is started again", role=role.name, **died, pause_s=pause_s, restarts=role.restarts)
@@ -185,4 +187,4 @@ class Supervisor:
 
 def role_command(role: str, project: Path) -> list[str]:
     """Return the command line that runs one role alone."""
-    return [sys.executable, "-m", "headwater", role, "-C", str(project)]
+    return [sys.executable, "-m", "headwater.process", role, "-C", str(project)]
