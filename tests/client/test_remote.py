@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import itertools
 import json
 import os
 import re
@@ -28,6 +29,7 @@ from headwater.client.remote import Remote
 from headwater.control.signer import Signer
 from headwater.errors import AccessDenied, BadRequest, HeadwaterError, QueryError, SettingsError, Unauthenticated, Unavailable
 from tests.client.conftest import EVENTS
+from tests.flow.test_athena import client as athena_client
 from tests.served import Served, run
 from tests.tools import find_tool
 from tests.waiting import until
@@ -199,6 +201,67 @@ def test_errors_are_json_with_code_and_message(served: Served, asked: Any, code:
     assert (answered, kind, told["code"]) == (status, "application/json", code)
     assert told["message"]
     assert told["request_id"]
+
+
+DIGITS = "9" * 5_000
+EXTREMES: dict[str, Any] = {
+    "small": {"decimal": "1e-999999999"},
+    "large": {"decimal": "1e999999999"},
+    "nothing, to a billion places": {"decimal": "0e-999999999"},
+    "no number": {"decimal": "NaN"},
+    "digits of a decimal": {"decimal": DIGITS},
+    "before the first year": {"timestamp": "0001-01-01T00:00:00+01:00"},
+    "after the last year": {"timestamp": "9999-12-31T23:59:59-05:00"},
+    "within a list": [[{"decimal": "1e-999999999"}]],
+    "lists in lists": json.loads("[" * 200 + "]" * 200),
+}
+
+
+def test_a_value_that_no_column_could_have_is_refused_in_words_whatever_the_dialect(served: Served) -> None:
+    for name, value in EXTREMES.items():
+        for dialect in ("athena", "duckdb"):
+            status, _, body = post(served, {"sql": "SELECT ?", "parameters": [value], "dialect": dialect})
+
+            assert (name, dialect, status) == (name, dialect, 400)
+            assert json.loads(body)["code"] == "BadRequestException"
+            assert len(body) < 500
+    for number in (f"[{DIGITS}]", f"[-{DIGITS}]", f"[[{DIGITS}]]", f"[1e{DIGITS}]"):
+        assert post(served, b'{"sql": "SELECT ?", "parameters": %s}' % number.encode())[0] == 400
+
+
+def test_reading_statements_and_their_values_takes_little_memory(served: Served) -> None:
+    pid, athena = served.roles()["query"]["pid"], athena_client(served)
+    names = "abcdefghijklmnopqrst"
+    doubled = ", ".join(f"{new} AS (SELECT * FROM {old}, {old} u)" for old, new in itertools.pairwise(names))
+    assert post(served, {"sql": "SELECT 1"})[0] == 200
+    before = peak_mib(pid)
+
+    for value in EXTREMES.values():
+        post(served, {"sql": "SELECT ?", "parameters": [value]})
+    for text in (f"SELECT {DIGITS}", f"WITH a AS (SELECT 1 x), {doubled} SELECT 1", f"SELECT {'(' * 1_000}1{')' * 1_000}"):
+        assert post(served, {"sql": text})[0] == 400
+    assert post(served, {"sql": f"SELECT {'ARRAY[' * 20}1{']' * 20}"})[0] == 200
+    for parameter in ("1e-999999999", "9" * 1_000, f"DECIMAL '{'9' * 1_000}'", "ARRAY[" * 15 + "1" + "]" * 15):
+        athena.start_query_execution(QueryString="SELECT ?", ExecutionParameters=[parameter])
+        athena.start_query_execution(QueryString=f"PREPARE extreme FROM SELECT {parameter}")
+        athena.start_query_execution(QueryString=f"EXECUTE extreme USING {parameter}")
+
+    assert post(served, {"sql": "SELECT 1"})[0] == 200
+    assert peak_mib(pid) - before < 150
+
+
+def peak_mib(pid: int) -> int:
+    """Return the most memory that a process has ever had, in MiB."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) >> 10
+
+
+def test_a_statement_of_athenas_is_as_long_as_athena_takes(served: Served) -> None:
+    status, _, body = post(served, {"sql": f"SELECT 1 {' ' * 262_144}"})
+
+    assert status == 400
+    assert "at most 262,144 characters" in json.loads(body)["message"]
 
 
 def test_an_answer_that_breaks_off_is_never_taken_for_whole(served: Served, lake: Remote) -> None:

@@ -53,10 +53,18 @@ _PARTS: dict[type[exp.Expr], set[str]] = {
 }
 
 
+def _parts(kind: type[exp.Expr]) -> set[str] | None:
+    return _PARTS.get(kind) or next((parts for known, parts in _PARTS.items() if issubclass(kind, known)), None)
+
+
 def check(tree: exp.Expr) -> None:
     """Raise `NotSupported` for the first part of *tree* that would otherwise be left out."""
+    met: dict[type[exp.Expr], set[str] | None] = {}
     for node in tree.walk():
-        known = _PARTS.get(type(node)) or next((parts for kind, parts in _PARTS.items() if isinstance(node, kind)), None)
+        kind = type(node)
+        if kind not in met:
+            met[kind] = _parts(kind)
+        known = met[kind]
         if known is None:
             continue
         for part, value in node.args.items():

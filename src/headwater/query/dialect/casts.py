@@ -233,11 +233,15 @@ def _nested(value: Value, wanted: Type, where: str) -> str:
     if len(given.items) != len(wanted.items):
         raise QueryFailed("TYPE_MISMATCH", f"{where}Cannot cast {given} to {wanted}")
     # By place, whatever the fields are called; the engine alone would go by name.
+    one = value._replace(sql='"$r"')
     parts = [
-        f"{name} := {cast(row_item(value, at), kind, where).sql}"
+        f"{name} := {cast(row_item(one, at), kind, where).sql}"
         for at, (kind, name) in enumerate(zip(wanted.items, row_names(wanted), strict=True))
     ]
-    return f"(CASE WHEN {value.sql} IS NULL THEN NULL ELSE struct_pack({', '.join(parts)}) END)"
+    # Written once: a row within a row within a row would be written eight times.
+    return (
+        f'list_extract(list_transform([{value.sql}], lambda "$r": CASE WHEN "$r" IS NOT NULL THEN struct_pack({", ".join(parts)}) END), 1)'
+    )
 
 
 def row_names(kind: Type) -> list[str]:

@@ -25,6 +25,7 @@ _TYPES = {
     "FUNCTION_NOT_FOUND": 1303,
 }
 _SYNTAX = 1006
+_MOST_LETTERS = 4_000
 
 
 class MalformedQuery(QueryError):
@@ -33,7 +34,7 @@ class MalformedQuery(QueryError):
     code = "InvalidRequestException"
 
     def __init__(self, message: str, athena_code: str = "MALFORMED_QUERY") -> None:
-        super().__init__(message)
+        super().__init__(_short(message))
         self.athena_code = athena_code
 
 
@@ -44,11 +45,16 @@ class QueryFailed(QueryError):
     """
 
     def __init__(self, name: str, message: str, *, category: int = 2, type: int | None = None) -> None:  # noqa: A002
-        self.name, self.message = name, message
+        self.name, self.message = name, _short(message)
         self.category = category
         self.type = _TYPES.get(name, _SYNTAX) if type is None else type
-        self.reason = f"{name}: {message}"
+        self.reason = f"{name}: {self.message}"
         super().__init__(self.reason)
+
+
+def _short(message: str) -> str:
+    """Return a message without the middle of what it quotes, where that is longer than anybody reads."""
+    return message if len(message) <= _MOST_LETTERS else f"{message[: _MOST_LETTERS // 2]} … {message[-_MOST_LETTERS // 2 :]}"
 
 
 class NotSupported(QueryFailed):

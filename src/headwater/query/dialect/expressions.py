@@ -15,7 +15,7 @@ from headwater.query.dialect.errors import NotSupported, QueryFailed
 from headwater.query.dialect.functions import arrays, maps
 from headwater.query.dialect.functions.documents import json_path, scalar_at
 from headwater.query.dialect.functions.moments import NOW, at_zone, part
-from headwater.query.dialect.grammar import place
+from headwater.query.dialect.grammar import Lines
 from headwater.query.dialect.literals import interval, typed_literal, unicode_text
 from headwater.query.dialect.predicates import COMPARISONS, Predicates
 from headwater.query.dialect.scope import Scope, dereference, row_item
@@ -46,7 +46,7 @@ class Expressions:
     """Writes expressions; `queries` writes the subqueries in them."""
 
     def __init__(self, text: str, queries: Queries, database: str) -> None:
-        self.text = text
+        self._lines = Lines(text)
         self.queries = queries
         self._database = database
         self.calls = Calls(self)
@@ -111,6 +111,11 @@ class Expressions:
 
     def value(self, node: exp.Expr, scope: Scope) -> Value:
         """Return the expression *node*; raise `QueryFailed` for a name or a type that is wrong."""
+        found = self._value(node, scope)
+        self.queries.tables.bounds.check(found.sql)
+        return found
+
+    def _value(self, node: exp.Expr, scope: Scope) -> Value:
         if (symbol := _ARITHMETIC.get(type(node))) is not None:
             return operators.arithmetic(symbol, self.value(node.this, scope), self.value(node.expression, scope), self.where(node))
         if (symbol := COMPARISONS.get(type(node))) is not None:
@@ -135,7 +140,7 @@ class Expressions:
                 step = step.parts[0]
             start = step.meta.get("start") if isinstance(step, exp.Expr) else None
             if isinstance(start, int):
-                return f"{place(self.text, start)}: "
+                return f"{self._lines.place(start)}: "
             step = next((child for child in step.iter_expressions()), None) if isinstance(step, exp.Expr) else None
         return ""
 
@@ -176,8 +181,9 @@ class Expressions:
         while isinstance(inner, exp.Dot):
             if not isinstance(inner.expression, exp.Identifier):
                 raise NotSupported(f"{self.where(node)}functions of catalogs are not supported; write the name of a function alone")
-            names.insert(0, inner.expression.name)
+            names.append(inner.expression.name)
             inner = inner.this
+        names.reverse()
         if isinstance(inner, exp.Column | exp.Identifier):
             before = [part_of.name for part_of in inner.parts] if isinstance(inner, exp.Column) else [inner.name]
             return scope.find([*before, *names], self.where(node))
@@ -187,7 +193,8 @@ class Expressions:
         if node.is_string:
             return text_value(node.name)
         if node.name.isdigit():
-            number = int(node.name)
+            # So many digits are more than fit, and reading very many of them takes long.
+            number = int(node.name) if len(node.name.lstrip("0")) < 20 else 2**63
             if number > 2**63 - 1:
                 raise QueryFailed("INVALID_LITERAL", f"{self.where(node)}Invalid numeric literal: {node.name}")
             return whole(number)

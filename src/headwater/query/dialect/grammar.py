@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from typing import Any, ClassVar
 
 from sqlglot import exp
@@ -24,6 +26,10 @@ _FOREIGN = {
     TokenType.QUALIFY: "QUALIFY", TokenType.ILIKE: "ILIKE", TokenType.RLIKE: "RLIKE", TokenType.PIVOT: "PIVOT",
     TokenType.UNPIVOT: "UNPIVOT",
 }  # fmt: skip
+
+
+_STEPS_EACH = 64
+_LONGEST_INTERVAL = 64
 
 
 def _typed_literal(parser: Any, this: Any, to: exp.DataType) -> exp.Expr:
@@ -63,6 +69,33 @@ class _Parser(TrinoParser):
     TYPE_LITERAL_PARSERS: ClassVar[dict[Any, Any]] = {getattr(exp.DType, name): _typed_literal for name in _LITERAL_TYPES}
     PLACEHOLDER_PARSERS: ClassVar[dict[Any, Any]] = {TokenType.PLACEHOLDER: _placeholder}
 
+    _steps = 0
+
+    def _advance(self, times: int = 1) -> None:
+        # A right statement takes two steps a word; what the grammar tries again and again, level by level, takes ever more.
+        self._steps += 1
+        if self._steps > _STEPS_EACH * len(self._tokens) + _STEPS_EACH:
+            raise RecursionError
+        super()._advance(times)
+
+    def _parse_interval(self, *how: Any, **more: Any) -> Any:
+        # The grammar looks for units in the text, in a way that takes ever longer.
+        if self._curr.token_type == TokenType.INTERVAL and any(len(token.text) > _LONGEST_INTERVAL for token in self._ahead(2)):
+            self._advance()
+            self.raise_error("this is longer than any interval")
+        return super()._parse_interval(*how, **more)
+
+    def _ahead(self, count: int) -> list[Token]:
+        return self._tokens[self._index + 1 : self._index + 1 + count]
+
+    def _parse_types(
+        self, check_func: bool = False, schema: bool = False, allow_identifiers: bool = True, with_collation: bool = False
+    ) -> exp.Expr | None:
+        # Within an expression these begin a value, as ARRAY[1] does; tried as a type first, each level of it would be read twice.
+        if check_func and self._curr.token_type in self.NESTED_TYPE_TOKENS:
+            return None
+        return super()._parse_types(check_func, schema, allow_identifiers, with_collation)
+
 
 class Athena(Trino):
     """The dialect; subscripts stay as written."""
@@ -99,6 +132,18 @@ def parse(text: str, found: list[Token]) -> exp.Expr:
     if len(trees) != 1 or trees[0] is None:
         raise MalformedQuery("Only one sql statement is allowed. Got: " + text)
     return trees[0]
+
+
+class Lines:
+    """Where the lines of a text begin, for a text of which many places are told."""
+
+    def __init__(self, text: str) -> None:
+        self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
+
+    def place(self, start: int) -> str:
+        """Return what `place` does."""
+        line = bisect_right(self._starts, start)
+        return f"line {line}:{start - self._starts[line - 1] + 1}"
 
 
 def place(text: str, start: int) -> str:

@@ -20,6 +20,8 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
+_MOST_DIGITS = 18
+
 
 class Word(NamedTuple):
     """One word: `text` without its quotes, where it starts and where it ends."""
@@ -99,7 +101,7 @@ class Reader:
 
     def number(self) -> int:
         """Read a whole number."""
-        if not self.next.text.isdigit():
+        if not self.next.text.isdecimal() or len(self.next.text) > _MOST_DIGITS:
             raise self.mismatch()
         return int(self.any().text)
 

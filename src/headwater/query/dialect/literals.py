@@ -9,7 +9,7 @@ from sqlglot import exp
 from headwater.query.columns import literal
 from headwater.query.dialect.casts import cast
 from headwater.query.dialect.errors import QueryFailed
-from headwater.query.dialect.types import DATE, INTERVAL, MONTHS, ZONED, Type, decimal
+from headwater.query.dialect.types import DATE, INTERVAL, MONTHS, MOST_DIGITS, ZONED, Type, decimal
 from headwater.query.dialect.value import Value, text_value
 from headwater.query.dialect.zones import engine_zone, zone_name
 
@@ -48,6 +48,8 @@ def typed_literal(text: str, kind: Type, where: str) -> Value:
                 raise QueryFailed("INVALID_LITERAL", f"{where}'{text}' is not a valid DECIMAL literal")
             scale = len(digits[3] or "")
             precision = max(len(digits[2].lstrip("0")) + scale, 1)
+            if precision > MOST_DIGITS:
+                raise QueryFailed("INVALID_LITERAL", f"{where}'{text}' is not a valid DECIMAL literal: more than {MOST_DIGITS} digits")
             found = decimal(precision, scale)
             return Value(f"CAST({literal(text.strip())} AS {found.duckdb})", found)
         case "json":
@@ -115,7 +117,9 @@ def unicode_text(node: exp.UnicodeString) -> str:
             size = 6 if text[at + 1 : at + 2] == "+" else 4
             start = at + (2 if size == 6 else 1)
             try:
-                found += chr(int(text[start : start + size], 16))
+                letter = chr(int(text[start : start + size], 16))
+                letter.encode()
+                found += letter
             except ValueError as error:
                 raise QueryFailed("INVALID_LITERAL", f"Invalid escaped character in a U& literal: {text[at : start + size]}") from error
             at = start + size

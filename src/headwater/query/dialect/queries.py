@@ -29,6 +29,7 @@ _REFUSED = {
 }
 _SETS = {exp.Union: "UNION", exp.Intersect: "INTERSECT", exp.Except: "EXCEPT"}
 _LIMIT_DEPTH = 60
+_PLACE_DIGITS = 6
 
 
 class Item:
@@ -63,6 +64,7 @@ class Queries:
             self._nesting -= 1
             if with_ is not None:
                 self.ctes.pop()
+        self.tables.bounds.check(found.sql)
         return found._replace(sql=before + found.sql)
 
     def _with(self, with_: exp.With, outer: Scope | None) -> str:
@@ -159,16 +161,18 @@ class Queries:
                     raise QueryFailed(
                         "COLUMN_NOT_FOUND", f"{self.expressions.where(node)}SELECT * not allowed in queries without FROM clause"
                     )
-                yield from (Item(Value(field.sql, field.type), field.name) for field in scope.visible())
+                yield from self._all(list(scope.visible()))
             elif isinstance(node, exp.Column) and isinstance(node.this, exp.Star):
                 parts = [part.name for part in node.parts[:-1]]
-                yield from (
-                    Item(Value(field.sql, field.type), field.name) for field in scope.of_relation(parts, self.expressions.where(node))
-                )
+                yield from self._all(scope.of_relation(parts, self.expressions.where(node)))
             elif isinstance(node, exp.Alias):
                 yield Item(self.expressions.value(node.this, scope), node.alias)
             else:
                 yield Item(self.expressions.value(node, scope), _own_name(node))
+
+    def _all(self, fields: Sequence[Field]) -> Iterator[Item]:
+        self.tables.bounds.add_columns(len(fields))
+        return (Item(Value(field.sql, field.type), field.name) for field in fields)
 
     def _group(self, group: exp.Group | None, items: list[Item], scope: Scope) -> str:
         if group is None:
@@ -201,7 +205,7 @@ class Queries:
         return self.expressions.value(node, scope).sql
 
     def _placed(self, node: exp.Literal, items: list[Item], clause: str) -> Item:
-        if not node.name.isdigit() or not 1 <= int(node.name) <= len(items):
+        if not node.name.isdigit() or len(node.name) > _PLACE_DIGITS or not 1 <= int(node.name) <= len(items):
             raise QueryFailed(
                 "INVALID_COLUMN_REFERENCE", f"{self.expressions.where(node)}{clause} position {node.name} is not in select list"
             )

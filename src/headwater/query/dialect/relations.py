@@ -155,6 +155,7 @@ class Relations:
         key = f"{database}.{name}"
         if key in self.view_path or len(self.view_path) > _VIEWS_DEEP:
             raise QueryFailed("VIEW_IS_RECURSIVE", f"{where}View '{CATALOG_NAME}.{key}' is recursive")
+        self._queries.tables.bounds.add_view()
         inner = type(self._queries)(text, self._queries.tables, database)
         inner.relations.view_path = (*self.view_path, key)
         try:
@@ -170,9 +171,12 @@ class Relations:
         if str(version.args.get("kind")).upper() != "AS OF":
             raise NotSupported(f"{where}FOR {version.this} {version.args.get('kind')} is not supported; AS OF is")
         if str(version.this).upper() == "VERSION":
-            if isinstance(version.expression, exp.Literal) and version.expression.name.isdigit():
-                return int(version.expression.name), None
-            raise QueryFailed("INVALID_ARGUMENTS", f"{where}FOR VERSION AS OF takes the number of a snapshot")
+            number = version.expression
+            if isinstance(number, exp.Literal) and number.name.isdecimal() and len(number.name) <= _SNAPSHOT_DIGITS:
+                return int(number.name), None
+            raise QueryFailed(
+                "INVALID_ARGUMENTS", f'{where}FOR VERSION AS OF takes the number of a snapshot; "{node.name}$snapshots" lists them'
+            )
         return None, _constant_us(version.expression, where)
 
     def _derived(
@@ -196,6 +200,7 @@ class Relations:
                 "MISMATCHED_COLUMN_ALIASES",
                 f"{where}Column alias list has {len(given)} entries but '{name}' has {len(columns)} columns available",
             )
+        self._queries.tables.bounds.add_columns(len(columns))
         unique = self._queries.tables.alias(name or "t")
         path: tuple[str, ...] = () if not name else (name.lower(),) if alias is not None and alias.name else (*before, name.lower())
         fields = [
@@ -261,6 +266,7 @@ def _bare(node: exp.Expr) -> exp.Expr:
     return bare
 
 
+_SNAPSHOT_DIGITS = 19
 _MOMENT = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[ T](\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?)?(?:\s*(?:UTC|Z))?")
 _UNITS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400, "WEEK": 604_800}
 
@@ -275,13 +281,16 @@ def _constant_us(node: exp.Expr, where: str) -> int:
             return round((datetime.now(UTC) - epoch) / timedelta(microseconds=1))
         case exp.Add() | exp.Sub() if isinstance(node.expression, exp.Interval) and isinstance(node.expression.args.get("unit"), exp.Var):
             unit = node.expression.args["unit"].name.upper().removesuffix("S")
-            if unit in _UNITS and node.expression.this.name.isdigit():
+            if unit in _UNITS and re.fullmatch(r"\d{1,9}", node.expression.this.name):
                 moved = int(node.expression.this.name) * _UNITS[unit] * 1_000_000
                 return _constant_us(node.this, where) + (moved if isinstance(node, exp.Add) else -moved)
         case exp.Anonymous() if node.name.lower() == "now" and not node.expressions:
             return round((datetime.now(UTC) - epoch) / timedelta(microseconds=1))
         case exp.Cast() if node.meta.get("typed_literal") and (found := _MOMENT.fullmatch(node.this.name.strip())):
             year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
-            made = datetime(year, month, day, hour, minute, second, int((found[7] or "").ljust(6, "0")), tzinfo=UTC)
+            try:
+                made = datetime(year, month, day, hour, minute, second, int((found[7] or "").ljust(6, "0")), tzinfo=UTC)
+            except ValueError:
+                raise QueryFailed("INVALID_LITERAL", f"{where}'{node.this.name}' is not a valid TIMESTAMP literal") from None
             return round((made - epoch) / timedelta(microseconds=1))
     raise NotSupported(f"{where}FOR TIMESTAMP AS OF takes a TIMESTAMP literal in UTC, or current_timestamp, moved by an INTERVAL or not")

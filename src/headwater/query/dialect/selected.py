@@ -9,7 +9,6 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from headwater.query.dialect.admitted import check
 from headwater.query.dialect.commands import Command
-from headwater.query.dialect.errors import QueryFailed
 from headwater.query.dialect.grammar import mismatched, parse, tokens
 from headwater.query.dialect.parameters import bind_parameters
 from headwater.query.dialect.queries import Queries
@@ -46,11 +45,7 @@ def select(text: str, parameters: Sequence[str], catalog: Catalog, database: str
     tree = query_tree(text)
     count = bind_parameters(tree, parameters)
     tables = Tables(catalog)
-    try:
-        query = Queries(text, tables, database).query(tree)
-    except RecursionError:
-        raise QueryFailed("QUERY_TOO_LARGE", "line 1:1: the query is nested too deeply") from None
-    return Selected(query, tables, count)
+    return Selected(Queries(text, tables, database).query(tree), tables, count)
 
 
 def query_tree(text: str) -> exp.Expr:

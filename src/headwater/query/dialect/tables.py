@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from headwater.errors import QueryError
 from headwater.query.columns import literal, quote
+from headwater.query.dialect.bounds import Bounds
 from headwater.query.dialect.errors import QueryFailed
 from headwater.query.dialect.statement import CATALOG_NAME, Catalog, TableRead
 from headwater.query.dialect.types import Type, parse_type
@@ -57,14 +59,17 @@ class Tables:
         """*pinned*: (database, table) -> the snapshot that is read wherever the statement does not say another."""
         self._catalog, self._pinned = catalog, pinned or {}
         self._aliases: set[str] = set()
+        self._numbers: defaultdict[str, int] = defaultdict(lambda: 1)
         self.reads: list[TableRead] = []
+        self.bounds = Bounds()
 
     def alias(self, name: str) -> str:
         """Return a name for a relation that no other relation of the statement has: *name*, if it is free."""
-        found, at = name.lower(), 1
+        name = name.lower()
+        found = name
         while found in self._aliases:
-            at += 1
-            found = f"{name.lower()}_{at}"
+            self._numbers[name] += 1
+            found = f"{name}_{self._numbers[name]}"
         self._aliases.add(found)
         return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headwater.query.dialect import commands, ddl, utility, writes
-from headwater.query.dialect.errors import MalformedQuery
+from headwater.query.dialect.errors import MalformedQuery, QueryFailed
 from headwater.query.dialect.lexer import Reader
 from headwater.query.dialect.merge import merge
 from headwater.query.dialect.selected import QUERY_WORDS, select
@@ -31,7 +31,10 @@ def translate(
     reader = Reader(text)
     if reader.has_several():
         raise MalformedQuery(f"Only one sql statement is allowed. Got: {text}")
-    return _read(reader, parameters, catalog, database, pin)
+    try:
+        return _read(reader, parameters, catalog, database, pin)
+    except RecursionError:
+        raise QueryFailed("QUERY_TOO_LARGE", "line 1:1: the statement is nested too deeply") from None
 
 
 def _read(reader: Reader, parameters: Sequence[str], catalog: Catalog, database: str, pin: Pin | None = None) -> Statement:
@@ -120,6 +123,8 @@ def _explain(reader: Reader, parameters: Sequence[str], catalog: Catalog, databa
             else:
                 raise reader.mismatch()
             reader.take(",")
+    if reader.peek("EXPLAIN"):
+        raise reader.mismatch()
     inner = _read(Reader(reader.rest()), parameters, catalog, database)
     if inner.sql is None:
         raise MalformedQuery("EXPLAIN takes a query, or a statement with one in it")

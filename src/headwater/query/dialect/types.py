@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import deque
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 from headwater.query.columns import quote
@@ -13,6 +16,10 @@ ZONED = "timestamp with time zone"
 DAY_TIME = "interval day to second"
 YEAR_MONTH = "interval year to month"
 UNBOUNDED = 2147483647
+MOST_DIGITS = 38
+MOST_NESTED = 64
+# Longer texts of types are those of one statement; remembered, they would only take room.
+_REMEMBERED = 1_000
 
 
 class Type(NamedTuple):
@@ -105,18 +112,28 @@ def row(*fields: tuple[str | None, Type]) -> Type:
 
 def decimal(precision: int, scale: int) -> Type:
     """Return a decimal type of at most 38 digits."""
-    return Type("decimal", (min(38, precision), scale))
+    return Type("decimal", (min(MOST_DIGITS, precision), scale))
+
+
+def parse_type(text: str) -> Type:
+    """Return the type that *text* names in Trino's or in Hive's words; raise `QueryFailed` for one there is none of."""
+    return _known(text) if len(text) <= _REMEMBERED else _parse(text)
 
 
 @lru_cache(2048)
-def parse_type(text: str) -> Type:
-    """Return the type that *text* names in Trino's or in Hive's words; raise `QueryFailed` for one there is none of."""
-    words = _words(text)
+def _known(text: str) -> Type:
+    return _parse(text)
+
+
+def _parse(text: str) -> Type:
+    words = deque(_words(text))
+    if _depth(words) > MOST_NESTED:
+        raise QueryFailed("TYPE_NOT_FOUND", f"a type is nested at most {MOST_NESTED} deep; this is more: {text}")
     try:
-        found, rest = _type(words)
+        found = _type(words)
     except (LookupError, ValueError):
-        found, rest = None, []
-    if found is None or rest:
+        found = None
+    if found is None or words:
         raise QueryFailed("TYPE_NOT_FOUND", f"Unknown type: {text}")
     return found
 
@@ -194,55 +211,76 @@ def _words(text: str) -> list[str]:
     return found
 
 
-def _type(words: list[str]) -> tuple[Type, list[str]]:
-    name, rest = words[0].lower(), words[1:]
-    closing = {"(": ")", "<": ">"}.get(rest[0] if rest else "")
+def _depth(words: Iterable[str]) -> int:
+    deepest = depth = 0
+    for word in words:
+        depth += (word in ("(", "<")) - (word in (")", ">"))
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _type(words: deque[str]) -> Type:
+    """Take a type from the front of *words*."""
+    name = words.popleft().lower()
+    closing = {"(": ")", "<": ">"}.get(words[0] if words else "")
     if name in ("array", "map", "row", "struct"):
         if closing is None:
             raise ValueError(name)
-        parts, rest = _parts(rest[1:], closing, named=name in ("row", "struct"))
+        parts = _parts(words, closing, named=name in ("row", "struct"))
         items = [kind for _, kind in parts]
         if name in ("row", "struct"):
-            return row(*parts), rest
+            _check_fields([field for field, _ in parts if field is not None])
+            return row(*parts)
         if len(items) != (1 if name == "array" else 2):
             raise ValueError(name)
-        return Type(name, items=tuple(items)), rest
+        return Type(name, items=tuple(items))
     args: tuple[int, ...] = ()
     if closing == ")":
-        end = rest.index(")")
-        args, rest = tuple(int(word) for word in rest[1:end] if word != ","), rest[end + 1 :]
+        inside = iter(words.popleft, ")")
+        args = tuple(int(word) for word in inside if word not in ("(", ","))
     for tail, suffix in ((["with", "time", "zone"], " with time zone"), (["day", "to", "second"], " day to second"),
                          (["year", "to", "month"], " year to month"), (["precision"], " precision")):  # fmt: skip
-        if [word.lower() for word in rest[: len(tail)]] == tail:
-            name, rest = name + suffix, rest[len(tail) :]
+        if [word.lower() for word in islice(words, len(tail))] == tail:
+            name += suffix
+            for _ in tail:
+                words.popleft()
     found = _PLAIN[name]
     if name == "decimal" and args:
         args = (args[0], args[1] if len(args) > 1 else 0)
-        if not 1 <= args[0] <= 38 or args[1] > args[0]:
+        if not 1 <= args[0] <= MOST_DIGITS or args[1] > args[0]:
             raise ValueError(name)
     if args and name == "varchar" and args[0] >= UNBOUNDED:
         args = ()
-    return (found._replace(args=args) if args else found), rest
+    return found._replace(args=args) if args else found
 
 
-def _parts(words: list[str], closing: str, *, named: bool) -> tuple[list[tuple[str | None, Type]], list[str]]:
+def _parts(words: deque[str], closing: str, *, named: bool) -> list[tuple[str | None, Type]]:
     parts: list[tuple[str | None, Type]] = []
+    words.popleft()
     while True:
         name = None
         if named and len(words) > 1 and (words[1] == ":" or words[1] not in ("(", ")", "<", ">", ",")) and not _is_type_start(words):
-            name, words = _unquoted(words[0]), words[2:] if words[1] == ":" else words[1:]
-        kind, words = _type(words)
-        parts.append((name, kind))
-        if words[0] == closing:
-            return parts, words[1:]
-        if words[0] != ",":
-            raise ValueError(words[0])
-        words = words[1:]
+            name = _unquoted(words.popleft())
+            if words[0] == ":":
+                words.popleft()
+        parts.append((name, _type(words)))
+        if (after := words.popleft()) == closing:
+            return parts
+        if after != ",":
+            raise ValueError(after)
+
+
+def _check_fields(names: list[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name.lower() in seen:
+            raise QueryFailed("DUPLICATE_COLUMN_NAME", f"a struct has the field '{name}' more than once; letter case makes no difference")
+        seen.add(name.lower())
 
 
 def _unquoted(word: str) -> str:
     return word[1:-1].replace('""', '"') if word.startswith('"') else word
 
 
-def _is_type_start(words: list[str]) -> bool:
-    return " ".join(words[:2]).lower() in ("double precision", "interval day", "interval year", "time with", "timestamp with")
+def _is_type_start(words: deque[str]) -> bool:
+    return " ".join(islice(words, 2)).lower() in ("double precision", "interval day", "interval year", "time with", "timestamp with")

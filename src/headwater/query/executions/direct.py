@@ -31,6 +31,7 @@ from headwater.query.watch import Stopped, Watch
 _log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.01
+MOST_LETTERS = 262_144
 
 Dialect = Literal["athena", "duckdb"]
 
@@ -111,6 +112,10 @@ class Asked:
         if question.dialect == "duckdb":
             self._queue(question.sql, values(question.parameters), None)
             return
+        if len(question.sql) > MOST_LETTERS:
+            raise InvalidRequest(
+                f"a statement of Athena's SQL has at most {MOST_LETTERS:,} characters, as at Athena: this has {len(question.sql):,}"
+            )
         database = (question.database or self._room.database).lower()
         request = Request(question.sql, self._id, database=database, parameters=texts(values(question.parameters)))
         try:

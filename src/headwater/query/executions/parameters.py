@@ -7,9 +7,15 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 
 from headwater.errors import BadRequest
+
+Number = TypeVar("Number", int, Decimal)
+
+MOST_DIGITS = 38
+"""How many digits a number may have, before and after the point together: as many as a decimal of the engine's."""
+MOST_NESTED = 32
 
 
 def values(given: Any) -> Any:
@@ -37,7 +43,7 @@ def sql_text(value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case int():
-            return str(value)
+            return str(_bounded(value))
         case float():
             if math.isfinite(value):
                 return f"{value!r}E0" if "e" not in repr(value) else repr(value).replace("e", "E")
@@ -45,9 +51,9 @@ def sql_text(value: Any) -> str:
         case str():
             return "'" + value.replace("'", "''") + "'"
         case Decimal():
-            return f"DECIMAL '{value:f}'"
+            return f"DECIMAL '{_bounded(value):f}'"
         case datetime():
-            moment = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+            moment = _moment(value).replace(tzinfo=None)
             return f"TIMESTAMP '{moment.isoformat(' ', 'microseconds')}{' UTC' if value.tzinfo else ''}'"
         case date():
             return f"DATE '{value.isoformat()}'"
@@ -58,9 +64,13 @@ def sql_text(value: Any) -> str:
     raise BadRequest(f"a {type(value).__name__} is no parameter")
 
 
-def _value(given: Any) -> Any:
+def _value(given: Any, depth: int = 0) -> Any:
     if isinstance(given, list):
-        return [_value(each) for each in given]
+        if depth == MOST_NESTED:
+            raise BadRequest(f"lists as parameters are nested at most {MOST_NESTED} deep")
+        return [_value(each, depth + 1) for each in given]
+    if isinstance(given, int):
+        return _bounded(given)
     if not isinstance(given, dict):
         return given
     [(kind, text)] = given.items() if len(given) == 1 else [("", "")]
@@ -69,11 +79,30 @@ def _value(given: Any) -> Any:
             case "date":
                 return date.fromisoformat(text)
             case "timestamp":
-                return datetime.fromisoformat(text)
+                return _moment(datetime.fromisoformat(text))
             case "decimal":
-                return Decimal(text)
+                return _bounded(Decimal(text))
             case "bytes":
                 return base64.b64decode(text, validate=True)
     except (ValueError, TypeError, InvalidOperation):
         raise BadRequest(f"this is no {kind} as a parameter has it: {str(text)[:64]!r}") from None
+    except OverflowError:
+        raise BadRequest(f"a timestamp is between the years 1 and 9999 in UTC; this is not: {text[:64]!r}") from None
     raise BadRequest("an object as a parameter has one member: date, timestamp, decimal or bytes")
+
+
+def _bounded(number: Number) -> Number:
+    """Return *number*; `BadRequest` for one with more digits than fit, which written out may be a gigabyte: 1e-999999999."""
+    if isinstance(number, Decimal):
+        _, digits, exponent = number.as_tuple()
+        few = isinstance(exponent, int) and max(len(digits) + max(exponent, 0), -exponent) <= MOST_DIGITS
+    else:
+        few = abs(number) < 10**MOST_DIGITS
+    if not few:
+        raise BadRequest(f"a number as a parameter has at most {MOST_DIGITS} digits, before and after the point together")
+    return number
+
+
+def _moment(value: datetime) -> datetime:
+    """Return a moment in UTC, or as it is where it has no zone; `OverflowError` where UTC has no such year."""
+    return value.astimezone(UTC) if value.tzinfo else value
