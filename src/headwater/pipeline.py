@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -51,7 +52,7 @@ if TYPE_CHECKING:  # for the reader of types; at run time each role loads its ow
     from headwater.model import Models, Window
     from headwater.pipe import Pipe, SeenKeys
     from headwater.query import Engine
-    from headwater.query.executions import Ask, Queries
+    from headwater.query.executions import Ask, LakeCatalog, Queries
     from headwater.query.sandbox import Sandboxes
     from headwater.store import Stores
     from headwater.stream import Batch
@@ -403,6 +404,37 @@ def build_engine(settings: Settings, project: Path, *, sandboxed: bool = False) 
         threads=settings.query.threads,
         temp_directory=spill.absolute(),
     )
+
+
+def check_tables(settings: Settings, project: Path, models: Models) -> None:
+    """Raise the `ModelError` with which a worker would end because a table is not what *models* make of it; change nothing."""
+    from pyiceberg.exceptions import NoSuchTableError
+
+    from headwater.catalog import open_catalog
+    from headwater.catalog.schema import new_columns
+    from headwater.lake.change import refuse_made
+
+    if not path_of(settings.stores.catalog, project).exists():
+        return  # nobody has served the project yet
+    catalog = open_catalog(resolve(settings.stores.catalog, project), lake_root(settings, project), s3_access(settings).properties())
+    for name, table in models.tables.items():
+        with suppress(NoSuchTableError):
+            known = catalog.load_table((settings.app.database, name))
+            refuse_made(known)
+            new_columns(known, table.schema)
+
+
+@contextmanager
+def build_catalog(settings: Settings, project: Path, engine: Engine) -> Iterator[LakeCatalog]:
+    """Open what names mean in Athena's SQL, to read."""
+    from headwater.catalog.entries import open_entries
+    from headwater.query.executions import LakeCatalog
+
+    entries = open_entries(path_of(settings.stores.catalog, project), settings.app.database)
+    try:
+        yield LakeCatalog(engine, settings.app.database, entries)
+    finally:
+        entries.close()
 
 
 def open_lake(project: str | Path = ".") -> Engine:

@@ -98,9 +98,10 @@ def test_nothing_in_a_value_or_name_reaches_the_terminal_as_a_command(engine: En
 
 
 def test_a_table_shows_the_first_rows_and_says_that_there_are_more(engine: Engine) -> None:
-    text = written(engine, "SELECT i FROM range(100_000_000) t(i)", "table", max_rows=3).decode()
+    text = written(engine, "SELECT i FROM range(100_000_000) t(i)", "table", width=80).decode()
 
-    assert "the first 3 rows; there are more" in text
+    assert "the first 1,000 rows; there are more" in text
+    assert "1001" not in text
 
 
 def test_a_table_writes_null_and_counts_rows(engine: Engine) -> None:

@@ -66,11 +66,17 @@ def ensure_table(catalog: Catalog, database: str, name: str, schema: pa.Schema, 
         table = catalog.load_table((database, name))
     except NoSuchTableError:
         return _create(catalog, database, name, wanted, properties or {})
-    before = {field.name: field.type for field in arrow_schema(table)}
-    if grown := [field for field in wanted if _grows(f"{database}.{name}", field.name, before.get(field.name), field.type)]:
+    if grown := new_columns(table, wanted):
         with table.update_schema() as update:
             update.union_by_name(pa.schema(grown))
     return table
+
+
+def new_columns(table: Table, schema: pa.Schema) -> list[pa.Field[pa.DataType]]:
+    """Return the columns of *schema* that *table* lacks, wholly or in part. Raises `ModelError` for one that it has with another type."""
+    before = {field.name: field.type for field in arrow_schema(table)}
+    name = ".".join(table.name())
+    return [field for field in canonical(schema) if _grows(name, field.name, before.get(field.name), field.type)]
 
 
 def canonical(schema: pa.Schema, *, exact: bool = False) -> pa.Schema:

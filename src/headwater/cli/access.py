@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from headwater.cli.group import json_option, main, project_option
-from headwater.cli.show import key_facts, print_key, print_rows
+from headwater.cli.show import key_facts, print_json, print_key, print_rows
 
 ALLOW = ("send", "query", "admin")
 
@@ -35,16 +33,16 @@ def keys_create(name: str, allow: str, as_json: bool, project: Path) -> None:
     with closing(open_project_control(project)) as control:
         key = control.create_key(name, allowed)
     if as_json:
-        click.echo(json.dumps(key_facts(key)))
+        print_json(key_facts(key))
     else:
-        print_key(Console(), key)
+        print_key(key)
 
 
 @keys.command("list")
 @json_option
 @project_option
 def keys_list(as_json: bool, project: Path) -> None:
-    """List the access keys, without their secrets."""
+    """List the access keys, without their secrets; `send` makes one named `cli` for itself."""
     from headwater.places import open_project_control
 
     with closing(open_project_control(project)) as control:
@@ -54,25 +52,33 @@ def keys_list(as_json: bool, project: Path) -> None:
 
 @keys.command("revoke")
 @click.argument("name_or_id")
+@json_option
 @project_option
-def keys_revoke(name_or_id: str, project: Path) -> None:
+def keys_revoke(name_or_id: str, as_json: bool, project: Path) -> None:
     """Make an access key useless, by its name or id; within a second for a running collector."""
     from headwater.places import open_project_control
 
     with closing(open_project_control(project)) as control:
         key = control.revoke_key(name_or_id)
-    click.echo(f"revoked {key.name} ({key.access_key_id})")
+    if as_json:
+        print_json(key_facts(key))
+    else:
+        click.echo(f"revoked {key.name} ({key.access_key_id})")
 
 
 @keys.command("rotate-master")
+@json_option
 @project_option
-def keys_rotate_master(project: Path) -> None:
+def keys_rotate_master(as_json: bool, project: Path) -> None:
     """Make a fresh master key for what is lent and made from now on; what older ones made stays good."""
     from headwater.control.masterkey import rotate_master_keys
     from headwater.settings import load_settings
 
     rotated = rotate_master_keys(project.absolute() / load_settings(project).stores.master_keys)
-    click.echo(f"the current master key is {rotated.current}, one of {len(rotated.keys)}")
+    if as_json:
+        print_json({"current": rotated.current, "keys": len(rotated.keys)})
+    else:
+        click.echo(f"the current master key is {rotated.current}, one of {len(rotated.keys)}")
 
 
 @main.group()
@@ -87,7 +93,7 @@ def identity_pools(as_json: bool, project: Path) -> None:
     """List the pools with their roles; the declared one is that of headwater.toml."""
     from headwater.process.identities import list_pools
 
-    print_rows(list_pools(project), as_json)
+    print_rows(list_pools(project), as_json, "no pool")
 
 
 @identity.command("logins")
@@ -99,4 +105,4 @@ def identity_logins(pool_id: str | None, count: int, as_json: bool, project: Pat
     """List the identities that signed in, with their logins, and those that gave way to another."""
     from headwater.process.identities import list_logins
 
-    print_rows(list_logins(project, pool_id, count), as_json)
+    print_rows(list_logins(project, pool_id, count), as_json, "nobody has signed in yet")

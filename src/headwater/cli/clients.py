@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import IO
@@ -10,7 +9,7 @@ from typing import IO
 import click
 
 from headwater.cli.group import json_option, main, project_option
-from headwater.cli.show import advancing
+from headwater.cli.show import advancing, print_json, working
 
 
 @main.command()
@@ -23,8 +22,9 @@ from headwater.cli.show import advancing
     metavar="FILE",
     help="Write nothing; end with 1 if this file is not what would be written.",
 )
+@json_option
 @project_option
-def types(typescript: bool, output: Path | None, checked: Path | None, project: Path) -> None:
+def types(typescript: bool, output: Path | None, checked: Path | None, as_json: bool, project: Path) -> None:
     """Write the event types of events.py for the app's compiler, with functions that make events as Amplify takes them."""
     from headwater.process.types import check_types, write_types
 
@@ -37,7 +37,9 @@ def types(typescript: bool, output: Path | None, checked: Path | None, project: 
             raise click.ClickException(f"{checked} is out of date; headwater types --typescript -o {checked}")
         return
     text = write_types(project, output)
-    if output is None:
+    if as_json:
+        print_json({"typescript": text, "output": None if output is None else str(output)})
+    elif output is None:
         click.echo(text, nl=False)
 
 
@@ -83,14 +85,14 @@ def send(
     """Send one event, or a file of them, and say what became of it. Numbers become metrics, other values attributes."""
     from headwater.process.send import find_door, parse_data, send_event, send_lines
 
-    door = find_door(project, url, app_id, key_id, secret)
+    door = find_door(project, url, app_id, key_id, secret, working("waiting for a server that is starting …"))
     if lines is not None:
         if fields or data is not None or endpoint_id or user_id or session or event_id:
             raise click.UsageError("with --file, each line says its own fields and ids; only EVENT_TYPE may stand for all")
         with advancing(lines) as progress:
             accepted, refusals = send_lines(door, lines, event_type, timeout, progress)
         if as_json:
-            click.echo(json.dumps({"accepted": accepted, "refused": [refusal._asdict() for refusal in refusals]}))
+            print_json({"accepted": accepted, "refused": [refusal._asdict() for refusal in refusals]})
         else:
             click.echo(f"{accepted:,} accepted, {len(refusals):,} refused")
             for refusal in refusals[:20]:
@@ -101,7 +103,7 @@ def send(
     ids = {"endpoint_id": endpoint_id, "user_id": user_id, "session": session, "event_id": event_id}
     verdict = send_event(door, event_type, fields, parse_data(data), None if url else project, timeout, **ids)
     if as_json:
-        click.echo(json.dumps(verdict._asdict()))
+        print_json(verdict._asdict())
     elif verdict.accepted:
         click.echo(f"accepted: {verdict.event_type} {verdict.event_id}")
         if verdict.dead_letter is not None:
@@ -114,9 +116,14 @@ def send(
 @main.command()
 @click.argument("kind", type=click.Choice(["amplify-v6", "amplify-v5", "client", "boto3", "python", "curl"]))
 @click.option("--url", help="What apps call the public listener, such as https://events.example.org (default: as it runs, or is set).")
+@json_option
 @project_option
-def snippet(kind: str, url: str | None, project: Path) -> None:
+def snippet(kind: str, url: str | None, as_json: bool, project: Path) -> None:
     """Print what to write into an app, a script or a shell to send events to this project. It holds no secret."""
     from headwater.process.snippet import make_snippet
 
-    click.echo(make_snippet(kind, project, url), nl=False)
+    text = make_snippet(kind, project, url)
+    if as_json:
+        print_json({"kind": kind, "text": text})
+    else:
+        click.echo(text, nl=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from headwater.errors import HeadwaterError
 
 
 class Commands(click.Group):
-    """Prints our own errors as one message on stderr, without a trace: they say what would have worked."""
+    """Prints what a person can mend as one message on stderr, without a trace; whatever else comes up is a fault of ours."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was named."""
@@ -21,6 +23,33 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except HeadwaterError as error:
             raise click.ClickException(str(error)) from error
+        except BrokenPipeError:
+            raise  # whoever read has enough: click ends the program without a word
+        except OSError as error:
+            raise click.ClickException(_told(error)) from error
+        except sqlite3.Error as error:
+            raise click.ClickException(f"a database of the project cannot be used: {error}; {_WHO_AND_ROOM}") from error
+
+
+_WHO_AND_ROOM = "may this user write in its folder data/, and is there room on the disk?"
+_WAYS_OUT = {
+    errno.EACCES: "this user may not do that; whose it is says `ls -l`",
+    errno.EPERM: "this user may not do that; whose it is says `ls -l`",
+    errno.ENOSPC: "make room on that disk, then do the same again",
+    errno.EDQUOT: "make room within this user's quota, then do the same again",
+    errno.EROFS: "that place can only be read; choose another",
+    errno.ENOENT: "make the folder first, or check the spelling",
+    errno.ENOTDIR: "a part of that path is a file",
+    errno.EISDIR: "that is a folder; name a file",
+    errno.EMFILE: "raise the limit of open files: ulimit -n",
+}
+
+
+def _told(error: OSError) -> str:
+    """Say what the system refused, about which file, and what helps."""
+    where = f"{error.filename}: " if error.filename else ""
+    helps = f"; {_WAYS_OUT[error.errno]}" if error.errno in _WAYS_OUT else ""
+    return f"{where}{error.strerror or error}{helps}"
 
 
 def project_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from headwater.cli.group import json_option, main, project_option, tls_options
-from headwater.cli.show import key_facts, print_key
+from headwater.cli.show import key_facts, print_facts, print_json, print_key
 
 
 @main.command()
@@ -37,31 +35,35 @@ def init(
     project: Path,
 ) -> None:
     """Make a project: headwater.toml, events.py and an owner key."""
-    from headwater.process.project import make_project
+    from headwater.process.project import make_project, our_command
 
     folder = project / folder if folder else project
     made = make_project(folder, name or folder.resolve().name[:64] or "app", app_id, identity_pool_id, region, account_id)
     if as_json:
-        click.echo(json.dumps({**made._asdict(), "folder": str(made.folder), "owner": key_facts(made.owner)}))
+        print_json({**made._asdict(), "folder": str(made.folder), "owner": key_facts(made.owner)})
         return
-    console = Console()
-    console.print(f"[bold]{escape(str(folder))}[/] is a project now:\n")
-    console.print("  headwater.toml  the settings, each with a sentence\n  events.py       your event types; each becomes a table\n")
-    print_key(console, made.owner)
-    console.print(f"  app id             {made.app_id}\n  identity pool id   {made.identity_pool_id}\n  region             {made.region}\n")
-    where = "" if str(folder) == "." else f" -C {folder}"
-    console.print(f"Next:  [green]headwater serve{escape(where)}[/]", highlight=False)
+    click.echo(f"{click.style(str(folder), bold=True)} is a project now:\n")
+    click.echo("  headwater.toml  the settings, each with a sentence\n  events.py       your event types; each becomes a table\n")
+    print_key(made.owner)
+    click.echo(f"  app id             {made.app_id}\n  identity pool id   {made.identity_pool_id}\n  region             {made.region}\n")
+    where = "" if str(folder) == "." else f" -C {shlex.quote(str(folder))}"
+    click.echo("Next:  " + click.style(f"{our_command()} serve{where}", fg="green"))
 
 
 @main.command()
 @click.option("--public-port", type=click.IntRange(0, 65535), help="Port of the public listener; 0 picks a free one.")
 @click.option("--private-port", type=click.IntRange(0, 65535), help="Port of the private listener; 0 picks a free one.")
 @tls_options
+@click.option("--json", "as_json", is_flag=True, help="Write log lines as JSON, also on a terminal.")
 @project_option
-def serve(public_port: int | None, private_port: int | None, tls_cert: Path | None, tls_key: Path | None, project: Path) -> None:
+def serve(
+    public_port: int | None, private_port: int | None, tls_cert: Path | None, tls_key: Path | None, as_json: bool, project: Path
+) -> None:
     """Serve a project: collector, worker and query, started again when they die."""
     from headwater.process.serve import serve_project
 
+    if as_json:
+        os.environ["HEADWATER_LOG__FORMAT"] = "json"  # the roles inherit it
     serve_project(project, public_port, private_port, tls_cert, tls_key)
 
 
@@ -91,13 +93,9 @@ def status(as_json: bool, project: Path) -> None:
 
     facts = asyncio.run(project_status(project))
     if as_json:
-        click.echo(json.dumps(facts))
+        print_json(facts)
         return
-    table = Table.grid(padding=(0, 3))
-    for key in ("running", "app_id", "identity_pool_id", "region", "public_url", "private_url"):
-        table.add_row(key, escape(str(facts[key])))
-    for role, state in facts["roles"].items():
-        table.add_row(role, escape(f"{state['state']}, pid {state['pid']}, restarted {state['restarts']} times"))
     lag = facts["lag"]
-    table.add_row("lag", f"{lag['records']:,} records, {lag['seconds']:.1f} s")
-    Console().print(table)
+    named = [(key, facts[key]) for key in ("running", "app_id", "identity_pool_id", "region", "public_url", "private_url")]
+    roles = [(role, f"{state['state']}, pid {state['pid']}, restarted {state['restarts']} times") for role, state in facts["roles"].items()]
+    print_facts([*named, *roles, ("lag", f"{lag['records']:,} records, {lag['seconds']:.1f} s")])

@@ -1,19 +1,25 @@
-"""How commands print rows and keys, and how they show that something goes on."""
+"""How commands print rows, facts and keys, and how they show that something goes on."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import IO, Any
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress, TextColumn
-from rich.table import Table
+
+from headwater.query.text_table import Column, fact_lines, table_lines, time_text
+
+if TYPE_CHECKING:  # for the reader of types; DuckDB is loaded when there is something to ask
+    from headwater.query import Engine
 
 
 @contextmanager
@@ -44,6 +50,18 @@ def working(what: str) -> Iterator[None]:
         yield
 
 
+def opened(project: Path) -> Engine:
+    """Return the project's lake, and say on a terminal that a server is waited for if one is."""
+    from headwater.process.ask import open_served_lake
+
+    return open_served_lake(project, working("waiting for a server that is starting, which makes the tables …"))
+
+
+def terminal_width() -> int | None:
+    """Return how many columns the terminal has that standard output is, None where it is a pipe or a file."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 def key_facts(key: Any) -> dict[str, Any]:
     """Return a key as JSON shows it; its secret only where it was just made."""
     shown = {"name": key.name, "access_key_id": key.access_key_id, "allow": ",".join(sorted(key.allow))}
@@ -52,23 +70,58 @@ def key_facts(key: Any) -> dict[str, Any]:
     return shown | {"created_ms": key.created_ms, "revoked_ms": key.revoked_ms}
 
 
-def print_key(console: Console, key: Any) -> None:
+def print_key(key: Any) -> None:
     """Show a key that was just made, with its secret."""
-    console.print(f"Key [bold]{escape(key.name)}[/] (may {', '.join(sorted(key.allow))}). Its secret is shown this once:\n")
-    console.print(f"  access key id      {key.access_key_id}\n  secret access key  {key.secret_access_key}", highlight=False)
+    click.echo(f"Key {click.style(key.name, bold=True)} (may {', '.join(sorted(key.allow))}). Its secret is shown this once:\n")
+    click.echo(f"  access key id      {key.access_key_id}\n  secret access key  {key.secret_access_key}")
 
 
-def print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
-    """Show rows as a table, or as JSON for programs."""
+def print_json(value: Any) -> None:
+    """Print one value as JSON, for programs."""
+    click.echo(json.dumps(value, default=str))
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, none: str = "none") -> None:
+    """Show rows as a table, or as JSON for programs; *none* where there is no row. Epoch milliseconds (`…_ms`) are shown as moments."""
     if as_json:
-        click.echo(json.dumps(rows, default=str))
+        print_json(rows)
         return
     if not rows:
-        click.echo("none")
+        click.echo(none)
         return
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 3, 0, 0))
-    for name, value in rows[0].items():
-        table.add_column(name, justify="right" if isinstance(value, int | float) else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(f"{value:,}" if isinstance(value, int) else escape("" if value is None else str(value)) for value in row.values()))
-    Console().print(table)
+    width = terminal_width()
+    columns = [
+        Column(name.removesuffix("_ms"), any(_is_number(row[name]) for row in rows) and not name.endswith("_ms")) for name in rows[0]
+    ]
+    texts = ([_text(name, value, grouped=width is not None) for name, value in row.items()] for row in rows)
+    print_lines(table_lines(columns, texts, width, styled=width is not None, counted=False))
+
+
+def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
+    """Show names and values, a line each."""
+    print_lines(fact_lines((name, _text(name, value, grouped=True) or "-") for name, value in facts))
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines."""
+    for line in lines:
+        click.echo(line)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _text(name: str, value: Any, *, grouped: bool) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case int() if name.endswith("_ms"):
+            return time_text(datetime.fromtimestamp(value // 1000, UTC))
+        case int():
+            return f"{value:,}" if grouped else str(value)
+        case float():
+            return f"{value:,.3f}" if grouped else f"{value:.3f}"
+    return str(value)

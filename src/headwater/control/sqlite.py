@@ -94,10 +94,13 @@ class SqliteControl:
     def revoke_key(self, name: str) -> Key:
         """Refuse the key from now on."""
         with self._database.write() as cursor:
-            cursor.execute("UPDATE keys SET revoked_ms = ? WHERE name = ? AND revoked_ms IS NULL", (self._clock.now_ms(), name))
-            row = cursor.execute("SELECT * FROM keys WHERE name = ?", (name,)).fetchone()
-        if row is None:
-            raise NotFound("key", name)
+            found = cursor.execute(
+                "SELECT access_key_id FROM keys WHERE name = ?1 OR access_key_id = ?1 ORDER BY name = ?1 DESC", (name,)
+            ).fetchone()
+            if found is None:
+                raise NotFound("key", name)
+            cursor.execute("UPDATE keys SET revoked_ms = ? WHERE access_key_id = ? AND revoked_ms IS NULL", (self._clock.now_ms(), *found))
+            row = cursor.execute("SELECT * FROM keys WHERE access_key_id = ?", found).fetchone()
         return _key(row, None)
 
     def create_app(self, name: str, tags: Mapping[str, str]) -> App:

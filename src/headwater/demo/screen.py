@@ -31,8 +31,8 @@ QUESTIONS = {
 class Screen:
     """Draws the state of the demo; `show` is called a few times a second with the newest figures."""
 
-    def __init__(self, title: str, hints: Mapping[str, str], clock: float | None = None) -> None:
-        self._title, self._hints = title, hints
+    def __init__(self, title: str, clock: float | None = None) -> None:
+        self._title = title
         self._began = time.monotonic() if clock is None else clock
         self._acked: deque[tuple[float, int]] = deque(maxlen=20)
 
@@ -58,10 +58,7 @@ class Screen:
         for row in rows:
             figures.add_row(*row)
         health = Text("  ".join(f"{name} {state}" for name, state in roles.items()))
-        hints = Table.grid(padding=(0, 2))
-        for what, how in self._hints.items():
-            hints.add_row(Text(what, style="dim"), Text(how, style="green"))
-        parts: list[RenderableType] = [figures, Text(), health, Text(), hints]
+        parts: list[RenderableType] = [figures, Text(), health]
         if sent.failed_requests:
             parts.append(Text(f"{sent.failed_requests} requests failed, the last: {sent.last_error[:200]}", style="red"))
         return Panel(Group(*parts), title=self._title, subtitle=f"{now - self._began:,.0f} s", border_style="blue", padding=(1, 2))

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 from pyiceberg.table import Table
 
+from headwater.errors import ModelError
 from headwater.ledger import Removal
 
 # Table properties: the newest changes, and how the table was made where that was by SQL.
@@ -23,6 +24,14 @@ class Change(msgspec.Struct, frozen=True):
     rows: int
     removed: int
     at_ms: int
+
+
+def refuse_made(table: Table) -> None:
+    """Raise `ModelError` for a table that people made: rows of events have no place in it."""
+    if MADE in table.properties:
+        raise ModelError(
+            f"table {table.name()[-1]} was made by SQL and is no table of events; drop it, or give the event class another table"
+        )
 
 
 def changes_of(table: Table) -> dict[str, Change]:

@@ -21,8 +21,8 @@ from headwater.catalog.made import NewTable, Partitioning, stage_table
 from headwater.catalog.names import split_name
 from headwater.catalog.schema import arrow_schema, ensure_table
 from headwater.clock import Clock
-from headwater.errors import HeadwaterError, ModelError, NotFound, Refused
-from headwater.lake.change import CHANGES, MADE, Change, changes_of, noted, removals_of
+from headwater.errors import HeadwaterError, NotFound, Refused
+from headwater.lake.change import CHANGES, Change, changes_of, noted, refuse_made, removals_of
 from headwater.lake.conform import conform
 from headwater.lake.failures import failing
 from headwater.lake.folds import FoldLedger, FoldResult
@@ -318,8 +318,7 @@ class Lake:
     def _refuse_made(self, table: str) -> None:
         with suppress(NoSuchTableError, NotFound):
             self._load(table)
-            if MADE in self._loaded[table].properties:
-                raise ModelError(f"table {table} was made by SQL and is no table of events; drop it, or give the event class another table")
+            refuse_made(self._loaded[table])
 
     def _load(self, table: str) -> None:
         self._loaded[table] = self._catalog.load_table(self._names(table))

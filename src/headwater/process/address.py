@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from ipaddress import ip_address
 from pathlib import Path
 
 from headwater.errors import ProjectError
-from headwater.places import Paths
-from headwater.process.lock import is_held
+from headwater.process.starting import served_facts
 from headwater.settings import Settings
 
 
@@ -18,10 +16,7 @@ def local_url(project: Path) -> str | None:
 
 
 def _running(project: Path, fact: str) -> str | None:
-    paths = Paths(project)
-    if not is_held(paths.project_lock) or not paths.status.exists():
-        return None
-    url = json.loads(paths.status.read_text()).get(fact)
+    url = served_facts(project).get(fact)
     return None if url is None else str(url)
 
 

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import shlex
 import signal
+import sys
 import time
 from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
-from rich.syntax import Syntax
-from rich.table import Table
 
 from headwater.control import Key
 from headwater.demo import QUESTIONS, Screen, Sent, SimulatedApp, boto3_client
 from headwater.pipeline import open_lake
 from headwater.places import Paths, ledger_positions, open_project_control, open_stream_reader
 from headwater.process.lock import FileLock
-from headwater.process.project import check_formats, make_project
+from headwater.process.project import check_formats, make_project, our_command
 from headwater.process.serve import build_supervisor
 from headwater.process.status import measure_lag
 from headwater.process.supervisor import Supervisor
-from headwater.query import Engine
+from headwater.query import Engine, write
 from headwater.settings import FILE, Settings, load_settings
 from headwater.stream import Stream
 from headwater.telemetry import configure_logs
@@ -32,26 +32,26 @@ KEY = "demo-app"
 READY_WITHIN_S = 60.0
 
 
-def demonstrate(project: Path, seconds: float | None, students: int, rate: float, keep: bool) -> None:
+def demonstrate(
+    project: Path, seconds: float | None, students: int, rate: float, keep: bool, *, width: int | None = None, as_json: bool = False
+) -> None:
     """Run the demo for *seconds*, or until Ctrl-C; a project that is in the folder already is used as it is.
 
-    *keep* says that the folder stays, so that the demo may tell where it is.
+    *keep* says that the folder stays, so that the demo may tell where it is. *width*: of the terminal, None where there is none.
+    *as_json*: print only what came of it, for programs.
     """
-    console = Console()
+    console = Console(stderr=as_json)
     key = _project(project)
     settings = load_settings(project)
     check_formats(project)
     log = Paths(project).run / "demo.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     configure_logs("warning", "text", role="supervisor")
-    with (
-        FileLock(Paths(project).project_lock, "headwater demo").acquire(),
-        console.status("starting the collector, the worker and the query role …"),
-    ):
+    with FileLock(Paths(project).project_lock, "headwater demo").acquire():
         supervisor = build_supervisor(settings, project, 0, 0, log)
-        asyncio.run(_Demo(console, project, settings, key, supervisor).run(seconds, students, rate))
+        asyncio.run(_Demo(console, project, settings, key, supervisor, width, as_json).run(seconds, students, rate))
     if keep:
-        console.print(f"\nThe project is in [bold]{escape(str(project))}[/].", highlight=False)
+        console.out(f"\nThe project is in {project}", highlight=False)
 
 
 def _project(project: Path) -> Key:
@@ -64,14 +64,18 @@ def _project(project: Path) -> Key:
 
 
 class _Demo:
-    def __init__(self, console: Console, project: Path, settings: Settings, key: Key, supervisor: Supervisor) -> None:
+    def __init__(
+        self, console: Console, project: Path, settings: Settings, key: Key, supervisor: Supervisor, width: int | None, as_json: bool
+    ) -> None:
+        self._width, self._as_json = width, as_json
         self._console, self._project, self._settings, self._key, self._supervisor = console, project, settings, key, supervisor
         self._ending = asyncio.Event()
 
     async def run(self, seconds: float | None, students: int, rate: float) -> None:
         serving = asyncio.create_task(self._supervisor.run())
         ready = asyncio.create_task(self._supervisor.ready.wait())
-        await asyncio.wait({ready, serving}, timeout=READY_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
+        with self._console.status("starting the collector, the worker and the query role …"):
+            await asyncio.wait({ready, serving}, timeout=READY_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
             await serving
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -94,13 +98,15 @@ class _Demo:
                 await serving
 
     async def _watch(self, sent: Sent, stream: Stream, lake: Engine, seconds: float | None) -> None:
-        where = f"-C {self._project}"
-        hints = {
-            "ask": f'headwater sql "SELECT * FROM practice_events LIMIT 5" {where}',
-            "why": f'headwater sql "SELECT * FROM dead_letters" {where}',
-            "follow": f"headwater tail {where}",
-        }
-        screen = Screen("Headwater: a piano-learning app, simulated", hints)
+        where, command = f"-C {shlex.quote(str(self._project.absolute()))}", our_command()
+        self._console.out(
+            "Meanwhile, in another terminal:\n\n"
+            f'{command} sql "SELECT * FROM practice_events LIMIT 5" {where}\n'
+            f'{command} sql "SELECT * FROM dead_letters LIMIT 5" {where}\n'
+            f"{command} tail {where}\n",
+            highlight=False,
+        )
+        screen = Screen("Headwater: a piano-learning app, simulated")
         deadline = None if seconds is None else time.monotonic() + seconds
         with Live(console=self._console, auto_refresh=False, transient=False) as live:
             while not self._ending.is_set() and (deadline is None or time.monotonic() < deadline):
@@ -126,16 +132,21 @@ class _Demo:
             await asyncio.sleep(0.05)
 
     def _answer(self, sent: Sent, lake: Engine) -> None:
-        print_ = self._console.print
         fates = self._figures(lake)[0]
         kept = fates.get("delivered", 0) + fates.get("dead-lettered", 0)
-        print_(f"\n{sent.acked:,} events acknowledged, {sent.resent:,} sent again. Stored or dead-lettered, each once: {kept:,} records, "
-               "changes of device profiles among them.\n", highlight=False)  # fmt: skip
+        if self._as_json:
+            answers = {question: lake.sql(query).arrow().to_pylist() for question, query in QUESTIONS.items()}
+            facts = {"project": str(self._project), "acknowledged": sent.acked, "sent_again": sent.resent, "kept": kept, "answers": answers}
+            sys.stdout.write(json.dumps(facts, default=str) + "\n")
+            return
+        # Written as they are, not drawn: whoever copies a line has all of it.
+        sys.stdout.write(
+            f"\n{sent.acked:,} events acknowledged, {sent.resent:,} sent again. Stored or dead-lettered, each once:\n"
+            f"{kept:,} records, changes of device profiles among them.\n\n"
+        )
         for question, query in QUESTIONS.items():
-            print_(f"[bold]{escape(question)}[/]")
-            print_(Syntax(query, "sql", background_color="default"))
-            answer = lake.sql(query).arrow()
-            table = Table(*map(escape, answer.column_names), box=None, header_style="bold", padding=(0, 3, 0, 0))
-            for row in answer.to_pylist():
-                table.add_row(*(escape("" if value is None else str(value)) for value in row.values()))
-            print_(table, "")
+            sys.stdout.write(f"{question}\n\n{query};\n\n")
+            sys.stdout.flush()
+            write(lake.sql(query), "table", sys.stdout.buffer, width=self._width)
+            sys.stdout.buffer.write(b"\n")
+            sys.stdout.flush()

@@ -13,11 +13,12 @@ from headwater.process.status import FAR_FUTURE_MS
 from headwater.record import Record
 from headwater.settings import load_settings
 
-LONGEST_LINE = 240
 
+async def follow_stream(project: Path, from_beginning: bool, count: int | None, as_json: bool, width: int | None) -> None:
+    """Print every record, oldest first, until *count* are printed or the process is interrupted; damage goes to stderr.
 
-async def follow_stream(project: Path, from_beginning: bool, count: int | None, as_json: bool) -> None:
-    """Print every record, oldest first, until *count* are printed or the process is interrupted; damage goes to stderr."""
+    *width*: where a line is cut, None for nowhere.
+    """
     stream = open_stream_reader(load_settings(project), project)
     try:
         [shard_id, *_] = await stream.shards()
@@ -27,7 +28,8 @@ async def follow_stream(project: Path, from_beginning: bool, count: int | None, 
             batch = await stream.read(shard_id, after, min(1_000, left or 1_000), wait_s=0.5)
             for number, record in zip(batch.sequence_numbers, batch.records, strict=True):
                 record = Record(as_put(record.body), record.partition_key, record.arrival_ms)
-                sys.stdout.write((_json if as_json else _text)(number, record) + "\n")
+                line = _json(number, record) if as_json else _text(number, record, width)
+                sys.stdout.write(line + "\n")
             for damage in batch.damaged:
                 sys.stderr.write(f"{damage.first}..{damage.last}: cannot be read ({damage.reason})\n")
             sys.stdout.flush()
@@ -44,7 +46,7 @@ def _json(number: int, record: Record) -> str:
     )
 
 
-def _text(number: int, record: Record) -> str:
+def _text(number: int, record: Record, width: int | None) -> str:
     time = datetime.fromtimestamp(record.arrival_ms / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
     try:
         body = json.loads(record.body)
@@ -53,4 +55,4 @@ def _text(number: int, record: Record) -> str:
         what = f"{len(record.body)} bytes that are not an event"
     # What an event contains must not steer the terminal.
     line = "".join(c if c.isprintable() else "�" for c in f"{number:>10}  {time}  {what}")
-    return line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + "…"
+    return line if width is None or len(line) <= width else line[: width - 1] + "…"

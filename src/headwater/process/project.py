@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
+import shutil
+import sys
 import uuid
 from pathlib import Path
 from typing import NamedTuple
@@ -62,6 +65,13 @@ def make_project(folder: Path, name: str, app_id: str | None, identity_pool_id: 
     sync_folder(folder)
     owner = open_project_control(folder).create_key(OWNER, frozenset({"send", "query", "admin"}))
     return NewProject(folder, app_id, identity_pool_id, region, owner)
+
+
+def our_command() -> str:
+    """Return what a person types for this very Headwater, also in another terminal: its name, or its path where that is not looked for."""
+    found = shutil.which("headwater")
+    here = Path(sys.executable).with_name("headwater")
+    return "headwater" if found is not None and Path(found).resolve() == here.resolve() else shlex.quote(str(here))
 
 
 def _make_folder(folder: Path) -> None:

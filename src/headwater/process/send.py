@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,7 @@ from headwater.model.letter import Letter
 from headwater.model.wire import Untyped
 from headwater.places import load_project_models, open_project_control
 from headwater.process.address import local_url
+from headwater.process.starting import wait_for_server
 from headwater.settings import FILE, load_settings
 
 KEY_NAME = "cli"
@@ -77,9 +79,17 @@ class Refusal(NamedTuple):
     reason: str
 
 
-def find_door(project: Path, url: str | None, app_id: str | None, access_key_id: str | None, secret_access_key: str | None) -> Door:
+def find_door(
+    project: Path,
+    url: str | None,
+    app_id: str | None,
+    access_key_id: str | None,
+    secret_access_key: str | None,
+    while_waiting: AbstractContextManager[None],
+) -> Door:
     """Return the door of the project that is served here, or that at *url*.
 
+    A server that is starting is waited for.
     Here, its own key named `cli` is used, and made if need be, unless one is given; a key of AWS in the environment is not meant for it.
     With *url* the environment's key is used, and the project, if there is one, tells app and region. `ProjectError` if the project is not
     served, `Conflict` if its key was revoked, `SettingsError` if app or key is missing.
@@ -95,6 +105,9 @@ def find_door(project: Path, url: str | None, app_id: str | None, access_key_id:
         region = app.region if app else os.environ.get("AWS_REGION", "us-east-1")
         return Door(url, app_id or (app.id if app else ""), region, access_key_id, secret_access_key)
     settings = load_settings(project)
+    if local_url(project) is None:
+        with while_waiting:
+            wait_for_server(project)
     url = local_url(project)
     if url is None:
         raise ProjectError("the project is not served; start `headwater serve`, or name a server elsewhere with --url")

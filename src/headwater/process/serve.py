@@ -28,6 +28,7 @@ def serve_project(
     check_formats(project)
     configure_logs(settings.log.level, settings.log.format, role="supervisor")
     with FileLock(Paths(project).project_lock, "headwater serve").acquire():
+        Paths(project).status.unlink(missing_ok=True)  # of a server that was killed: it is not where this one will be
         asyncio.run(build_supervisor(settings, project, public_port, private_port, tls=tls).run())
 
 

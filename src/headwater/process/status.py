@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from headwater.clock import SystemClock
 from headwater.pipeline import PIPE
 from headwater.places import Paths, ledger_positions, open_stream_reader
 from headwater.process.lock import is_held
+from headwater.process.starting import served_facts
 from headwater.settings import Settings, load_settings
 from headwater.stream import Stream
 
@@ -19,12 +19,9 @@ FAR_FUTURE_MS = 1 << 62
 async def project_status(project: Path) -> dict[str, Any]:
     """Return app_id, identity_pool_id, region, running, public_url, private_url, roles and lag (records, and seconds of the oldest)."""
     settings, paths = load_settings(project), Paths(project)
-    running = is_held(paths.project_lock)
-    served: dict[str, Any] = {}
-    if running and paths.status.exists():
-        served = json.loads(paths.status.read_text())
+    served = served_facts(project)
     return {
-        "running": running,
+        "running": is_held(paths.project_lock),
         "app_id": settings.app.id,
         "identity_pool_id": settings.app.identity_pool_id,
         "region": settings.app.region,

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
-import unicodedata
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from itertools import islice
 from typing import IO, Any, cast
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from headwater.errors import HeadwaterError, QueryError
 from headwater.query.reading import Reading
+from headwater.query.text_table import Column, table_lines, time_text
 
 ERROR = b"headwater.error"
 """Under which an Arrow stream says, as a JSON list of code and message, why it breaks off."""
@@ -28,16 +23,15 @@ ERROR = b"headwater.error"
 FORMATS = ("table", "json", "csv", "parquet", "arrow")
 
 _encode = msgspec.json.Encoder().encode
-# Letters of these Unicode categories move the cursor, change the direction of text or do not show at all.
-_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
-def write(result: Reading, form: str, out: IO[bytes], *, width: int = 120, max_rows: int = 1000) -> int:
+def write(result: Reading, form: str, out: IO[bytes], *, width: int | None = None, styled: bool = False) -> int:
     """Write *result* to *out* and return how many rows; memory stays flat whatever the size, in every format.
 
     json: a list of objects, one a line; times ISO 8601 (UTC with Z), decimals with digits after the point as text, other numbers
     as numbers (NaN and infinities null), binary as base64. csv: RFC 4180, UTF-8, null as nothing and the empty text as "", values
-    as in json. parquet: zstd. table: at most *max_rows* rows within *width* columns, control characters shown as escapes.
+    as in json. parquet: zstd. table: for people, with control characters as escapes and binary that is text as text; whole, or, with the
+    *width* of a terminal, what can be read there (`table_lines`). *styled*: with bold and dim.
     """
     match form:
         case "json":
@@ -49,7 +43,7 @@ def write(result: Reading, form: str, out: IO[bytes], *, width: int = 120, max_r
         case "arrow":
             return _write_arrow(result, out)
         case "table":
-            return _write_table(result, out, width, max_rows)
+            return _write_table(result, out, width, styled)
     raise QueryError(f"there is no format {form!r}; there are: {', '.join(FORMATS)}")
 
 
@@ -102,40 +96,29 @@ def _write_arrow(result: Reading, out: IO[bytes]) -> int:
     return count
 
 
-def _write_table(result: Reading, out: IO[bytes], width: int, max_rows: int) -> int:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for field in result.schema:
-        numeric = pa.types.is_integer(field.type) or pa.types.is_floating(field.type) or pa.types.is_decimal(field.type)
-        table.add_column(Text(visible(field.name)), justify="right" if numeric else "left", overflow="fold")
-    rows = (row for batch in _plain_rows(result) for row in batch)
-    shown = 0
-    for row in islice(rows, max_rows):
-        table.add_row(*(Text("NULL", style="dim") if value is None else Text(visible(_text(value))) for value in row))
-        shown += 1
-    more = next(rows, None) is not None
-    text = io.StringIO()
-    console = Console(file=text, width=width, color_system=None, legacy_windows=False, emoji=False, markup=False, highlight=False)
-    if len(result.schema):
-        console.print(table)
-    console.print(f"the first {shown:,} rows; there are more" if more else f"{shown:,} row{'' if shown == 1 else 's'}")
+def _write_table(result: Reading, out: IO[bytes], width: int | None, styled: bool) -> int:
+    columns = [Column(field.name, _is_number(field.type)) for field in result.schema]
+    count = 0
+
+    def rows() -> Iterator[list[str | None]]:
+        nonlocal count
+        for batch in _plain_rows(result, _for_people):
+            for row in batch:
+                count += 1
+                yield [None if value is None else _text(value) for value in row]
+
+    for line in table_lines(columns, rows(), width, styled=styled):
+        out.write(f"{line}\n".encode())
     result.close()
-    out.write(text.getvalue().encode())
-    return shown
+    return count
 
 
-def visible(text: str) -> str:
-    """Return *text* with every character that does not show, or would steer a terminal, written as an escape."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(letter if unicodedata.category(letter) not in _INVISIBLE else _escape(letter) for letter in text)
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
 
 
-def _escape(letter: str) -> str:
-    return letter.encode("unicode_escape", "surrogatepass").decode("ascii")
-
-
-def _plain_rows(result: Reading) -> Iterator[list[tuple[Any, ...]]]:
-    changes = [_json_value(field.type) for field in result.schema]
+def _plain_rows(result: Reading, plain: Callable[[Any], Any] | None = None) -> Iterator[list[tuple[Any, ...]]]:
+    changes = [_json_value(field.type, plain or _plain) for field in result.schema]
     for batch in result.batches():
         try:
             columns = [column.to_pylist() for column in batch.columns]
@@ -147,11 +130,26 @@ def _plain_rows(result: Reading) -> Iterator[list[tuple[Any, ...]]]:
         yield list(zip(*columns, strict=True))
 
 
-def _json_value(kind: pa.DataType) -> Callable[[Any], Any] | None:
+def _json_value(kind: pa.DataType, plain: Callable[[Any], Any]) -> Callable[[Any], Any] | None:
     """Return what makes a value of that Arrow type one that JSON has; None where it is one already."""
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return None
-    return _plain
+    return plain
+
+
+def _for_people(value: Any) -> Any:
+    """Return a value as a table shows it: a moment with a space in it and no zeros at its end, binary as text where it is text."""
+    match value:
+        case datetime():
+            return time_text(value)
+        case float() if value - value != 0:
+            return str(value)
+        case bytes():
+            try:
+                return value.decode()
+            except UnicodeDecodeError:
+                return _plain(value)
+    return _plain(value)
 
 
 def _plain(value: Any) -> Any:

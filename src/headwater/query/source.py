@@ -44,7 +44,7 @@ class TailSource(Protocol):
 
 
 class TableStats(NamedTuple):
-    """A table as it stands: rows and bytes in files, rows still in the tail, and its newest `datetime` in epoch ms."""
+    """A table as it stands: its rows, files and their bytes, how many rows are in no file yet, its newest `datetime` in epoch ms."""
 
     name: str
     rows: int

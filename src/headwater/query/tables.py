@@ -60,7 +60,7 @@ class Tables:
                 continue
             newest = [file.upper_ms for file in table.files if file.upper_ms is not None]
             newest += [segment.last_ms for segment in table.tail.segments]
-            rows, size = sum(file.rows for file in table.files), sum(file.size for file in table.files)
+            rows, size = table.tail.rows + sum(file.rows for file in table.files), sum(file.size for file in table.files)
             found.append(TableStats(name, rows, len(table.files), size, table.tail.rows, max(newest, default=None)))
         return found
 

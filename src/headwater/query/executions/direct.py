@@ -6,7 +6,7 @@ import logging
 import threading
 import traceback
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Any, Literal, NamedTuple, Protocol, cast
 
 import pyarrow as pa
@@ -16,7 +16,7 @@ from headwater.query.dialect import MalformedQuery, failure
 from headwater.query.engine import Engine
 from headwater.query.executions.catalog import LakeCatalog
 from headwater.query.executions.errors import InvalidRequest
-from headwater.query.executions.execution import Execution, Request, State
+from headwater.query.executions.execution import Column, Execution, Request, State
 from headwater.query.executions.executions import Executions
 from headwater.query.executions.parameters import texts, values
 from headwater.query.executions.queue import Ticket
@@ -143,7 +143,7 @@ class Asked:
             if timer is not None:
                 timer.start()
             try:
-                self._answer(lambda: _Worded(self._room.engine.sql(sql, parameters, watch=self._watch), names, self._worded))
+                self._answer(lambda: Renamed(self._room.engine.sql(sql, parameters, watch=self._watch), names, self._worded))
             finally:
                 if timer is not None:
                     timer.cancel()
@@ -183,7 +183,7 @@ class Asked:
             raise QuestionFailed(code, message) if code.isupper() and message else QuestionFailed("QUERY_FAILED", execution.reason or "")
         if execution.update_count is not None:
             return RowsInMemory(pa.table({"rows": pa.array([execution.update_count], pa.int64())}))
-        return RowsInMemory(_table(execution, self._lines(execution)))
+        return RowsInMemory(lines_table(execution.columns, self._lines(execution)))
 
     def _lines(self, execution: Execution) -> Iterator[list[str | None]]:
         token = None
@@ -221,15 +221,16 @@ class Asked:
         return error
 
 
-class _Worded(Reading):
+class Renamed(Reading):
     """The rows of *reading* under the names of *names* where there are any; its errors as *word* words them."""
 
-    def __init__(self, reading: Reading, names: list[str] | None, word: Callable[[HeadwaterError], HeadwaterError]) -> None:
+    def __init__(self, reading: Reading, names: list[str] | None, word: Callable[[Any], HeadwaterError]) -> None:
         self._reading, self._word = reading, word
         told = reading.schema.names if names is None else names
         self.schema = pa.schema([field.with_name(name) for field, name in zip(reading.schema, told, strict=True)])
 
     def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows under their new names."""
         try:
             for batch in self._reading.batches():
                 yield pa.RecordBatch.from_arrays(batch.columns, schema=self.schema)
@@ -237,12 +238,13 @@ class _Worded(Reading):
             raise self._word(error) from None
 
     def close(self) -> None:
+        """Stop the query."""
         self._reading.close()
 
 
-def _table(execution: Execution, lines: Iterator[list[str | None]]) -> pa.Table:
+def lines_table(columns: Sequence[Column], lines: Iterable[list[str | None]]) -> pa.Table:
     """Return what SHOW, DESCRIBE and EXPLAIN give as a table of text: their lines have the columns in them, parted by tabs."""
-    names = [column.name for column in execution.columns]
+    names = [column.name for column in columns]
     cells = [[part.strip() for part in (line[0] or "").split("\t")] if len(names) > 1 else line for line in lines]
     padded = [(row + [""] * len(names))[: len(names)] for row in cells]
     return pa.table({name: pa.array([row[at] for row in padded], pa.string()) for at, name in enumerate(names)})

@@ -1,0 +1,42 @@
+"""`headwater check`: everything that `headwater serve` would refuse to start with, found without starting anything."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from headwater.pipeline import check_tables
+from headwater.places import Paths, load_project_models
+from headwater.process import listen
+from headwater.process.lock import is_held
+from headwater.process.project import check_formats
+from headwater.process.tls import load_context, tls_files
+from headwater.query.dialect import athena_type
+from headwater.settings import load_settings
+
+
+def check_project(project: Path) -> list[dict[str, Any]]:
+    """Return a row for each event type: its table, and the columns that are its own with their types.
+
+    Raises what `serve` would end with: `SettingsError`, `ProjectError` or `ModelError`. A port counts as taken only while nothing serves.
+    """
+    settings = load_settings(project)
+    tls = tls_files(settings.public, project)
+    if tls is not None:
+        load_context(tls)
+    check_formats(project)
+    models = load_project_models(project, settings)
+    check_tables(settings, project, models)
+    if not is_held(Paths(project).project_lock):
+        for what, where in (("public", settings.public), ("private", settings.private)):
+            with closing(listen.bind(where.host, where.port, what)):
+                pass
+    return [
+        {
+            "event_type": event_type,
+            "table": event.table.name,
+            "columns": ", ".join(f"{field.name} {athena_type(field.column.type)}" for field in event.fields),
+        }
+        for event_type, event in models.event_types.items()
+    ]
