@@ -124,3 +124,17 @@ def test_no_part_may_come_twice_or_under_another_spelling(served: Open) -> None:
 
 def test_a_key_may_sign_that_route_with_a_header_too(served: Open) -> None:
     assert served.signed("POST", LEGACY, BODY, key="send").status == 202
+
+
+PARTS = ["X-Amz-Algorithm=AWS4-HMAC-SHA256", "X-Amz-Credential=AKIA", "X-Amz-Signature=0", "X-Amz-SignedHeaders=host", "X-Amz-Date=x"]
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("path", [LEGACY, f"/v1/apps/{DECLARED.app_id}/events", "/v1/apps"])
+def test_a_fragment_of_a_query_signature_is_told_what_else_belongs_to_it(served: Open, path: str, part: str) -> None:
+    answer = send(served, f"{path}?a=1&{part}")
+
+    missing = [other.partition("=")[0] for other in PARTS if other != part]
+    said = " ".join(f"AWS query-string parameters must include '{name}'." for name in missing)
+    assert answer.error_type == "IncompleteSignatureException"
+    assert answer.json["Message"] == f"{said} Re-examine the query-string parameters."

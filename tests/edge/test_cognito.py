@@ -105,13 +105,33 @@ def test_a_preflight_is_answered_for_what_amplify_asks(served: Open) -> None:
     ("operation", "body", "code", "message"),
     [
         ("GetId", {"IdentityPoolId": "us-east-1:0a"}, "ResourceNotFoundException", "IdentityPool 'us-east-1:0a' not found."),
-        ("GetId", {}, "InvalidParameterException", "1 validation error detected: Object missing required field `IdentityPoolId`"),
-        ("GetId", {"IdentityPoolId": 7}, "InvalidParameterException", None),
-        ("GetId", {"IdentityPoolId": "us-east-1:\n"}, "InvalidParameterException", None),
-        ("GetId", {"IdentityPoolId": POOL_ID, "Logins": {"x": 1}}, "InvalidParameterException", None),
-        ("GetId", b"{", "InvalidParameterException", "the body must be a JSON object"),
-        ("GetId", b"[" * 5_000, "InvalidParameterException", None),
-        ("GetId", b'{"IdentityPoolId":"\xff"}', "InvalidParameterException", None),
+        (
+            "GetId",
+            {},
+            "ValidationException",
+            "1 validation error detected: Value null at 'identityPoolId' failed to satisfy constraint: Member must not be null",
+        ),
+        (
+            "GetId",
+            {"IdentityPoolId": None},
+            "ValidationException",
+            "1 validation error detected: Value null at 'identityPoolId' failed to satisfy constraint: Member must not be null",
+        ),
+        (
+            "GetId",
+            {"IdentityPoolId": "pool"},
+            "ValidationException",
+            (
+                "1 validation error detected: Value 'pool' at 'identityPoolId' failed to satisfy constraint:"
+                r" Member must satisfy regular expression pattern: [\w-]+:[0-9a-f-]+"
+            ),
+        ),
+        ("GetId", {"IdentityPoolId": 7}, "SerializationException", "NUMBER_VALUE can not be converted to a String (at 'identityPoolId')"),
+        ("GetId", {"IdentityPoolId": "us-east-1:\n"}, "ValidationException", None),
+        ("GetId", {"IdentityPoolId": POOL_ID, "Logins": {"x": 1}}, "SerializationException", None),
+        ("GetId", b"{", "SerializationException", None),
+        ("GetId", b"[" * 5_000, "SerializationException", None),
+        ("GetId", b'{"IdentityPoolId":"\xff"}', "SerializationException", None),
         (
             "GetCredentialsForIdentity",
             {"IdentityId": "us-west-2:c5b03c5f-41c7-5fd5-9ef7-9d822e8a0e2b"},

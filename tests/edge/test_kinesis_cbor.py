@@ -54,9 +54,10 @@ def test_errors_are_cbor_too_and_named_in_the_header(served: StreamsServed) -> N
     [
         (b"", "SerializationException"),
         (b'{"StreamName":"app"}', "SerializationException"),
-        (cbor.encode([]), "InvalidArgumentException"),
-        (cbor.encode({"StreamName": b"app"}), "InvalidArgumentException"),
-        (cbor.encode({"StreamName": 5}), "InvalidArgumentException"),
+        (cbor.encode([]), "SerializationException"),
+        (cbor.encode({"StreamName": b"app"}), "SerializationException"),
+        (cbor.encode({"StreamName": 5}), "SerializationException"),
+        (cbor.encode({"StreamName": ""}), "ValidationException"),
     ],
 )
 def test_a_body_that_is_wrong_is_refused(served: StreamsServed, body: bytes, code: str) -> None:

@@ -37,12 +37,31 @@ WRONG: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
     "a time to come": (
         "InvalidArgumentException", lambda c, s: iterator(c, s, "AT_TIMESTAMP", Timestamp=datetime.now(UTC) + timedelta(hours=1))
     ),
-    "a limit of 0": ("InvalidArgumentException", lambda c, s: c.get_records(ShardIterator=iterator(c, s, "LATEST"), Limit=10_001)),
+    "a limit of 0": ("ValidationException", lambda c, s: c.get_records(ShardIterator=iterator(c, s, "LATEST"), Limit=10_001)),
     "a hash key that is none": (
-        "InvalidArgumentException", lambda c, s: c.put_record(StreamName=s, Data=b"", PartitionKey="k", ExplicitHashKey="-1")
+        "ValidationException", lambda c, s: c.put_record(StreamName=s, Data=b"", PartitionKey="k", ExplicitHashKey="-1")
     ),
-    "a long partition key": ("InvalidArgumentException", lambda c, s: c.put_record(StreamName=s, Data=b"", PartitionKey="k" * 257)),
-    "too many records": ("InvalidArgumentException", lambda c, s: put(c, s, *[b""] * 501)),
+    "a hash key beyond the last": (
+        "InvalidArgumentException", lambda c, s: c.put_record(StreamName=s, Data=b"", PartitionKey="k", ExplicitHashKey=str(2**128))
+    ),
+    "the newest record and a number": ("InvalidArgumentException", lambda c, s: iterator(c, s, "LATEST", StartingSequenceNumber="1")),
+    "the oldest record and a number": ("InvalidArgumentException", lambda c, s: iterator(c, s, "TRIM_HORIZON", StartingSequenceNumber="1")),
+    "a shard id without a number": (
+        "ResourceNotFoundException", lambda c, s: c.get_shard_iterator(StreamName=s, ShardId="shard", ShardIteratorType="LATEST")
+    ),
+    "shards after one without a number": (
+        "ResourceNotFoundException", lambda c, s: c.list_shards(StreamName=s, ExclusiveStartShardId="a-b")
+    ),
+    "a tag with a mark": ("InvalidArgumentException", lambda c, s: c.add_tags_to_stream(StreamName=s, Tags={"a": "b!"})),
+    "a tag key with a mark": ("InvalidArgumentException", lambda c, s: c.create_stream(StreamName="x", ShardCount=1, Tags={"a|": "b"})),
+    "a tag of AWS": ("InvalidArgumentException", lambda c, s: c.add_tags_to_stream(StreamName=s, Tags={"aws:mine": "b"})),
+    "a tag of AWS, removed": ("InvalidArgumentException", lambda c, s: c.remove_tags_from_stream(StreamName=s, TagKeys=["AWS:x"])),
+    "an unknown kind of iterator": ("ValidationException", lambda c, s: iterator(c, s, "NEWEST")),
+    "retention that is no number": (
+        "SerializationException", lambda c, s: c.increase_stream_retention_period(StreamName=s, RetentionPeriodHours="48")
+    ),
+    "a long partition key": ("ValidationException", lambda c, s: c.put_record(StreamName=s, Data=b"", PartitionKey="k" * 257)),
+    "too many records": ("ValidationException", lambda c, s: put(c, s, *[b""] * 501)),
     "too big a record": ("InvalidArgumentException", lambda c, s: put(c, s, b"x" * 1_048_577)),
     "too much at once": ("InvalidArgumentException", lambda c, s: put(c, s, *[b"x" * 965_000] * 11)),
     "a stream that is there": ("ResourceInUseException", lambda c, s: c.create_stream(StreamName=s, ShardCount=1)),
@@ -56,7 +75,7 @@ WRONG: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
         "InvalidArgumentException",
         lambda c, s: c.create_stream(StreamName="x", ShardCount=1, StreamModeDetails={"StreamMode": "ON_DEMAND"}),
     ),
-    "a name with a slash": ("InvalidArgumentException", lambda c, s: c.create_stream(StreamName="a/b", ShardCount=1)),
+    "a name with a slash": ("ValidationException", lambda c, s: c.create_stream(StreamName="a/b", ShardCount=1)),
     "encryption": (
         "InvalidArgumentException", lambda c, s: c.start_stream_encryption(StreamName=s, EncryptionType="KMS", KeyId="alias/aws/kinesis")
     ),
@@ -100,9 +119,9 @@ def test_an_error_has_the_shape_of_the_service_and_is_open_to_browsers(served: S
 
 @pytest.mark.parametrize(("body", "code"), [
     (b"", "SerializationException"), (b"{", "SerializationException"), (b"\xff", "SerializationException"),
-    (b'{"StreamName":' + b"[" * 100_000, "InvalidArgumentException"),
-    (b"[]", "InvalidArgumentException"), (b"null", "InvalidArgumentException"), (b'{"StreamName":5}', "InvalidArgumentException"),
-    (b'{"StreamName":""}', "InvalidArgumentException"), (b'{"StreamName":"\xc3\xa9"}', "InvalidArgumentException"),
+    (b'{"StreamName":' + b"[" * 100_000, "SerializationException"),
+    (b"[]", "SerializationException"), (b"null", "SerializationException"), (b'{"StreamName":5}', "SerializationException"),
+    (b'{"StreamName":""}', "ValidationException"), (b'{"StreamName":"\xc3\xa9"}', "ValidationException"),
 ])  # fmt: skip
 def test_a_body_that_is_wrong_is_refused(served: StreamsServed, body: bytes, code: str) -> None:
     answer = served.kinesis_call("DescribeStream", body)

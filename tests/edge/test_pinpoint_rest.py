@@ -61,13 +61,16 @@ def test_what_terraform_calls_for_an_app_works(admin: Any, app: dict[str, Any]) 
 
 
 def test_tags_are_put_replaced_taken_and_listed(admin: Any, app: dict[str, Any]) -> None:
-    admin.tag_resource(ResourceArn=app["Arn"], TagsModel={"tags": {"Environment": "dev", "é&=": "+ %"}})
+    admin.tag_resource(ResourceArn=app["Arn"], TagsModel={"tags": {"Environment": "dev", "é+=": "+ %"}})
     both = admin.list_tags_for_resource(ResourceArn=app["Arn"])["TagsModel"]["tags"]
-    admin.untag_resource(ResourceArn=app["Arn"], TagKeys=["é&=", "never there"])
+    admin.untag_resource(ResourceArn=app["Arn"], TagKeys=["é+=", "never there"])
     one = admin.list_tags_for_resource(ResourceArn=app["Arn"])["TagsModel"]["tags"]
 
-    assert both == {"Environment": "dev", "é&=": "+ %"}
+    assert both == {"Environment": "dev", "é+=": "+ %"}
     assert one == {"Environment": "dev"}
+    for wrong in ({"aws:mine": "x"}, {"a": "b!"}, {"a&": "b"}):
+        call = {"ResourceArn": app["Arn"], "TagsModel": {"tags": wrong}}
+        assert error_of(lambda call=call: admin.tag_resource(**call)) == (400, "BadRequestException")  # type: ignore[misc]
     assert error_of(lambda: admin.list_tags_for_resource(ResourceArn=app["Arn"] + "x")) == (404, "NotFoundException")
     assert error_of(lambda: admin.list_tags_for_resource(ResourceArn="arn:aws:sns:us-east-1:000000000000:topic")) == (
         404,

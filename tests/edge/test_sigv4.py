@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.utils import normalize_url_path
 
 from headwater.clock import ManualClock
 from headwater.edge.credentials import Principal
@@ -352,6 +353,11 @@ def test_a_declared_hash_that_is_the_bodys_verifies() -> None:
         (b"/a/../b", "/b"),
         (b"/a/./b//c", "/a/b/c"),
         (b"/..", "/"),
+        (b"/.", "/"),
+        (b"/a/.", "/a"),
+        (b"/a/b/..", "/a"),
+        (b"/a/b/../", "/a/"),
+        (b"/a/./", "/a/"),
         (b"/a/b/", "/a/b/"),
         (b"/~._-", "/~._-"),
     ],
@@ -359,6 +365,11 @@ def test_a_declared_hash_that_is_the_bodys_verifies() -> None:
 def test_a_path_verifies_in_the_forms_clients_sign(raw: bytes, signed: str) -> None:
     assert verify(base(), sign(base(), path=signed), raw_path=raw).name == "somebody"
     assert signed.encode() in canonical_paths(raw)
+
+
+@pytest.mark.parametrize("path", ["/.", "/..", "/./", "/a/.", "/a/..", "/a/b/..", "/a/b/../", "/a//b/.", "/a/../..", "//", "/a/.../b/"])
+def test_a_path_with_dots_is_what_botocore_signs(path: str) -> None:
+    assert canonical_paths(path.encode()) == (normalize_url_path(path).encode(),)
 
 
 def test_a_decoded_path_does_not_verify() -> None:

@@ -305,3 +305,17 @@ async def test_keys_outlive_an_outage_of_their_issuer(web: Keys, clock: ManualCl
     clock.advance(3_600)
 
     assert await found.logins(POOL, {PROVIDER: sign(claims(exp=NOW_S + 9_999))}) == [Login(PROVIDER, "ada")]
+
+
+@pytest.mark.parametrize("key_ops", [["sign"], [], "verify", None, ["encrypt", "wrapKey"]])
+async def test_a_key_that_is_not_for_verifying_is_passed_over(tmp_path: Path, clock: ManualClock, key_ops: Any) -> None:
+    other = {**public_jwk(RSA_KEY, "rsa-1"), "key_ops": key_ops}
+    keys = write_jwks(tmp_path / "keys.json", other, public_jwk(OTHER_KEY, "rsa-2"))
+
+    assert (await refused(issuers(keys, clock), sign(claims()))).startswith("NotAuthorizedException: Invalid login token.")
+
+
+async def test_a_key_that_says_it_is_for_verifying_is_used(tmp_path: Path, clock: ManualClock) -> None:
+    keys = write_jwks(tmp_path / "keys.json", {**public_jwk(RSA_KEY, "rsa-1"), "key_ops": ["sign", "verify"]})
+
+    assert await issuers(keys, clock).logins(POOL, {PROVIDER: sign(claims())}) == [Login(PROVIDER, "ada")]

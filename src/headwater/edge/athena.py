@@ -17,6 +17,7 @@ from headwater.edge.athena_saved import SavedOperations
 from headwater.edge.athena_workgroups import WorkgroupOperations
 from headwater.edge.request import Answer, Request
 from headwater.edge.routing import Operation, Route
+from headwater.edge.shape import Violations, read_json
 from headwater.errors import BadRequest
 from headwater.query.executions import Queries
 
@@ -25,12 +26,6 @@ RESULTS_AT_ONCE = 4
 BODY_LIMIT = 2 * 1024 * 1024  # the longest query, every character of it escaped
 
 _JSON = b"application/x-amz-json-1.1"
-
-
-class Unreadable(BadRequest):
-    """The body is not JSON that can be read."""
-
-    code = "SerializationException"
 
 
 class NotOffered(BadRequest):
@@ -78,11 +73,9 @@ def _operation(entry: Entry, pool: ThreadPoolExecutor | None) -> Operation:
 
 def _decode(shape: type, body: bytes) -> Any:
     try:
-        return msgspec.json.decode(body, type=shape)
-    except msgspec.ValidationError as error:
+        return read_json(shape, body)
+    except Violations as error:
         raise invalid(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Unreadable("the body is not JSON that can be read") from None
 
 
 def _refuse(name: str, instead: str) -> Operation:

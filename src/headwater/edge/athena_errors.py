@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
 from headwater.edge.dialect import Failure, status_of
+from headwater.edge.shape import Violations
 from headwater.errors import HeadwaterError, QueryError, Unauthenticated
 from headwater.query.executions import InvalidRequest, ResourceMissing, TooManyQueries
 
@@ -17,12 +16,7 @@ _CODES = {
     "InternalServerErrorException": "InternalServerException",
     "PayloadTooLargeException": "InvalidRequestException",
 }
-_LENGTH = re.compile(r"Expected `(?:str|array)` of length (>=|<=) (\d+)")
-_RANGE = re.compile(r"Expected `int` (>=|<=) (\d+)")
-_PATTERN = re.compile(r"Expected `str` matching regex '(.*)'")
-_MISSING = re.compile(r"Object missing required field `(\w+)`")
-_WHERE = re.compile(r" - at `\$(.*)`$", re.DOTALL)
-_SIDE = {">=": "greater than or equal to", "<=": "less than or equal to"}
+_OF_RANGE = "Member must have value"
 
 
 class AthenaDialect:
@@ -50,30 +44,9 @@ class AthenaDialect:
 ATHENA = AthenaDialect()
 
 
-def invalid(error: msgspec.ValidationError) -> InvalidRequest:
-    """Return what Athena says of a request that has not the shape of its operation."""
-    text = str(error)
-    where = _WHERE.search(text)
-    member = _member(where[1].removeprefix(".")) if where else ""
-    if missing := _MISSING.match(text):
-        member = f"{member}.{_member(missing[1])}" if member else _member(missing[1])
-        return _violated(f"Value null at '{member}'", "Member must not be null")
-    if length := _LENGTH.match(text):
-        return _violated(f"Value at '{member}'", f"Member must have length {_SIDE[length[1]]} {length[2]}")
-    if pattern := _PATTERN.match(text):
-        return _violated(f"Value at '{member}'", f"Member must satisfy regular expression pattern: {pattern[1].strip('^$')}")
-    if bounds := _RANGE.match(text):
-        return InvalidRequest(_said(f"Value at '{member}'", f"Member must have value {_SIDE[bounds[1]]} {bounds[2]}"))
-    return InvalidRequest(text)
-
-
-def _violated(value: str, constraint: str) -> InvalidRequest:
-    return InvalidRequest(_said(value, constraint), None)
-
-
-def _said(value: str, constraint: str) -> str:
-    return f"1 validation error detected: {value} failed to satisfy constraint: {constraint}"
-
-
-def _member(path: str) -> str:
-    return ".".join(part[:1].lower() + part[1:] for part in path.split("."))
+def invalid(error: Violations) -> InvalidRequest:
+    """Return what Athena says of values that it does not take: it does not repeat them."""
+    told = Violations([each if each.value == "null" else each._replace(value="") for each in error.found])
+    if all(_OF_RANGE in each.constraint for each in error.found):
+        return InvalidRequest(str(told))
+    return InvalidRequest(str(told), None)

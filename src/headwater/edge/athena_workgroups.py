@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from headwater.control.tags import check_tags
 from headwater.edge.athena_call import Entry, Output, epoch_s, page
 from headwater.edge.athena_queries import ENGINE_VERSION, refuse_encryption
 from headwater.edge.athena_shapes import (
@@ -48,6 +49,7 @@ class WorkgroupOperations:
     def create(self, asked: CreateWorkGroupInput, caller: Principal) -> Output:
         """Make a workgroup."""
         given = asked.configuration
+        check_tags({tag.key: tag.value for tag in asked.tags})
         changes = {} if given is None else _changes(given, given.result_configuration)
         self._workgroups.create(Workgroup(asked.name, asked.description).changed(changes))
         self._tags.put(self._arn(asked.name), {tag.key: tag.value for tag in asked.tags})
@@ -107,6 +109,7 @@ class WorkgroupOperations:
     def tag(self, asked: TagResourceInput, caller: Principal) -> Output:
         """Set tags."""
         tags = {tag.key: tag.value for tag in asked.tags}
+        check_tags(tags)
         if len(self._tags.of(self._known(asked.resource_arn)) | tags) > 50:
             raise InvalidRequest("A resource may have 50 tags.")
         self._tags.put(asked.resource_arn, tags)

@@ -13,6 +13,7 @@ from headwater.edge.dialect import COGNITO
 from headwater.edge.ratelimit import TokenBuckets, network_of
 from headwater.edge.request import Answer, Request
 from headwater.edge.routing import Operation, Route
+from headwater.edge.shape import read_json
 from headwater.errors import HeadwaterError, TooManyRequests
 from headwater.identity.admin import PoolAdmin, PoolWish
 from headwater.identity.errors import InvalidParameter, UnknownIdentity
@@ -24,7 +25,7 @@ BODY_LIMIT = 256 * 1024
 _CONTENT_TYPE = b"application/x-amz-json-1.1"
 _NOTHING = b"{}"
 
-_Id = Annotated[str, Meta(max_length=ID_LIMIT, pattern=f"^(?:{IDENTITY_ID.pattern})$")]
+_Id = Annotated[str, Meta(min_length=1, max_length=ID_LIMIT, pattern=f"^{IDENTITY_ID.pattern}$")]
 _Count = Annotated[int, Meta(ge=1, le=60)]
 _Logins = dict[str, str] | None
 
@@ -291,12 +292,7 @@ class CognitoIdentity:
 
 
 def _read(request: Request, shape: type[Any]) -> Any:
-    try:
-        return msgspec.json.decode(request.body, type=shape)
-    except msgspec.ValidationError as error:
-        raise InvalidParameter(f"1 validation error detected: {error}") from None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise InvalidParameter("the body must be a JSON object") from None
+    return read_json(shape, request.body)
 
 
 def _answer(response: Mapping[str, Any] | None) -> Answer:

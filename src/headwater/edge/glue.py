@@ -16,7 +16,8 @@ from headwater.edge.glue_changes import GlueChanges
 from headwater.edge.glue_tables import GlueTables
 from headwater.edge.request import Answer, Request
 from headwater.edge.routing import Operation, Route
-from headwater.errors import BadRequest, HeadwaterError, QueryError, Refused, Unauthenticated
+from headwater.edge.shape import read_json
+from headwater.errors import HeadwaterError, QueryError, Refused, Unauthenticated
 from headwater.query.executions import InvalidRequest, MetadataMissing, Queries
 
 CHANGES_AT_ONCE = 4
@@ -75,10 +76,7 @@ def _route(name: str, operation: Operation) -> Route:
 
 def _operation(entry: Entry, pool: ThreadPoolExecutor | None) -> Operation:
     async def run(request: Request) -> Answer:
-        try:
-            asked: Any = msgspec.json.decode(request.body, type=entry.shape)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise BadRequest(f"the request is not as it should be: {error}") from None
+        asked: Any = read_json(entry.shape, request.body)
         output: Output = await asyncio.get_running_loop().run_in_executor(pool, entry.run, asked, request.caller())
         return Answer(200, msgspec.json.encode(output), (), _JSON)
 

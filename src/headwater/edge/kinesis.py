@@ -19,6 +19,7 @@ from headwater.edge.kinesis_shapes import CreateStreamInput, ResourceInput, Stre
 from headwater.edge.kinesis_streams import StreamOperations
 from headwater.edge.request import Answer, Request
 from headwater.edge.routing import Operation, Route
+from headwater.edge.shape import Unreadable, fit, read_json
 from headwater.errors import BadRequest, HeadwaterError, Unavailable
 
 SERVICE = "Kinesis_20131202"
@@ -73,12 +74,6 @@ KINESIS = Json11(
 _JSON, _CBOR = b"application/x-amz-json-1.1", b"application/x-amz-cbor-1.1"
 _MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _encode_json = msgspec.json.Encoder(enc_hook=float).encode
-
-
-class Unreadable(BadRequest):
-    """The body is not in the form that its content type says."""
-
-    code = "SerializationException"
 
 
 class NotOffered(BadRequest):
@@ -142,14 +137,13 @@ class Kinesis:
 
 
 def _decode(shape: type, body: bytes, in_cbor: bool) -> Any:
+    if not in_cbor:
+        return read_json(shape, body)
     try:
-        if in_cbor:
-            return msgspec.convert(cbor.decode(body), shape, builtin_types=(bytes,))
-        return msgspec.json.decode(body, type=shape)
-    except msgspec.ValidationError as error:
-        raise BadRequest(str(error)) from None
+        value = cbor.decode(body)
     except (*_MALFORMED, ValueError):
-        raise Unreadable(f"the body is not {'CBOR' if in_cbor else 'JSON'} that can be read") from None
+        raise Unreadable("the body is not CBOR that can be read") from None
+    return fit(shape, value)
 
 
 def _failure(error: HeadwaterError, request_id: str) -> Answer:

@@ -12,6 +12,8 @@ from headwater.stream.streams import Streams
 
 _ARN = re.compile(r"arn:aws[a-z-]*:kinesis:([a-z0-9-]+):([0-9]{12}):stream/([a-zA-Z0-9_.-]{1,128})", re.ASCII)
 
+_LAST_SHARD, _MOST_DIGITS = 2**31 - 1, 128
+
 
 class Missing(NotFound):
     """There is no such stream or shard."""
@@ -71,7 +73,19 @@ class StreamNames:
         except NotFound:
             raise Missing("stream", stream_id, f"no stream with that id under account {self.account_id}") from None
 
-    def check_shard(self, stream: NamedStream, shard_id: str) -> None:
-        """Raise `Missing` for a shard that the stream does not have."""
-        if shard_id != FIRST_SHARD:
-            raise Missing("shard", shard_id, f"Shard {shard_id} in stream {stream.name} under account {self.account_id} does not exist")
+    def shard_number(self, stream: NamedStream, shard_id: str) -> int:
+        """Return the number that a shard id says, as `shardId-000000000007`, `shardId-7` or `7`; `Missing` if it says none."""
+        _, dash, number = shard_id.partition("-")
+        digits = number.partition("-")[0] if dash and number else shard_id
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS and int(digits) <= _LAST_SHARD):
+            message = f"Could not find shard {shard_id} in stream {stream.name} under account {self.account_id}."
+            raise Missing("shard", shard_id, message)
+        return int(digits)
+
+    def shard(self, stream: NamedStream, shard_id: str) -> str:
+        """Return the full id of the shard, which may be named short; `Missing` for one that the stream does not have."""
+        number = self.shard_number(stream, shard_id)
+        full = f"shardId-{number:012d}"
+        if full != FIRST_SHARD:
+            raise Missing("shard", shard_id, f"Shard {full} in stream {stream.name} under account {self.account_id} does not exist")
+        return full

@@ -29,6 +29,11 @@ from headwater.stream.named import NamedStream
 # Each may hold 32 MiB of records as they were read, and 10 MiB of those in base64 and on their way out.
 _READS_AT_ONCE = 4
 _READS_WAITING = 32
+_LAST_HASH_KEY = 2**128 - 1
+_EITHER = (
+    "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or"
+    " (2) TRIM_HORIZON or LATEST and no StartingSequenceNumber."
+)
 
 
 class RecordOperations:
@@ -62,7 +67,7 @@ class RecordOperations:
     async def get_shard_iterator(self, request: GetShardIteratorInput, call: Call) -> Output:
         """Return an iterator that stands where reading is to begin."""
         stream = self._names.get(self._names.name_of(request))
-        self._names.check_shard(stream, request.shard_id)
+        request.shard_id = self._names.shard(stream, request.shard_id)
         after = await self._begin(stream, request)
         if request.dry_run:
             raise DryRun
@@ -88,6 +93,9 @@ class RecordOperations:
             self._waiting -= 1
 
     async def _put(self, stream: NamedStream, entries: Sequence[PutRecordsEntry], call: Call, dry_run: bool) -> list[Position]:
+        for key in {entry.explicit_hash_key for entry in entries if entry.explicit_hash_key is not None}:
+            if int(key) > _LAST_HASH_KEY:
+                raise BadRequest("Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was " + key)
         most = stream.state.max_record_kib * 1024
         sizes = [len(entry.data) + len(entry.partition_key.encode()) for entry in entries]
         if max(sizes) > most:
@@ -105,6 +113,8 @@ class RecordOperations:
     async def _begin(self, stream: NamedStream, request: GetShardIteratorInput) -> int:
         """Return the number after which reading begins, 0 for the oldest record kept."""
         kind = request.shard_iterator_type
+        if kind in ("TRIM_HORIZON", "LATEST") and request.starting_sequence_number is not None:
+            raise BadRequest(f"{_EITHER} Request specified {kind} and also a StartingSequenceNumber.")
         if kind == "TRIM_HORIZON":
             return 0
         newest = max((await stream.stat(request.shard_id)).next - 1, 0)
@@ -121,7 +131,7 @@ class RecordOperations:
                 )
             return await stream.position_at(request.shard_id, time_ms)
         if request.starting_sequence_number is None:
-            raise BadRequest(f"Must specify StartingSequenceNumber for shard iterator type {kind}.")
+            raise BadRequest(f"{_EITHER} Request specified {kind} and no StartingSequenceNumber.")
         number = int(request.starting_sequence_number)
         if number > newest:
             raise BadRequest(

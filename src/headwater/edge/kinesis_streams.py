@@ -7,6 +7,7 @@ import binascii
 import math
 from typing import Any, NoReturn
 
+from headwater.control.tags import check_tag_keys, check_tags
 from headwater.edge.cbor import Moment
 from headwater.edge.kinesis_call import Call, Entry, LimitExceeded, Output
 from headwater.edge.kinesis_names import StreamNames
@@ -84,7 +85,8 @@ class StreamOperations:
         if request.shard_count is not None and request.shard_count > 1:
             raise LimitExceeded(_ONE_SHARD)
         tags = request.tags or {}
-        _check_tags(tags)
+        check_tags(tags)
+        _check_count(tags)
         await self._streams.create(request.stream_name, mode=mode, max_record_kib=request.max_record_size_in_kib, tags=tags)
         return {}
 
@@ -96,7 +98,7 @@ class StreamOperations:
     async def describe_stream(self, request: DescribeStreamInput, call: Call) -> Output:
         """Return what is known of the stream, with its shard."""
         stream = self._stream(request)
-        shards = _shards_after(request.exclusive_start_shard_id)
+        shards = self._shards_after(stream, request.exclusive_start_shard_id)
         return {"StreamDescription": {**self._description(stream), "Shards": shards, "HasMoreShards": False}}
 
     async def describe_stream_summary(self, request: StreamInput, call: Call) -> Output:
@@ -135,27 +137,29 @@ class StreamOperations:
 
     async def list_shards(self, request: ListShardsInput, call: Call) -> Output:
         """Return the shard, unless what is asked for begins after it."""
-        self._stream(request)
+        stream = self._stream(request)
         if request.next_token is not None:
             raise BadRequest("NextToken is not valid: a stream has one shard, and all of it was listed")
         chosen = request.shard_filter
         if chosen is not None and chosen.type == "AFTER_SHARD_ID" and chosen.shard_id is None:
             raise BadRequest("the filter AFTER_SHARD_ID needs a ShardId")
         after = request.exclusive_start_shard_id or (chosen.shard_id if chosen and chosen.type == "AFTER_SHARD_ID" else None)
-        return {"Shards": _shards_after(after)}
+        return {"Shards": self._shards_after(stream, after)}
 
     async def increase_stream_retention_period(self, request: RetentionInput, call: Call) -> Output:
         """Keep records longer; asking for what is set already changes nothing, as Terraform does."""
         stream, hours = self._stream(request), request.retention_period_hours
+        _check_retention(hours)
         if hours < stream.state.retention_hours:
-            self._refuse_retention(stream, hours, "greater")
+            self._refuse_retention(stream, hours, "shorter", "Decrease")
         return await self._keep(stream, hours)
 
     async def decrease_stream_retention_period(self, request: RetentionInput, call: Call) -> Output:
         """Keep records for a shorter time."""
         stream, hours = self._stream(request), request.retention_period_hours
+        _check_retention(hours)
         if hours > stream.state.retention_hours:
-            self._refuse_retention(stream, hours, "less")
+            self._refuse_retention(stream, hours, "longer", "Increase")
         return await self._keep(stream, hours)
 
     async def add_tags_to_stream(self, request: AddTagsInput, call: Call) -> Output:
@@ -231,6 +235,17 @@ class StreamOperations:
     def _resource(self, request: ResourceInput) -> NamedStream:
         return self._names.get(self._names.name_in(request.resource_arn))
 
+    def _shards_after(self, stream: NamedStream, shard_id: str | None) -> list[dict[str, Any]]:
+        if shard_id is not None and self._names.shard_number(stream, shard_id) >= 0:
+            return []
+        return [
+            {
+                "ShardId": FIRST_SHARD,
+                "HashKeyRange": {"StartingHashKey": "0", "EndingHashKey": _LAST_HASH_KEY},
+                "SequenceNumberRange": {"StartingSequenceNumber": "1"},
+            }
+        ]
+
     def _summary(self, stream: NamedStream) -> Output:
         return {
             "StreamName": stream.name,
@@ -253,22 +268,25 @@ class StreamOperations:
             return {}
         if stream is self._streams.app:
             raise BadRequest("how long the app stream is kept is said in headwater.toml: stream.retention_hours")
-        if not _SHORTEST_HOURS <= hours <= _LONGEST_HOURS:
-            raise BadRequest(f"RetentionPeriodHours is from {_SHORTEST_HOURS} to {_LONGEST_HOURS}, given {hours}")
         await self._streams.change(stream.name, retention_hours=hours)
         return {}
 
-    def _refuse_retention(self, stream: NamedStream, hours: int, than: str) -> NoReturn:
+    def _refuse_retention(self, stream: NamedStream, hours: int, than: str, instead: str) -> NoReturn:
         kept = math.ceil(stream.state.retention_hours)
-        raise BadRequest(f"Requested retention period ({hours} hours) must be {than} than or equal to the current one ({kept} hours).")
+        raise BadRequest(
+            f"Requested retention period ({hours} hours) for stream {stream.name} can not be {than} than existing retention period"
+            f" ({kept} hours). Use {instead}RetentionPeriod API."
+        )
 
     async def _tag(self, stream: NamedStream, tags: dict[str, str]) -> Output:
+        check_tags(tags)
         tags = {**stream.state.tags, **tags}
-        _check_tags(tags)
+        _check_count(tags)
         await self._streams.change(stream.name, tags=tags)
         return {}
 
     async def _untag(self, stream: NamedStream, keys: list[str]) -> Output:
+        check_tag_keys(keys)
         await self._streams.change(stream.name, tags={key: value for key, value in stream.state.tags.items() if key not in keys})
         return {}
 
@@ -283,18 +301,6 @@ class StreamOperations:
         }
 
 
-def _shards_after(shard_id: str | None) -> list[dict[str, Any]]:
-    if shard_id is not None and shard_id >= FIRST_SHARD:
-        return []
-    return [
-        {
-            "ShardId": FIRST_SHARD,
-            "HashKeyRange": {"StartingHashKey": "0", "EndingHashKey": _LAST_HASH_KEY},
-            "SequenceNumberRange": {"StartingSequenceNumber": "1"},
-        }
-    ]
-
-
 def _metrics(request: MonitoringInput) -> set[ShardMetric]:
     if "ALL" in request.shard_level_metrics:
         return set(SHARD_METRICS)
@@ -305,7 +311,18 @@ def _tag_list(stream: NamedStream) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in sorted(stream.state.tags.items())]
 
 
-def _check_tags(tags: dict[str, str]) -> None:
+def _check_retention(hours: int) -> None:
+    if hours < _SHORTEST_HOURS:
+        raise BadRequest(
+            f"Minimum allowed retention period is {_SHORTEST_HOURS} hours. Requested retention period ({hours} hours) is too short."
+        )
+    if hours > _LONGEST_HOURS:
+        raise BadRequest(
+            f"Maximum allowed retention period is {_LONGEST_HOURS} hours. Requested retention period ({hours} hours) is too long."
+        )
+
+
+def _check_count(tags: dict[str, str]) -> None:
     if len(tags) > _TAGS_LIMIT:
         raise BadRequest(f"a stream may have {_TAGS_LIMIT} tags, given {len(tags)}")
 

@@ -11,6 +11,7 @@ import msgspec
 from headwater.collect import BatchVerdict, Caller, Collector, decode_endpoint_update, decode_put_events
 from headwater.collect.decode import decode_endpoint_updates
 from headwater.control import App, Apps
+from headwater.control.tags import check_tags
 from headwater.edge.request import Answer, Request
 from headwater.edge.routing import Route
 from headwater.endpoint import Profile
@@ -131,6 +132,7 @@ class Pinpoint:
             wanted = msgspec.json.decode(request.body, type=CreateApplicationRequest)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             raise BadRequest("the body must be an object with Name, text, and tags, a map of text to text") from None
+        check_tags(wanted.tags or {})
         return Answer(201, _encode(self._app_response(self._apps.create_app(wanted.name, wanted.tags or {}))))
 
     async def get_app(self, request: Request) -> Answer:

@@ -11,6 +11,7 @@ from headwater.clock import Clock
 from headwater.collect.eventstreams import EventStream, EventStreams
 from headwater.control import App, Apps
 from headwater.control.documents import Documents
+from headwater.control.tags import check_tags
 from headwater.edge.kinesis_names import StreamNames
 from headwater.edge.request import Answer, Request
 from headwater.edge.routing import Route
@@ -127,6 +128,7 @@ class PinpointRest:
         """Put tags on an app; those of the same keys are replaced."""
         app = self._tagged(request)
         added = _decode(request.body, TagsModel, "an object with tags, a map of text to text").tags
+        check_tags(added)
         self._apps.tag_app(app.app_id, {**app.tags, **added})
         return Answer(204, b"")
 

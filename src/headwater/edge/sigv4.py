@@ -36,6 +36,8 @@ _SIGNATURE = re.compile(rb"[0-9a-f]{64}")
 _HEADER_NAME = re.compile(rb"[a-z0-9!#$&'*+.^_`|~-]+")
 _STAMP = re.compile(rb"\d{8}T\d{6}Z")
 _PLAIN_PATH = re.compile(rb"[A-Za-z0-9_.~/-]*")
+_QUERY_NAMES = (b"X-Amz-Algorithm", b"X-Amz-Credential", b"X-Amz-Signature", b"X-Amz-SignedHeaders", b"X-Amz-Date")
+_NOT_IN_QUERY = "this operation takes no signature in the query string; sign it in the Authorization header"
 _AMPLIFY_SAFE = "-_.~!'()*"
 
 
@@ -90,8 +92,10 @@ class Verifier:
         *beacon*: a signature in the query string will do.
         """
         headers, limit_s = request.headers, self._max_skew_s
-        if beacon and b"authorization" not in headers and b"X-Amz-Algorithm=" in request.query:
-            claim, signature, stamp, token, query = _parse_beacon(request.query)
+        if b"authorization" not in headers and _is_signed(request.query):
+            claim, signature, stamp, token, query = _parse_beacon(request.query)  # what is missing is said whatever is asked
+            if not beacon:
+                raise Unauthenticated("MissingAuthenticationTokenException", f"Missing Authentication Token: {_NOT_IN_QUERY}")
             limit_s = min(limit_s, BEACON_AGE_S)
         else:
             claim, signature = self._claim(request)
@@ -254,12 +258,17 @@ def _without_dots(path: bytes) -> bytes:
                 kept.pop()
         elif segment not in (b"", b"."):
             kept.append(segment)
-    tail = b"/" if kept and path.endswith((b"/", b"/.", b"/..")) else b""
+    tail = b"/" if kept and path.endswith(b"/") else b""  # SDKs put none after `/.` or `/..`
     return b"/" + b"/".join(kept) + tail
 
 
 def _encoded(part: bytes) -> str:
     return quote(unquote_to_bytes(part), safe="-_.~")
+
+
+def _is_signed(query: bytes) -> bool:
+    """Tell whether any part of a signature stands in the query string."""
+    return b"X-Amz-" in query and any(part.partition(b"=")[0] in _QUERY_NAMES for part in query.split(b"&"))
 
 
 def _parse_beacon(query: bytes) -> tuple[Claim, bytes, bytes, bytes | None, bytes]:
@@ -273,8 +282,7 @@ def _parse_beacon(query: bytes) -> tuple[Claim, bytes, bytes, bytes | None, byte
         raise _invalid_signature("Each part of a signed query string must be there once.")
     if b"X-Amz-Expires" in parts:
         raise _invalid_signature("Requests that are signed for a stated time (X-Amz-Expires) are not accepted.")
-    names = (b"X-Amz-Credential", b"X-Amz-Date", b"X-Amz-SignedHeaders", b"X-Amz-Signature")
-    if missing := [name.decode() for name in names if name not in parts]:
+    if missing := [name.decode() for name in _QUERY_NAMES if name not in parts]:
         sentences = " ".join(f"AWS query-string parameters must include '{name}'." for name in missing)
         raise Unauthenticated("IncompleteSignatureException", f"{sentences} Re-examine the query-string parameters.")
     if parts.get(b"X-Amz-Algorithm") != ALGORITHM:

@@ -11,6 +11,7 @@ import msgspec
 from headwater.clock import Clock
 from headwater.control import Apps
 from headwater.control.identities import Pool, Pools, Provider
+from headwater.control.tags import check_tags
 from headwater.errors import Conflict
 from headwater.identity.errors import InvalidParameter, LoginConflict, UnknownPool
 from headwater.identity.role import APP_TAG, AUTHENTICATED, UNAUTHENTICATED
@@ -90,6 +91,7 @@ class PoolAdmin:
     def _check_tags(self, tags: Mapping[str, str]) -> None:
         if len(tags) > _TAGS_LIMIT or any(not 0 < len(key) <= 128 or len(value) > 256 for key, value in tags.items()):
             raise InvalidParameter(f"there may be {_TAGS_LIMIT} tags, with keys of 1 to 128 and values of up to 256 characters")
+        check_tags(tags)
         if APP_TAG in tags and self._apps.find_app(tags[APP_TAG]) is None:
             raise InvalidParameter(f"the tag {APP_TAG} must name an app of this project")
 

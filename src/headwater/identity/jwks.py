@@ -89,6 +89,9 @@ def _public_keys(document: bytes) -> dict[tuple[str, str], PublicKey]:
         key_id = entry.get("kid")
         if not isinstance(key_id, str) or entry.get("use", "sig") != "sig" or entry.get("kty") not in ("RSA", "EC"):
             continue
+        operations = entry.get("key_ops", ["verify"])
+        if not isinstance(operations, list) or "verify" not in operations:
+            continue
         try:
             key: Any = jwt.PyJWK.from_dict(entry).key
         except (jwt.PyJWTError, ValueError) as error:
