@@ -37,6 +37,7 @@ from headwater.places import (
     resolve,
     s3_access,
 )
+from headwater.places.presence import check_presence
 from headwater.settings import Settings, load_settings
 from headwater.store import SCHEME
 from headwater.stream import Stream, open_stream
@@ -226,6 +227,8 @@ def build_worker(
     from headwater.catalog.entries import open_entries
     from headwater.collect.kinesis import open_record
     from headwater.lake import open_index
+    from headwater.lake.agreement import check_agreement
+    from headwater.lake.failures import failing
     from headwater.lake.fold import Lake
     from headwater.lake.maintain import Maintenance
     from headwater.lake.rebuild import rebuild
@@ -239,6 +242,16 @@ def build_worker(
     root, access = lake_root(settings, project), s3_access(settings).properties()
     catalog = open_catalog(resolve(settings.stores.catalog, project), root, access)
     index = open_index(path_of(settings.stores.catalog, project), settings.app.database, access, read_only=False)
+    store = open_lake_store(settings, project)
+    try:
+        with failing("compare catalog, ledger and lake"):
+            tables = {table: index.location(table) for table in index.tables()}
+            if news := check_agreement(tables, ledger.noted_tables(), store, root, settings.app.database):
+                ledger.note_tables(news)
+    except BaseException:
+        for opened in (ledger, index, catalog):
+            opened.close()
+        raise
     lake = Lake(
         ledger,
         catalog,
@@ -248,7 +261,7 @@ def build_worker(
         clock,
         fold_rows=settings.lake.fold_rows,
         orphan_grace_s=file_grace_s(settings),
-        store=open_lake_store(settings, project),
+        store=store,
         step=between,
     )
     for table in models.tables.values():
@@ -440,10 +453,13 @@ def build_catalog(settings: Settings, project: Path, engine: Engine) -> Iterator
 def open_lake(project: str | Path = ".") -> Engine:
     """Open a project's lake to ask it questions: `headwater.open(".").sql("SELECT …").df()`. Use it in a `with`, or close it.
 
-    It works beside `headwater serve` and without it. Raises `ProjectError` for a folder that is no project or was never served.
+    It works beside `headwater serve` and without it. Raises `ProjectError` for a folder that is no project or was never served, and for a
+    project that was moved, copied, or lost a place.
     """
     folder = Path(project)
-    return build_engine(load_settings(folder), folder)
+    settings = load_settings(folder)
+    check_presence(settings, folder)
+    return build_engine(settings, folder)
 
 
 async def ask_elsewhere(query: str, project: Path) -> list[dict[str, Any]]:

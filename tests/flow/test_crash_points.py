@@ -17,6 +17,7 @@ import pytest
 import headwater
 from headwater.pipeline import WorkerParts, build_worker
 from headwater.places import resolve
+from headwater.process.move import move_project
 from headwater.process.project import make_project
 from headwater.record import Record
 from headwater.settings import Settings, load_settings
@@ -256,11 +257,12 @@ async def test_a_damaged_stretch_of_the_stream_is_counted_and_all_else_survives(
     assert [number for (number,) in places] == list(range(21, 41))
 
 
-def test_a_copy_of_a_project_is_a_project(tmp_path: Path) -> None:
+def test_a_copy_of_a_project_is_a_project_once_it_is_moved(tmp_path: Path) -> None:
     folder, settings = project(tmp_path)
     build_worker(settings, folder).ledger.close()
 
     shutil.copytree(folder, tmp_path / "copy", ignore=shutil.ignore_patterns("run"))
+    move_project(tmp_path / "copy")
 
     with headwater.open(tmp_path / "copy") as lake:
         assert lake.sql("SELECT count(*) FROM sign_up_events").rows() == [(0,)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from headwater.cli.group import json_option, main, project_option
+from headwater.cli.group import json_option, main, placed_project_option
 from headwater.cli.show import key_facts, print_json, print_key, print_rows
 
 ALLOW = ("send", "query", "admin")
@@ -22,7 +22,7 @@ def keys() -> None:
 @click.argument("name")
 @click.option("--allow", default="send", show_default=True, help="What it may do: send, query, admin, joined by commas.")
 @json_option
-@project_option
+@placed_project_option
 def keys_create(name: str, allow: str, as_json: bool, project: Path) -> None:
     """Make an access key; its secret is shown this once."""
     from headwater.places import open_project_control
@@ -40,7 +40,7 @@ def keys_create(name: str, allow: str, as_json: bool, project: Path) -> None:
 
 @keys.command("list")
 @json_option
-@project_option
+@placed_project_option
 def keys_list(as_json: bool, project: Path) -> None:
     """List the access keys, without their secrets; `send` makes one named `cli` for itself."""
     from headwater.places import open_project_control
@@ -53,7 +53,7 @@ def keys_list(as_json: bool, project: Path) -> None:
 @keys.command("revoke")
 @click.argument("name_or_id")
 @json_option
-@project_option
+@placed_project_option
 def keys_revoke(name_or_id: str, as_json: bool, project: Path) -> None:
     """Make an access key useless, by its name or id; within a second for a running collector."""
     from headwater.places import open_project_control
@@ -68,7 +68,7 @@ def keys_revoke(name_or_id: str, as_json: bool, project: Path) -> None:
 
 @keys.command("rotate-master")
 @json_option
-@project_option
+@placed_project_option
 def keys_rotate_master(as_json: bool, project: Path) -> None:
     """Make a fresh master key for what is lent and made from now on; what older ones made stays good."""
     from headwater.control.masterkey import rotate_master_keys
@@ -88,7 +88,7 @@ def identity() -> None:
 
 @identity.command("pools")
 @json_option
-@project_option
+@placed_project_option
 def identity_pools(as_json: bool, project: Path) -> None:
     """List the pools with their roles; the declared one is that of headwater.toml."""
     from headwater.process.identities import list_pools
@@ -100,7 +100,7 @@ def identity_pools(as_json: bool, project: Path) -> None:
 @click.option("--pool", "pool_id", help="Only of this pool (default: the one of headwater.toml).")
 @click.option("-n", "--count", type=click.IntRange(1), default=1_000, show_default=True, help="At most this many.")
 @json_option
-@project_option
+@placed_project_option
 def identity_logins(pool_id: str | None, count: int, as_json: bool, project: Path) -> None:
     """List the identities that signed in, with their logins, and those that gave way to another."""
     from headwater.process.identities import list_logins

@@ -64,6 +64,27 @@ def project_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def placed_project_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `-C DIR` that is a project with all its places: one that was moved, or lost one, is refused with the way out."""
+
+    def checked(_context: click.Context, _option: click.Parameter, project: Path) -> Path:
+        from headwater.process.project import check_openable
+        from headwater.settings import load_settings
+
+        check_openable(project, load_settings(project))
+        return project
+
+    return click.option(
+        "-C",
+        "--project",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path(),
+        metavar="DIR",
+        help="The project (default: here).",
+        callback=checked,
+    )(command)
+
+
 def tls_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--tls-cert` and `--tls-key`."""
     file = click.Path(path_type=Path)

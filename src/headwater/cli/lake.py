@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from headwater.cli.group import json_option, main, project_option
+from headwater.cli.group import json_option, main, placed_project_option, project_option
 from headwater.cli.show import opened, print_rows, terminal_width, working
 
 
@@ -29,7 +29,7 @@ def tables(as_json: bool, project: Path) -> None:
 @click.option("--from", "start", type=click.Choice(["now", "beginning"]), default="now", show_default=True)
 @click.option("-n", "--count", type=click.IntRange(1), help="End after this many records.")
 @json_option
-@project_option
+@placed_project_option
 def tail(start: str, count: int | None, as_json: bool, project: Path) -> None:
     """Follow the stream: every accepted record, as it comes. Ctrl-C ends it."""
     from headwater.process.follow import follow_stream

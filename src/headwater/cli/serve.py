@@ -97,5 +97,10 @@ def status(as_json: bool, project: Path) -> None:
         return
     lag = facts["lag"]
     named = [(key, facts[key]) for key in ("running", "app_id", "identity_pool_id", "region", "public_url", "private_url")]
-    roles = [(role, f"{state['state']}, pid {state['pid']}, restarted {state['restarts']} times") for role, state in facts["roles"].items()]
+    roles = [(role, _told(state)) for role, state in facts["roles"].items()]
     print_facts([*named, *roles, ("lag", f"{lag['records']:,} records, {lag['seconds']:.1f} s")])
+
+
+def _told(role: dict[str, Any]) -> str:
+    reason = f": {role['reason']}" if role.get("reason") else ""
+    return f"{role['state']}, pid {role['pid']}, restarted {role['restarts']} times{reason}"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from headwater.clock import Clock
 from headwater.errors import SettingsError
+from headwater.integrity import check_pages
 
 # How old what a store remembers may get before SQLite is asked whether another connection changed the file:
 # a revocation must arrive within a second.
@@ -29,6 +30,7 @@ class Database:
         try:
             self.connection.execute("PRAGMA journal_mode = WAL")
             self.connection.execute("PRAGMA synchronous = FULL")
+            check_pages(self.connection, self.path)
         except BaseException:
             self.connection.close()
             raise

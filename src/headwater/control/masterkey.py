@@ -62,14 +62,15 @@ class KeyRing:
         now = self._clock.monotonic()
         if now - self._checked_at >= _TRUST_S:
             self._checked_at = now
-            if (stamp := self._stat()) != self._stamp:
+            # A file that is gone says nothing: what it said holds until the process ends, and the next start says that it is lost.
+            if (stamp := self._stat()) is not None and stamp != self._stamp:
                 self._keys, self._stamp = open_master_keys(self._path), stamp
         return self._keys
 
     def holding(self, master_id: str) -> MasterKeys | None:
         """Return the keys if that master key is among them, None if it is not, not even in the file as it is now."""
         keys = self.keys()
-        if master_id not in keys.keys and self._stat() != self._stamp:
+        if master_id not in keys.keys and self._stat() not in (None, self._stamp):
             self._checked_at = float("-inf")
             keys = self.keys()
         return keys if master_id in keys.keys else None
@@ -78,8 +79,11 @@ class KeyRing:
         """Return the secret access key; `ProjectError` for a master key that is not in the file."""
         return (self.holding(master_id) or self._keys).derive(master_id, access_key_id)
 
-    def _stat(self) -> tuple[int, int, int]:
-        found = self._path.stat()
+    def _stat(self) -> tuple[int, int, int] | None:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return None
         return found.st_ino, found.st_mtime_ns, found.st_size
 
 

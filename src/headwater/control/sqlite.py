@@ -81,13 +81,15 @@ class SqliteControl:
         return [_key(row, None) for row in rows]
 
     def find_key(self, access_key_id: str) -> Key | None:
-        """Return the key with its secret, or None if it is unknown or revoked."""
+        """Return the key with its secret, or None if it is unknown, revoked, or of a master key that was lost."""
         with self._lock:
             self._forget_if_changed()
             if access_key_id in self._found_keys:
                 return self._found_keys[access_key_id]
             row = self._connection.execute("SELECT * FROM keys WHERE access_key_id = ? AND revoked_ms IS NULL", (access_key_id,)).fetchone()
-            key = _key(row, self._masters.derive(row[3], access_key_id)) if row else None
+            masters = self._masters.holding(row[3]) if row else None
+            # A key of a master key that was lost cannot be verified: it is as good as unknown.
+            key = _key(row, masters.derive(row[3], access_key_id)) if row and masters else None
             _remember(self._found_keys, access_key_id, key)
             return key
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from headwater.endpoint import Change, Profile
 from headwater.errors import ProjectError, SettingsError, Unavailable
+from headwater.integrity import check_pages
 
 FORMAT = 1
 
@@ -59,6 +60,7 @@ class SqliteEndpoints:
             return
         self._writer = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
         try:
+            check_pages(self._writer, self._path)
             self._prepare()
             self._written = {shard: int(number) for shard, number in self._writer.execute("SELECT * FROM applied")}
         except BaseException as error:

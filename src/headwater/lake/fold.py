@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections import Counter
@@ -22,6 +23,7 @@ from headwater.catalog.names import split_name
 from headwater.catalog.schema import arrow_schema, ensure_table
 from headwater.clock import Clock
 from headwater.errors import HeadwaterError, NotFound, Refused
+from headwater.lake.agreement import state_of
 from headwater.lake.change import CHANGES, Change, changes_of, noted, refuse_made, removals_of
 from headwater.lake.conform import conform
 from headwater.lake.failures import failing
@@ -35,6 +37,8 @@ from headwater.lake.sweep import Sweeper
 from headwater.lake.transaction import SteadyTransaction
 from headwater.ledger import TailRows
 from headwater.store import Store, join_url, open_store
+
+_log = logging.getLogger(__name__)
 
 FOLD_ROWS = 128_000
 # A fold holds its rows in memory a few times over: 131,072 usual events are 40 MB, and of large ones as many would be gigabytes.
@@ -77,6 +81,8 @@ class Lake:
         self._sweepers: dict[str, Sweeper] = {}
         self._writing: Counter[str] = Counter()
         self._leftovers_ms = 0
+        self._told: set[str] = set()
+        self._noted = dict(ledger.noted_tables())
         self._pinned: dict[int, int] = {}
 
     def ensure(self, table: str, schema: pa.Schema) -> None:
@@ -85,6 +91,7 @@ class Lake:
             self._refuse_made(table)
             self._loaded[table] = ensure_table(self._catalog, *self._names(table), schema)
             self._follow(table)
+            self._note(table)
 
     def fold(self, table: str) -> FoldResult | None:
         """Move the oldest rows of *table* from the tail into the lake, whole batches up to about `fold_rows` or 64 MB.
@@ -117,7 +124,9 @@ class Lake:
             else:
                 self._follow(table)
             self._step("indexed")
-            self._ledger.fold(table, upto)
+            state = state_of(target.metadata_location)
+            self._ledger.fold(table, upto, state)
+            self._noted[table] = state
             self._step("forgotten")
             self._recovered.add(table)
             return FoldResult(table, len(rows), len(files), sum(f.size for f in files), upto, time.perf_counter() - began)
@@ -200,11 +209,15 @@ class Lake:
             self._follow(table)
         self._step("indexed")
         self._ledger.remove(removals_of(table, [change]))
+        self._note(table)
         self._recovered.add(table)
 
     def stage(self, table: str, schema: pa.Schema, partitioning: Partitioning, properties: Mapping[str, str]) -> NewTable:
         """Begin a table that is not there: nobody sees it before `create`. Raises `Refused`."""
         with self._lock, failing(f"create table {table}"):
+            if table not in self._index.tables():
+                # Before its first file is written: what a crash leaves may go.
+                self._note_gone(table)
             return stage_table(self._catalog, *self._names(table), schema, partitioning, properties)
 
     def create(self, new: NewTable, table: str, change: Change, added: Sequence[WrittenFile] = ()) -> None:
@@ -225,6 +238,7 @@ class Lake:
             self._step("committed")
             self._load(table)
             self._follow(table)
+            self._note(table)
             self._step("indexed")
 
     def renew(self, table: str) -> None:
@@ -232,16 +246,19 @@ class Lake:
         with SteadyTransaction(self._loaded[table]) as transaction, transaction.update_snapshot().fast_append():
             pass
         self._follow(table)
+        self._note(table)
 
     def reload(self, table: str) -> None:
         """Follow what was changed of a table that is `held`."""
         self._load(table)
         self._follow(table)
+        self._note(table)
 
     def drop(self, table: str) -> None:
         """Take the table out of the catalog; its files go once nobody can be reading them any more. Raises `NotFound`."""
         with self.held(table, "drop table"):
             names = self._names(table)
+            self._note_gone(table)
             self._catalog.drop_table(names)
             self._step("dropped")
             for known in (self._loaded, self._known, self._commits, self._sweepers):
@@ -271,6 +288,7 @@ class Lake:
                 ExpireSnapshots(SteadyTransaction(loaded, autocommit=True)).by_ids(old).commit()
                 self._step("expired")
                 self._follow(table)
+                self._note(table)
             self._commits[table] = 0
             if (sweeper := self._sweepers.get(table)) is None:
                 folders = join_url(self._root, "metadata", *self._names(table)), self.data_folder(table)
@@ -284,7 +302,15 @@ class Lake:
             if (now_ms := self._clock.now_ms()) < self._leftovers_ms:
                 return
             known = {*self._index.tables(), *(table for table, count in self._writing.items() if count)}
-            sweep_leftovers(self._index, self.store, self._root, self._database, known, now_ms, self._grace_ms)
+            noted = self._ledger.noted_tables()
+            gone = {table for table, state in noted.items() if state is None} - known
+            left = sweep_leftovers(self._index, self.store, self._root, self._database, gone, now_ms, self._grace_ms)
+            self._ledger.forget_tables(gone - left)
+            if unknown := sorted(left - gone - known - self._told):
+                self._told.update(unknown)
+                _log.warning(
+                    "the lake has files of tables that the catalog does not know and nothing says were dropped; they stay: %s", unknown
+                )
             # What was found just now may go when this is over.
             self._leftovers_ms = now_ms + self._grace_ms + 1
 
@@ -314,6 +340,17 @@ class Lake:
                 self._ledger.remove(removals)
             self._recovered.add(table)
         return folded
+
+    def _note(self, table: str) -> None:
+        """Let the ledger know of the loaded state, as a second witness beside the catalog."""
+        if (state := state_of(self._loaded[table].metadata_location)) != self._noted.get(table):
+            self._ledger.note_tables({table: state})
+            self._noted[table] = state
+
+    def _note_gone(self, table: str) -> None:
+        """Let the ledger know that what lies in the table's folders may go, once the catalog does not know the table."""
+        self._noted.pop(table, None)
+        self._ledger.note_tables({table: None})
 
     def _refuse_made(self, table: str) -> None:
         with suppress(NoSuchTableError, NotFound):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from headwater.ledger import RemovalLog, Tail
+from headwater.ledger import RemovalLog, TableLog, Tail
 
 
-class FoldLedger(Tail, RemovalLog, Protocol):
-    """What the lake's writer needs of a ledger: the rows it moves, and a place to note those it took out."""
+class FoldLedger(Tail, RemovalLog, TableLog, Protocol):
+    """What the lake's writer needs of a ledger: the rows it moves, a place to note those it took out, and which tables there are."""
 
 
 class FoldResult(NamedTuple):

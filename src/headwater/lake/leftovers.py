@@ -17,23 +17,24 @@ _KINDS = ("data", "metadata")
 
 
 def sweep_leftovers(
-    index: LakeIndex, store: Store, root: str, database: str, known: Collection[str], now_ms: int, grace_ms: int
-) -> list[str]:
-    """Delete what lies in folders of tables other than *known*, once that has been so for the grace time; return the paths."""
-
-    def is_left(kind: str, url: str) -> bool:
-        names = url.removeprefix(join_url(root, kind, "")).split("/")
-        return len(names) > 2 and join_name(names[0], names[1], database) not in known
-
-    left = {found.url for kind in _KINDS for found in store.list(join_url(root, kind, "")) if is_left(kind, found.url)}
-    since = index.mark(NOBODY, left, now_ms)
-    deleted = [path for path, marked_ms in since.items() if marked_ms + grace_ms <= now_ms]
+    index: LakeIndex, store: Store, root: str, database: str, gone: Collection[str], now_ms: int, grace_ms: int
+) -> set[str]:
+    """Delete what lies in the folders of the tables *gone*, once that has been so for the grace time; return whose files there are now."""
+    files: dict[str, list[str]] = {}
+    for kind in _KINDS:
+        beneath = join_url(root, kind, "")
+        for found in store.list(beneath):
+            names = found.url.removeprefix(beneath).split("/")
+            if len(names) > 2:
+                files.setdefault(join_name(names[0], names[1], database), []).append(found.url)
+    since = index.mark(NOBODY, [url for table in gone for url in files.get(table, ())], now_ms)
+    deleted = {path for path, marked_ms in since.items() if marked_ms + grace_ms <= now_ms}
     store.delete(deleted)
     index.forget(deleted)
     # Buckets have no folders; here, none is left empty.
     for folder in (folder for kind in _KINDS for folder in Path(root).glob(f"{kind}/*/*")):
-        if join_name(folder.parent.name, folder.name, database) not in known:
+        if join_name(folder.parent.name, folder.name, database) in gone:
             for parent, _, _ in os.walk(folder, topdown=False):
                 with suppress(OSError):  # something is in it yet
                     Path(parent).rmdir()
-    return deleted
+    return {table for table, urls in files.items() if not deleted.issuperset(urls)}

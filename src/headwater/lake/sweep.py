@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pyiceberg.table import Table
 
+from headwater.errors import ProjectError
+from headwater.lake.agreement import WAY_OUT, newer_state
 from headwater.lake.iceberg import metadata_files, named_files
 from headwater.lake.index import LakeIndex
 from headwater.store import Store
@@ -24,11 +26,18 @@ class Sweeper:
     def sweep(self, table: Table, now_ms: int, *, search: bool) -> list[str]:
         """Delete what has been unneeded for the grace time and return the paths; *search* the data folder for orphans, too.
 
-        The index must reflect *table*, and nobody may write to the table meanwhile.
+        The index must reflect *table*, and nobody may write to the table meanwhile. Raises `ProjectError`, and deletes nothing, where the
+        folder has a newer state than the catalog.
         """
         name = self._name
+        in_metadata = self._files(self._metadata)
+        if newer := newer_state(in_metadata, table.metadata_location, self._store):
+            raise ProjectError(
+                f"nothing is swept of table {name}: there is a newer state of it ({newer}) than the catalog says"
+                f" ({table.metadata_location}). Is the catalog older? {WAY_OUT}"
+            )
         marked = self._index.marked(name)
-        there = self._files(self._metadata) | (self._files(self._data) if search else marked.keys())
+        there = in_metadata | (self._files(self._data) if search else marked.keys())
         superseded = self._index.superseded(name)
         kept = [snapshot.sequence_number or 0 for snapshot in table.metadata.snapshots]
         old = {file.path for file in superseded if not any(file.added <= sequence < file.removed for sequence in kept)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, cast
 
@@ -89,8 +89,11 @@ class Tail(Protocol):
     def backlog(self) -> list[Backlog]:
         """Return what the tail holds of each table, without reading the rows."""
 
-    def fold(self, table: str, upto_batch: int) -> None:
-        """Forget the tail rows of *table* up to that batch: they are in the lake now. Doing it twice changes nothing."""
+    def fold(self, table: str, upto_batch: int, state: str | None = None) -> None:
+        """Forget the tail rows of *table* up to that batch: they are in the lake now. Doing it twice changes nothing.
+
+        *state*: the table's state that has them, to remember as `TableLog.note_tables` does.
+        """
 
     def settled(self, folding: tuple[str, int] | None = None) -> dict[tuple[str, str], int]:
         """Return (pipe, shard id) -> the number up to which every row of every table is in the lake.
@@ -178,6 +181,22 @@ class RemovalLog(Protocol):
         """Return all removals there ever were, oldest first."""
 
 
+class TableLog(Protocol):
+    """Which tables there are in the lake, as a second witness beside the catalog: what it knows of is never taken for left over."""
+
+    def note_tables(self, states: Mapping[str, str | None]) -> None:
+        """Remember the newest state of tables, by the name of its metadata file; None = what lies in its folders may be deleted.
+
+        That is said before a table is dropped, and before the first file is written of one that is not there yet.
+        """
+
+    def noted_tables(self) -> dict[str, str | None]:
+        """Return what was remembered."""
+
+    def forget_tables(self, names: Iterable[str]) -> None:
+        """Forget tables of which nothing is left."""
+
+
 class FateLog(Protocol):
     """The counts of fates; kept by the same database as the ledger, in the same transactions."""
 
@@ -191,7 +210,7 @@ class FateLog(Protocol):
         """Sum up what is known of single batches committed before *before_ms*; totals stay exact. Return how many batches that were."""
 
 
-class LedgerDatabase(Ledger, SeedableLedger, KeyLog, FateLog, RemovalLog, Protocol):
+class LedgerDatabase(Ledger, SeedableLedger, KeyLog, FateLog, RemovalLog, TableLog, Protocol):
     """All that one database keeps in the same transactions; who needs a part of it asks for that part."""
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from headwater.errors import HeadwaterError, LedgerBroken, LedgerError, NoLedger, ProjectError, SettingsError, Unavailable
+from headwater.integrity import check_pages, suspect
 from headwater.ledger import Account, Backlog, FateTotal, LedgerBatch, Removal, Rows, TailRows
 from headwater.ledger.checkpoint import Checkpoint
 
@@ -32,7 +33,8 @@ CREATE TABLE keys (minute INTEGER, batch INTEGER, at_ms INTEGER NOT NULL, keys B
 CREATE INDEX keys_by_arrival ON keys (at_ms);
 """
 
-# Made also where a ledger of before has none: nothing that reads the others is touched by it.
+# Made also where a ledger of before has none: nothing that reads the others is touched by them.
+LAKE_TABLES = "CREATE TABLE IF NOT EXISTS lake_tables (name TEXT PRIMARY KEY, state TEXT) WITHOUT ROWID"
 REMOVALS = """
 CREATE TABLE IF NOT EXISTS removals (
   job TEXT, table_name TEXT, kind TEXT NOT NULL, rows INTEGER NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (job, table_name)
@@ -44,7 +46,8 @@ FORGOTTEN = 0
 
 # A sync that failed may have lost pages the kernel now calls clean: nothing this connection says later can be believed.
 _UNSYNCED = {"SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC"}
-_FINAL = _UNSYNCED | {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+_DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+_FINAL = _UNSYNCED | _DAMAGED
 
 
 class SqliteLedger:
@@ -68,6 +71,7 @@ class SqliteLedger:
                 self._check_format()
                 self._checkpoint = None
                 return
+            check_pages(self._writer, self._path)
             self._create()
         self._checkpoint = Checkpoint(self._path, self._lock)
 
@@ -146,10 +150,12 @@ class SqliteLedger:
                 )
             ]
 
-    def fold(self, table: str, upto_batch: int) -> None:
-        """Forget the tail rows of *table* up to that batch: they are in the lake now."""
+    def fold(self, table: str, upto_batch: int, state: str | None = None) -> None:
+        """Forget the tail rows of *table* up to that batch: they are in the lake now, in that *state* of it."""
         with self._transaction("fold") as sql:
             sql.execute("DELETE FROM tail WHERE table_name = ? AND batch <= ?", (table, upto_batch))
+            if state is not None:
+                sql.execute("REPLACE INTO lake_tables VALUES (?, ?)", (table, state))
 
     def settled(self, folding: tuple[str, int] | None = None) -> dict[tuple[str, str], int]:
         """Return (pipe, shard id) -> the number up to which every row of every table is in the lake.
@@ -226,6 +232,23 @@ class SqliteLedger:
             query = "SELECT job, table_name, kind, rows, at_ms FROM removals ORDER BY at_ms, job, table_name"
             return [Removal(*row) for row in sql.execute(query)]
 
+    def note_tables(self, states: Mapping[str, str | None]) -> None:
+        """Remember the newest state of tables; None = what lies in its folders may be deleted."""
+        with self._transaction("note the state of tables") as sql:
+            sql.executemany("REPLACE INTO lake_tables VALUES (?, ?)", states.items())
+
+    def noted_tables(self) -> dict[str, str | None]:
+        """Return what was remembered."""
+        with self._snapshot() as sql:
+            if sql.execute("SELECT 1 FROM sqlite_master WHERE name = 'lake_tables'").fetchone() is None:
+                return {}  # no worker has opened this ledger since tables are noted
+            return dict(sql.execute("SELECT name, state FROM lake_tables").fetchall())
+
+    def forget_tables(self, names: Iterable[str]) -> None:
+        """Forget tables of which nothing is left."""
+        with self._transaction("forget tables") as sql:
+            sql.executemany("DELETE FROM lake_tables WHERE name = ?", [(name,) for name in names])
+
     def keys(self, minute: int) -> bytes:
         """Return all keys of that client-timestamp minute, joined, 16 bytes each, in any order."""
         with self._snapshot() as sql:
@@ -271,6 +294,7 @@ class SqliteLedger:
         self._writer.execute("COMMIT")
         self._check_format()
         self._writer.execute(REMOVALS)
+        self._writer.execute(LAKE_TABLES)
 
     def _check_format(self) -> None:
         found = self._reader.execute("PRAGMA user_version").fetchone()[0]
@@ -318,6 +342,8 @@ class SqliteLedger:
             name = getattr(error, "sqlite_errorname", type(error).__name__)
             if name in _FINAL:
                 self._broken = f"{error} ({name})"
+            if name in _DAMAGED and self._path.exists():
+                suspect(self._path)
             raise _refusal(doing, self._path, error, name) from error
 
 
@@ -357,6 +383,6 @@ def _refusal(doing: str, path: Path, error: sqlite3.Error, name: str) -> Headwat
         return NoLedger(f"no ledger at {path}, only one whose worker died while it made it; it is made when the worker next starts")
     if name == "SQLITE_CANTOPEN":
         return ProjectError(f"cannot {doing}: {path} cannot be opened: {error}; is the folder there, and may this process write to it?")
-    if name in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
+    if name in _DAMAGED:
         return ProjectError(f"cannot {doing}: {path} is damaged: {error} ({name}); restore it, or move it away to rebuild it from the lake")
     return LedgerError(f"cannot {doing} in {path}: {error} ({name})")

@@ -10,7 +10,7 @@ from headwater.pipeline import check_tables
 from headwater.places import Paths, load_project_models
 from headwater.process import listen
 from headwater.process.lock import is_held
-from headwater.process.project import check_formats
+from headwater.process.project import check_openable
 from headwater.process.tls import load_context, tls_files
 from headwater.query.dialect import athena_type
 from headwater.settings import load_settings
@@ -25,7 +25,7 @@ def check_project(project: Path) -> list[dict[str, Any]]:
     tls = tls_files(settings.public, project)
     if tls is not None:
         load_context(tls)
-    check_formats(project)
+    check_openable(project, settings)
     models = load_project_models(project, settings)
     check_tables(settings, project, models)
     if not is_held(Paths(project).project_lock):

@@ -14,6 +14,8 @@ from headwater.edge.http1 import Server
 from headwater.edge.places import Places
 from headwater.pipeline import PIPE, build_collector
 from headwater.places import Paths
+from headwater.places.identity import note_places
+from headwater.places.presence import places_of
 from headwater.process import listen
 from headwater.process.job import serve_jobs
 from headwater.process.metrics import collector_families, plain
@@ -39,6 +41,7 @@ class CollectorRole:
     async def start(self) -> dict[str, Any]:
         """Open the stream and the stores, catch up, and listen."""
         self._parts = await build_collector(self._settings, self._project, self._health, self._requests, self._traces)
+        note_places(self._project, places_of(self._settings, self._project, "stream", "endpoints", "control", "master_keys"))
         limits, proxies = self._settings.limits, self._settings.public.trusted_proxies
         places = Places(limits.connections_per_address, exempt=(*limits.exempt, *proxies))
         self._listener = Server(self._parts.app, self._socket, self._tls.context if self._tls else None, places)

@@ -19,7 +19,7 @@ from headwater.demo import QUESTIONS, Screen, Sent, SimulatedApp, boto3_client
 from headwater.pipeline import open_lake
 from headwater.places import Paths, ledger_positions, open_project_control, open_stream_reader
 from headwater.process.lock import FileLock
-from headwater.process.project import check_formats, make_project, our_command
+from headwater.process.project import check_openable, make_project, our_command
 from headwater.process.serve import build_supervisor
 from headwater.process.status import measure_lag
 from headwater.process.supervisor import Supervisor
@@ -43,7 +43,6 @@ def demonstrate(
     console = Console(stderr=as_json)
     key = _project(project)
     settings = load_settings(project)
-    check_formats(project)
     log = Paths(project).run / "demo.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     configure_logs("warning", "text", role="supervisor")
@@ -58,7 +57,9 @@ def _project(project: Path) -> Key:
     """Return a key of the project, which is made if it is not there."""
     if not (project / FILE).exists():
         return make_project(project, "piano", None, None, "us-east-1", "000000000000").owner
-    control = open_project_control(project)
+    settings = load_settings(project)
+    check_openable(project, settings, begin=True)
+    control = open_project_control(project, settings)
     number = sum(key.name.startswith(KEY) for key in control.keys())  # noqa: SIM118 - not a dict
     return control.create_key(f"{KEY}-{number + 1}", frozenset({"send"}))
 

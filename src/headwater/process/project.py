@@ -16,7 +16,9 @@ from headwater import __version__
 from headwater.control import Key
 from headwater.errors import ProjectError
 from headwater.places import open_project_control
-from headwater.settings import FILE, load_settings, settings_file
+from headwater.places.identity import new_identity, note_places, write_identity
+from headwater.places.presence import check_presence, places_of
+from headwater.settings import FILE, Settings, load_settings, settings_file
 from headwater.stream.segment import sync_folder
 
 FORMATS = {"stream": 1, "ledger": 1, "endpoints": 1, "control": 1, "catalog": 1, "queries": 1}
@@ -63,7 +65,9 @@ def make_project(folder: Path, name: str, app_id: str | None, identity_pool_id: 
         _write(ignore, "/data/\n__pycache__/\n")
     _make_folder(folder / "data")
     sync_folder(folder)
+    write_identity(folder, new_identity(folder.resolve()))
     owner = open_project_control(folder).create_key(OWNER, frozenset({"send", "query", "admin"}))
+    note_places(folder, places_of(load_settings(folder), folder, "control", "master_keys"))
     return NewProject(folder, app_id, identity_pool_id, region, owner)
 
 
@@ -86,6 +90,15 @@ def _write(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+def check_openable(folder: Path, settings: Settings, *, begin: bool = False) -> None:
+    """Refuse a project that this code cannot read, that was moved or copied, or that lost a place: raises `ProjectError` with the way out.
+
+    *begin*: it is about to be opened to write, so that one of before gets its identity.
+    """
+    check_formats(folder)
+    check_presence(settings, folder, begin=begin)
 
 
 def check_formats(folder: Path) -> None:

@@ -12,6 +12,8 @@ import structlog
 from headwater.errors import HeadwaterError, ProjectError
 from headwater.pipeline import build_engine, build_query
 from headwater.places import Paths
+from headwater.places.identity import note_places
+from headwater.places.presence import places_of
 from headwater.process import listen
 from headwater.process.job import send_job
 from headwater.process.metrics import project_families
@@ -49,6 +51,7 @@ class QueryRole:
                 await asyncio.sleep(0.1)
         engine.warm()
         self._parts = build_query(self._settings, self._project, engine, self._ask, self._health, self._metrics)
+        note_places(self._project, places_of(self._settings, self._project, "queries", "results"))
         self._listener = Listener(self._parts.app, self._socket)
         await self._listener.start()
         self._learning = asyncio.create_task(self._learn())

@@ -11,7 +11,7 @@ from headwater.places import Paths
 from headwater.process import listen
 from headwater.process.job import send_job
 from headwater.process.lock import FileLock, is_held
-from headwater.process.project import check_formats
+from headwater.process.project import check_openable
 from headwater.process.role import Service, run_role
 from headwater.process.tls import TlsFiles, tls_files
 from headwater.settings import ListenerSettings, load_settings
@@ -33,7 +33,7 @@ def run_named_role(
     *tls_cert*, *tls_key*: for the collector; a supervisor, whose socket it is, says both or means plain HTTP.
     """
     settings = load_settings(project)
-    check_formats(project)
+    check_openable(project, settings, begin=True)
     name = NAMES[command]
     configure_logs(settings.log.level, settings.log.format, role=name)
 
@@ -67,7 +67,7 @@ def run_job(project: Path, job: str) -> Any:
     lock_path = paths.run / "worker.lock"
     if is_held(lock_path):
         return send_job(paths.worker_socket, job)
-    check_formats(project)
+    check_openable(project, settings, begin=True)
     from headwater.process.worker import WorkerRole
 
     async def run() -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from headwater.places import Paths
 from headwater.process import listen
 from headwater.process.lock import FileLock
-from headwater.process.project import check_formats
+from headwater.process.project import check_formats, check_openable
 from headwater.process.supervisor import Role, Supervisor, role_command
 from headwater.process.tls import TlsFiles, load_context, tls_files
 from headwater.settings import Settings, load_settings
@@ -29,6 +29,7 @@ def serve_project(
     configure_logs(settings.log.level, settings.log.format, role="supervisor")
     with FileLock(Paths(project).project_lock, "headwater serve").acquire():
         Paths(project).status.unlink(missing_ok=True)  # of a server that was killed: it is not where this one will be
+        check_openable(project, settings, begin=True)
         asyncio.run(build_supervisor(settings, project, public_port, private_port, tls=tls).run())
 
 

@@ -20,6 +20,9 @@ from headwater.lake.rewrite import Tables
 from headwater.pipe.relearn import relearn_keys
 from headwater.pipeline import DAY_MS, PIPE, WorkerParts, build_worker
 from headwater.places import Paths
+from headwater.places.identity import note_places
+from headwater.places.marker import claim_lake
+from headwater.places.presence import places_of
 from headwater.process.catalog_jobs import Changes
 from headwater.process.job import serve_jobs
 from headwater.process.metrics import WorkerCounts, plain
@@ -78,7 +81,9 @@ class WorkerRole:
 
     async def open(self) -> WorkerParts:
         """Open the places where data rests, and learn again what a lost ledger knew."""
+        await asyncio.to_thread(claim_lake, self._settings, self._project)
         self._parts = parts = await asyncio.to_thread(build_worker, self._settings, self._project, moved=self._moved)
+        note_places(self._project, places_of(self._settings, self._project, "ledger", "catalog", "lake"))
         await relearn_keys(
             parts.stream,
             parts.ledger,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from headwater.errors import QueryError
 from headwater.lake.index import Field
@@ -23,6 +25,20 @@ from headwater.query.watch import Watch
 from headwater.query.window import EVERYTHING, Window, both, either, window_of
 
 Parameters = Sequence[Any] | Mapping[str, Any] | None
+
+_RESTORE = "restore it from a backup"
+# What the engine says of a statement begins with the kind of error; what its Parquet reader says of pages mostly does not.
+_UNREADABLE = re.compile(
+    r"(?:[A-Za-z ]+ Error: )(?:No magic bytes|File '[^']*' too small|Corrupt|Failed to read Parquet)|(?![A-Z][A-Za-z ]+ Error: )"
+)
+
+
+def _has_footer(path: str) -> bool:
+    try:
+        pq.read_metadata(path)
+    except (OSError, pa.ArrowException):
+        return False
+    return True
 
 
 class Bound:
@@ -58,6 +74,22 @@ class Bound:
         named = [(name, file.path) for name, table in self.tables.items() for file in table.files]
         named += [(name, file) for name, table in self.external.items() for file in table.files]
         return [f"{path} of table {name}" for name, path in named if not Path(path).exists()]
+
+    def damaged(self, said: str) -> str | None:
+        """Return which of these files is damaged, with its table, and what to do; None where neither its size nor what was *said* tells."""
+        for name, table in self.tables.items():
+            for file in table.files:
+                if (size := Path(file.path).stat().st_size) != file.size:
+                    return f"{file.path} of table {name} has {size:,} bytes and was written with {file.size:,}: {_RESTORE} ({said})"
+        if not _UNREADABLE.match(said):
+            return None
+        named = [(name, file.path) for name, table in self.tables.items() for file in table.files]
+        named += [(name, file) for name, table in self.external.items() for file in table.files]
+        for name, path in named:
+            if path in said or (name in self.tables and not _has_footer(path)):
+                return f"{path} of table {name} cannot be read: {_RESTORE} ({said})"
+        tables = ", ".join(sorted({name for name, _ in named}))
+        return f"a file of {tables} is damaged: {_RESTORE} ({said})" if named else None
 
 
 class Binder:

@@ -48,6 +48,7 @@ class Running(NamedTuple):
     engine_ms: float
     release: Callable[[bool], None]
     lost_files: Callable[[], list[str]]
+    damaged: Callable[[str], str | None]
 
 
 class Result(Reading):
@@ -166,11 +167,12 @@ def _read(run: Running) -> pa.RecordBatch | None:
     except StopIteration:
         return None
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        raise refused(error, run.lost_files) from error
+        raise refused(error, run.lost_files, run.damaged) from error
 
 
-def refused(error: Exception, lost_files: Callable[[], list[str]]) -> QueryError:
-    """Return the error to raise for what the engine said."""
+def refused(error: Exception, lost_files: Callable[[], list[str]], damaged: Callable[[str], str | None]) -> QueryError:
+    """Return the error to raise for what the engine said; *damaged* tells which file it is about, if it is about one."""
     if lost := lost_files():
         return _FilesLostError(lost)
-    return QueryError(str(error).strip())
+    said = str(error).strip()
+    return QueryError((isinstance(error, duckdb.Error) and damaged(said)) or said)

@@ -21,7 +21,8 @@ class LocalStore:
     """Objects beneath *folder*: a bucket is a folder in it, and a key's segments are folders and a file in that.
 
     Files that people put there are objects, too: each name on the disk stands for one part of a key, `part_of` says which. Names that begin
-    with a dot, or are no UTF-8, stand for none. Where several stand for the same part, the first of `file_names` counts.
+    with a dot, or are no UTF-8, stand for none; nor does what a symbolic link leads out of *folder* to. Where several stand for the same
+    part, the first of `file_names` counts.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,8 +32,10 @@ class LocalStore:
         """Return all objects whose URL begins with *prefix_url*, sorted by URL."""
         bucket_of(prefix_url)
         bucket, prefix = split_url(prefix_url)
-        folders = self._there(bucket, prefix.split("/")[:-1])
-        found = (each._replace(url=self._url(each.url)) for folder in folders for each in self._files.list(f"{folder}/"))
+        folders = [folder for folder in self._there(bucket, prefix.split("/")[:-1]) if self._is_within(folder)]
+        listed = (each for folder in folders for each in self._files.list(f"{folder}/"))
+        # Links to folders are not followed there, so that only the last name of a path may be one.
+        found = (each._replace(url=self._url(each.url)) for each in listed if not Path(each.url).is_symlink() or self._is_within(each.url))
         return sorted(each for each in found if each.url.startswith(prefix_url))
 
     def read(self, url: str) -> bytes:
@@ -45,6 +48,8 @@ class LocalStore:
         bucket, key = split_url(url)
         # An object that is there keeps the name it has, lest there be two files for it.
         target = next(iter(self._files_of(url)), self._folder.joinpath(bucket, *map(file_name, key.split("/"))))
+        if not self._is_within(target):
+            raise PermissionError(errno.EACCES, "a symbolic link leads out of the folder of buckets", url)
         return self._files.write(str(target), content, lasting=lasting)
 
     def delete(self, urls: Iterable[str]) -> None:
@@ -61,7 +66,11 @@ class LocalStore:
         """Return the files that stand for an object, of which the first counts; nothing in *url* leads out of the folder."""
         bucket_of(url)
         bucket, key = split_url(url)
-        return [path for path in self._there(bucket, key.split("/")) if path.is_file()]
+        return [path for path in self._there(bucket, key.split("/")) if path.is_file() and self._is_within(path)]
+
+    def _is_within(self, path: Path | str) -> bool:
+        """Return whether a path, with all links followed, is in the folder, which may be a link itself."""
+        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self._folder))
 
     def _there(self, bucket: str, parts: Sequence[str]) -> Sequence[Path]:
         """Return the files or folders that may stand for these parts of a key; where a part has several names, those that are there."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from headwater.errors import ProjectError, SettingsError
+from headwater.integrity import check_pages
 
 FORMAT = 1
 
@@ -49,6 +50,7 @@ class Database:
         try:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
+            check_pages(self._connection, self._path)
             self._prepare()
         except BaseException as error:
             self._connection.close()

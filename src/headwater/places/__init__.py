@@ -11,6 +11,7 @@ from headwater.control import App, Control, open_control
 from headwater.control.identities import IdentityStore, Pool, Provider, open_identity_store
 from headwater.errors import NoLedger
 from headwater.ledger import Ledger, LedgerDatabase, open_ledger
+from headwater.places.identity import home_of
 from headwater.settings import Settings, load_settings
 from headwater.store import SCHEME, FileCache, RemoteStore, S3Access, Store, Stores, bucket_of, open_store
 from headwater.stream import Stream, open_stream
@@ -117,9 +118,9 @@ def file_grace_s(settings: Settings) -> float:
 
 
 def lake_root(settings: Settings, project: Path) -> str:
-    """Return the lake's folder, or its place in a bucket."""
+    """Return the lake's folder, or its place in a bucket, as the locations of its tables begin, whatever way led to the project."""
     folder = settings.lake.folder
-    return folder.rstrip("/") if folder.startswith(SCHEME) else str(project.absolute() / folder)
+    return folder.rstrip("/") if folder.startswith(SCHEME) else str(home_of(project) / folder)
 
 
 def s3_access(settings: Settings) -> S3Access:
