@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +62,9 @@ def free_port() -> int:
 class Served:
     """`headwater init` and, between `start` and `stop`, `headwater serve` in a folder."""
 
-    def __init__(self, folder: Path, settings: str = "") -> None:
+    def __init__(self, folder: Path, settings: str = "", options: Sequence[str] = ()) -> None:
         self.folder = folder
-        made = json.loads(invoke("init", folder, "--json").stdout)
+        made = json.loads(invoke("init", folder, "--json", *options).stdout)
         self.app_id, self.owner = made["app_id"], made["owner"]
         self.ports = (free_port(), free_port())
         if settings:

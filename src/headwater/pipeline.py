@@ -303,6 +303,7 @@ def build_query(settings: Settings, project: Path, engine: Engine, ask: Ask, hea
             *Sql(queries.direct).routes(),
         ],
         confined=engine.confined,
+        hosts=settings.private.hosts,
         max_skew_s=settings.public.max_clock_skew_s,
     )
     return QueryParts(app, engine, queries)

@@ -99,6 +99,8 @@ class PrivateSettings(ListenerSettings):
     """Loopback address to bind; this listener has no accounts yet, so it does not go beyond this machine."""
     port: Port = 8701
     """Port to bind; 0 picks a free one, which `headwater status` prints."""
+    hosts: tuple[str, ...] = ()
+    """Names besides localhost under which health and metrics, which need no signature, may be asked for, as through a tunnel or a proxy."""
 
 
 class IssuerSettings(Section):

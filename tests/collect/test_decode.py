@@ -59,7 +59,6 @@ def nested(levels: int) -> Any:
         ({**GOOD, "Metrics": {"m": "many"}}, "metric 'm' must be a finite number, given 'many'"),
         ({**GOOD, "Metrics": {"m": "1_000"}}, "must be a finite number"),
         ({**GOOD, "Metrics": {"m": True}}, "given true"),
-        ({**GOOD, "Metrics": {"m": None}}, "given null"),
         ({**GOOD, "Metrics": {"m": [1]}}, "given a list"),
         ({**GOOD, "Metrics": {"m": 10**400}}, "must be a finite number"),
         ({**GOOD, "Metrics": {"m": "1e999"}}, "must be a finite number"),
@@ -285,3 +284,11 @@ def test_garbage_never_raises_anything_but_a_bad_request() -> None:
                 assert isinstance(event, Event | Refusal)
                 if isinstance(event, Refusal):
                     event.message.encode()
+
+
+@pytest.mark.parametrize("metrics", [{"m": None}, {"m": None, "n": 1}, {"m": None, "n": "2.5"}])
+def test_a_metric_may_be_null(metrics: dict[str, Any]) -> None:
+    event = judged(request(e={**GOOD, "Metrics": metrics}))["e"]
+
+    assert isinstance(event, Event)
+    assert event.metrics == {name: value if value is None else float(value) for name, value in metrics.items()}

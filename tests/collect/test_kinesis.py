@@ -219,3 +219,25 @@ def test_cut_and_mangled_forgeries_are_no_records_of_ours_either() -> None:
     assert rows.keys() <= {"other_events", "sign_up_events"}
     assert len(letters) > 1_000
     assert sum(map(len, rows.values())) + len(letters) == sum(len(open_record(one, FIRST_SHARD, 1)) for one in records)
+
+
+@pytest.mark.parametrize(("name", "fate"), [("score", "row"), ("level", "letter"), ("unknown", "letter")])
+def test_a_metric_that_is_null_is_null_where_the_field_admits_it_and_otherwise_named(name: str, fate: str) -> None:
+    models = compile_models([LevelEvent])
+    metrics = {"level": 1, name: None}
+    event = {"event_type": "LevelEvent", "event_timestamp": NOW, "application": {}, "client": {}, "session": {}, "metrics": metrics}
+
+    decoded = models.decode([Record(json.dumps(event).encode(), "k", NOW)], FIRST_SHARD, [1])
+
+    if fate == "row":
+        [row] = decoded.tables()["level_events"].to_pylist()
+        assert (row["score"], row["level"]) == (None, 1)
+    else:
+        assert decoded.letters[0].field == name
+
+
+class LevelEvent(Event):
+    """A level was played."""
+
+    level: int
+    score: float | None = None

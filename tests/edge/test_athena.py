@@ -237,7 +237,10 @@ def test_who_may_not_is_told_so_as_athena_tells_it(served: AthenaServed) -> None
         400,
         {
             "__type": "AccessDeniedException",
-            "Message": f"User: send is not authorized to perform: athena:StartQueryExecution on resource: {ARN}workgroup/*",
+            "Message": (
+                f"User: send is not authorized to perform: athena:StartQueryExecution on resource: {ARN}workgroup/*"
+                " because the key allows `send`, and this takes `query` or `admin`: headwater keys create NAME --allow query"
+            ),
         },
     )
     status, body = served.raw("GetWorkGroup", {"WorkGroup": "primary"}, secret="w" * 40)

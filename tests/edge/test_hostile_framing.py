@@ -187,13 +187,13 @@ GOOD = {
     "a path with two slashes": (b"GET //healthz HTTP/1.1\r\nHost: a\r\n\r\n", 404),
     "a path with dots": (b"GET /v1/../healthz HTTP/1.1\r\nHost: a\r\n\r\n", 404),
     "an encoded path": (b"GET /%68ealthz HTTP/1.1\r\nHost: a\r\n\r\n", 404),
-    "no host": (b"GET /healthz HTTP/1.1\r\n\r\n", 200),
-    "two hosts": (b"GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 200),
-    "bytes over 127 in a value": (b"GET /healthz HTTP/1.1\r\nX: \xff\xfe\r\n\r\n", 200),
-    "an empty value": (b"GET /healthz HTTP/1.1\r\nX:\r\n\r\n", 200),
-    "a method that no route has": (b"PATCH /healthz HTTP/1.1\r\n\r\n", 405),
-    "TRACE": (b"TRACE /healthz HTTP/1.1\r\nAuthorization: secret\r\n\r\n", 405),
-    "a body with GET": (b"GET /healthz HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", 200),
+    "no host": (b"GET /healthz HTTP/1.1\r\n\r\n", 400),
+    "two hosts": (b"GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+    "bytes over 127 in a value": (b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: \xff\xfe\r\n\r\n", 200),
+    "an empty value": (b"GET /healthz HTTP/1.1\r\nHost: a\r\nX:\r\n\r\n", 200),
+    "a method that no route has": (b"PATCH /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+    "TRACE": (b"TRACE /healthz HTTP/1.1\r\nHost: a\r\nAuthorization: secret\r\n\r\n", 405),
+    "a body with GET": (b"GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 200),
 }
 
 
@@ -209,10 +209,10 @@ LAST = {
     "HTTP/1.0": (b"GET /healthz HTTP/1.0\r\n\r\n", 200),
     "HTTP/1.0 that wants to stay": (b"GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 200),
     "RTSP, which looks like HTTP/1.0": (b"GET /healthz RTSP/1.0\r\n\r\n", 200),
-    "Connection: close": (b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n", 200),
-    "CONNECT": (b"CONNECT other.example:443 HTTP/1.1\r\n\r\n", 404),
+    "Connection: close": (b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 200),
+    "CONNECT": (b"CONNECT other.example:443 HTTP/1.1\r\nHost: a\r\n\r\n", 404),
     "an upgrade to HTTP/2": (
-        b"GET /healthz HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n",
         200,
     ),
     "a length over the limit": (POST + b"Content-Length: 99999999\r\n\r\n", 413),
@@ -236,7 +236,7 @@ def test_a_smuggled_request_is_never_answered(served: Served) -> None:
 
 
 def test_requests_sent_ahead_are_answered_in_order_up_to_the_one_that_is_wrong(served: Served) -> None:
-    good = HEALTH + b"GET /nowhere HTTP/1.1\r\n\r\n" + b"OPTIONS /x HTTP/1.1\r\n\r\n"
+    good = HEALTH + b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n" + b"OPTIONS /x HTTP/1.1\r\nHost: a\r\n\r\n"
 
     assert said(served, good * 10 + HEALTH) == [200, 404, 204] * 10 + [200]
     assert said(served, good + b"GET / HTTP/1.1\r\nX : y\r\n\r\n" + HEALTH) == [200, 404, 204]

@@ -197,7 +197,10 @@ def test_a_refusal_names_principal_action_and_resource_and_comes_before_not_foun
 
     assert (answer.status, answer.error_type) == (403, "ForbiddenException")
     resource = "arn:aws:mobiletargeting:us-east-1:000000000000:apps/nope"
-    assert answer.json["Message"] == f"User: send is not authorized to perform: mobiletargeting:DeleteApp on resource: {resource}"
+    assert answer.json["Message"] == (
+        f"User: send is not authorized to perform: mobiletargeting:DeleteApp on resource: {resource} because the key allows `send`,"
+        " and this takes `admin`: headwater keys create NAME --allow admin"
+    )
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ async def test_more_bytes_than_may_be_worked_on_are_refused_before_they_are_read
             if "status" in message:
                 statuses.append(message["status"])
 
-        headers = [(b"content-length", b"%d" % size)]
+        headers = [(b"host", b"a"), (b"content-length", b"%d" % size)]
         await listener({"type": "http", "method": "POST", "raw_path": b"/x", "query_string": b"", "headers": headers}, receive, send)
 
     async def work(request: Request) -> Answer:

@@ -34,7 +34,8 @@ class Client:
     - `close` (or the end of a `with`, or of the program) delivers what is queued, for up to ten seconds. A process that ends by `os._exit`,
       as the children of `multiprocessing` do, has to call `close` or `flush` itself.
 
-    Either an access key with `send` (`headwater keys create`), which signs the requests for *region*, or the app's public *write_key*.
+    Either an access key with `send` (`headwater keys create`), which signs the requests for *region* (by default the
+    server's, which it says), or the app's public *write_key*.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Client:
         access_key_id: str | None = None,
         secret_access_key: str | None = None,
         write_key: str | None = None,
-        region: str = "us-east-1",
+        region: str | None = None,
         endpoint_id: str | None = None,
         queue_size: int = 10_000,
         batch_size: int = 500,
@@ -61,7 +62,8 @@ class Client:
         if write_key and access_key_id is None and secret_access_key is None:
             connection.proof = WriteKey(write_key, connection.host)
         elif access_key_id and secret_access_key and write_key is None:
-            connection.proof = Signature(Signer(access_key_id, secret_access_key, region, connection.host))
+            signer = Signer(access_key_id, secret_access_key, region or "us-east-1", connection.host)
+            connection.proof = Signature(signer, any_region=region is None)
         else:
             raise SettingsError("a client needs access_key_id and secret_access_key, or a write_key")
         self._endpoint_id = _id("endpoint_id", endpoint_id or socket.gethostname() or "server")

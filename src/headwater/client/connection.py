@@ -17,6 +17,7 @@ from headwater.control.signer import Signer
 from headwater.errors import SettingsError
 
 _ANSWER_LIMIT_BYTES = 16 * 1024 * 1024
+_REGION = re.compile(r"valid region: '([a-z0-9-]{1,64})'")
 _CLOCK_IS_OFF = re.compile(r"Signature (expired|not yet current)")
 
 
@@ -84,10 +85,10 @@ class Proof(Protocol):
 
 
 class Signature:
-    """An access key. A clock that is off is corrected by the server's."""
+    """An access key. A clock that is off is corrected by the server's, and so is a region that nobody chose (*any_region*)."""
 
-    def __init__(self, signer: Signer) -> None:
-        self._signer, self._offset = signer, timedelta()
+    def __init__(self, signer: Signer, any_region: bool = False) -> None:
+        self._signer, self._offset, self._any_region = signer, timedelta(), any_region
 
     def headers(self, path: str, body: bytes) -> dict[str, str]:
         """Return the headers, signed now."""
@@ -95,6 +96,9 @@ class Signature:
 
     def learn(self, answer: Answer) -> bool:
         """Take over the server's clock if it says that ours is off, as often as it says so: ours may be set right meanwhile."""
+        if self._any_region and (named := _REGION.search(answer.said())) and named[1] != self._signer.region:
+            self._signer = self._signer._replace(region=named[1])
+            return True
         if answer.date is None or not _CLOCK_IS_OFF.search(answer.said()):
             return False
         self._offset = answer.date - datetime.now(UTC)

@@ -214,9 +214,12 @@ def _metrics(holder: dict[str, Any]) -> dict[str, Any] | None:
     found = member_object(holder, "Metrics")
     if found is None:
         return None
-    metrics: dict[str, int | float] = {}
+    metrics: dict[str, int | float | None] = {}
     for name, value in found.items():
         _check_name("metric", name)
+        if value is None:
+            metrics[name] = None
+            continue
         if not isinstance(value, str) or not _NUMERIC.fullmatch(value.strip()):
             _refuse(f"metric {_shown(name)} must be a finite number", value)
         text = value.strip()

@@ -42,7 +42,7 @@ class Event(msgspec.Struct, rename="pascal", gc=False):
     event_type: Annotated[str, Meta(min_length=1, max_length=VALUE_LIMIT)]
     timestamp: Moment
     attributes: Annotated[dict[Name, Value | None], _Half] | None = None
-    metrics: Annotated[dict[Name, MetricInteger | float], _Half] | None = None
+    metrics: Annotated[dict[Name, MetricInteger | float | None], _Half] | None = None
     session: Session | None = None
     app_package_name: Value | None = None
     app_title: Value | None = None

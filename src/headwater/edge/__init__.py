@@ -12,6 +12,7 @@ from headwater.edge import athena_actions, glue_actions, kinesis, pinpoint_rest,
 from headwater.edge.client_files import ClientFiles
 from headwater.edge.cognito import CognitoIdentity
 from headwater.edge.credentials import Credentials, KeyCredentials, Principal, WriteKeys
+from headwater.edge.hosts import Hosts
 from headwater.edge.lent import LentCredentials
 from headwater.edge.limits import Limits, Rate, Rates
 from headwater.edge.pinpoint import SEND_ACTIONS, Pinpoint
@@ -126,6 +127,7 @@ def private_app(
     region: str = "",
     doors: Sequence[Route] = (),
     confined: bool = True,
+    hosts: Sequence[str] = (),
     max_skew_s: int = 300,
     clock: Clock | None = None,
 ) -> ASGIApp:
@@ -133,6 +135,7 @@ def private_app(
 
     *control*: whose keys may call the doors, signed for *region*; what is unsigned needs none.
     *confined*: whether the system holds statements to the lake's files; where it cannot, only `admin` keys may run them.
+    *hosts*: names besides this machine's own under which what is unsigned may be asked for.
     *doors*: routes, made by whoever loads the rooms behind them: this module must not, for the collector loads it, too.
     """
     clock = clock or SystemClock()
@@ -141,4 +144,4 @@ def private_app(
     if control is not None:
         actions = KEY_ACTIONS if confined else KEY_ACTIONS | {"query": KEY_ACTIONS["query"] - RUN_ACTIONS}
         verifier = Verifier(KeyCredentials(control, actions), region=region, clock=clock, max_skew_s=max_skew_s)
-    return Listener(routes, verifier=verifier, clock=clock, allowed_origins=None)
+    return Listener(routes, verifier=verifier, clock=clock, allowed_origins=None, hosts=Hosts(hosts))

@@ -11,10 +11,24 @@ from urllib.parse import parse_qs
 import msgspec
 
 from headwater.control import Keys
-from headwater.errors import Unauthenticated
+from headwater.errors import AccessDenied, Unauthenticated
 
 # What asks only who the caller is needs a signature and no permission, as at AWS.
 EVERYBODY_MAY = frozenset({"sts:GetCallerIdentity"})
+
+
+class Rights(msgspec.Struct, frozen=True):
+    """What a key was made to allow, and *all_of*: what each permission that a key can have allows (`admin` allows everything)."""
+
+    allow: tuple[str, ...]
+    all_of: Mapping[str, frozenset[str]]
+
+    def lacking(self, action: str) -> str:
+        """Return what the key allows, what it would have to allow for *action*, and how to make such a key."""
+        needed = [name for name, actions in self.all_of.items() if action in actions]
+        told = " or ".join(f"`{name}`" for name in (*needed, "admin"))
+        has = " and ".join(f"`{name}`" for name in self.allow) or "nothing"
+        return f"the key allows {has}, and this takes {told}: headwater keys create NAME --allow {needed[0] if needed else 'admin'}"
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -30,6 +44,7 @@ class Principal(msgspec.Struct, frozen=True):
     identity_id: str | None = None
     identity_pool_id: str | None = None
     streams: frozenset[str] | None = None
+    rights: Rights | None = None
 
     def may(self, action: str, app_id: str | None) -> bool:
         """Return whether this principal may do *action* (`mobiletargeting:PutEvents`) on that app, None = on what is no one app's.
@@ -76,7 +91,7 @@ class KeyCredentials:
             return kept[1]
         assert key.secret_access_key is not None
         actions = None if "admin" in key.allow else frozenset().union(*(self._actions.get(allowed, frozenset()) for allowed in key.allow))
-        principal = Principal(key.name, key.secret_access_key, actions)
+        principal = Principal(key.name, key.secret_access_key, actions, rights=Rights(tuple(sorted(key.allow)), self._actions))
         if len(self._principals) >= 10_000:
             self._principals.clear()
         self._principals[access_key_id] = (key, principal)
@@ -128,6 +143,12 @@ def _written_key(body: bytes) -> str | None:
         return msgspec.json.decode(body, type=_Keyed).write_key if body else None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
+
+
+def denied(principal: Principal, action: str, resource: str) -> AccessDenied:
+    """Return the error for a caller who may not do *action*; the holder of a key is told which right it lacks."""
+    why = "" if principal.rights is None else f" because {principal.rights.lacking(action)}"
+    return AccessDenied(f"User: {principal.name} is not authorized to perform: {action} on resource: {resource}{why}")
 
 
 def invalid_token() -> Unauthenticated:

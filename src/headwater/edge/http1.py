@@ -254,6 +254,7 @@ class _Connection(Greeted):
             "method": parser.get_method().decode("latin-1"),
             "raw_path": raw_path,
             "query_string": query,
+            "http_version": version,
             "headers": self._headers,
             "client": self._client,
         }

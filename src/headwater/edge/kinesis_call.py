@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from headwater.collect import Caller
-from headwater.edge.credentials import Principal
-from headwater.errors import AccessDenied, BadRequest
+from headwater.edge.credentials import Principal, denied
+from headwater.errors import BadRequest
 
 Output = dict[str, Any]
 
@@ -44,7 +44,7 @@ class Call(NamedTuple):
     def authorize(self, name: str, arn: str) -> None:
         """Raise `AccessDenied` unless the caller may do this with the stream *name*."""
         if not self.principal.may_stream(self.action, name):
-            raise AccessDenied(f"User: {self.principal.name} is not authorized to perform: {self.action} on resource: {arn}")
+            raise denied(self.principal, self.action, arn)
 
 
 class Entry(NamedTuple):

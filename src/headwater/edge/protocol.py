@@ -20,15 +20,15 @@ import msgspec
 from headwater.clock import Clock
 from headwater.edge.attend import attended, pour
 from headwater.edge.bodies import Bodies, Receive
-from headwater.edge.credentials import WriteKeys
+from headwater.edge.credentials import WriteKeys, denied
 from headwater.edge.dialect import JSON_11, REST_JSON, Dialect, MethodNotAllowed, UnsupportedMedia
+from headwater.edge.hosts import Hosts, check_one_host
 from headwater.edge.limits import Limits
 from headwater.edge.ratelimit import Networks
 from headwater.edge.request import Answer, Header, Request, joined_headers
 from headwater.edge.routing import Route, Router, UnknownOperation
 from headwater.edge.sigv4 import Verifier
 from headwater.errors import (
-    AccessDenied,
     BadRequest,
     HeadwaterError,
     NotFound,
@@ -91,10 +91,14 @@ class Listener:
         limits: Limits | None = None,
         requests: Requests | None = None,
         tracer: Tracer | None = None,
+        hosts: Hosts | None = None,
         in_flight_limit: int = 64 * 1024 * 1024,
     ) -> None:
-        """*allowed_origins*: None = no CORS, `["*"]` = any. *trusted_proxies*: addresses or networks whose X-Forwarded-Host we believe."""
-        self._router = Router(routes)
+        """*allowed_origins*: None = no CORS, `["*"]` = any. *trusted_proxies*: addresses or networks whose X-Forwarded-Host we believe.
+
+        *hosts*: the names under which what is unsigned may be asked for, None = any.
+        """
+        self._router, self._hosts = Router(routes), hosts
         if verifier is None and any(route.action for route in self._router.routes):
             raise ValueError("a route asks for an action and there is no verifier to find out who asks")
         self._verifier, self._write_keys, self._clock = verifier, write_keys, clock
@@ -118,12 +122,15 @@ class Listener:
             return
         began, request_id = perf_counter(), next(self._request_ids)
         operation, span = "OPTIONS" if scope["method"] == "OPTIONS" else "unknown", None
-        if scope["method"] == "OPTIONS":
+        given, repeated = joined_headers(scope["headers"])
+        host = given.get(b"host")
+        if scope["method"] == "OPTIONS" and host and not repeated:
             answer = Answer(204, b"")
         else:
             dialect: Dialect = REST_JSON
             try:
-                given, repeated = joined_headers(scope["headers"])
+                if not host or repeated:
+                    check_one_host(host, repeated, scope.get("http_version", "1.1"))
                 route, segments = self._find(scope, given)
                 dialect, operation = route.dialect, self._router.names[id(route)]
                 request = Request(scope["method"], scope["raw_path"], scope["query_string"], given, b"", request_id, segments, repeated)
@@ -191,6 +198,8 @@ class Listener:
                 route = self._router.by_action(request)
             if route.action is not None:
                 self._authorize(request, route, scope)
+            elif self._hosts is not None:
+                self._hosts.check(headers)
             return await (attended(route.operation(request), receive) if route.attended else route.operation(request))
         finally:
             self._bodies.release(held)
@@ -209,8 +218,7 @@ class Listener:
             principal = self._verifier.verify(request, route.service, forwarded, beacon=route.beacon)
         app_id = principal.app_id if route.keyed else request.segment(0) if request.segments else None
         if not principal.may(route.action, app_id):
-            resource = printable(route.resource.replace("{app}", app_id or "*"))
-            raise AccessDenied(f"User: {principal.name} is not authorized to perform: {route.action} on resource: {resource}")
+            raise denied(principal, route.action, printable(route.resource.replace("{app}", app_id or "*")))
         request.principal = principal
         if self._limits is not None:
             self._limits.allow(principal, request.address, len(request.body))
