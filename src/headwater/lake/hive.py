@@ -7,7 +7,7 @@ import gzip
 import json
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -27,7 +27,6 @@ MOST_PARTITIONS = 100
 _FILE_BYTES = 256 << 20
 _GROUP_BYTES = 32 << 20
 _PENDING_BYTES = 96 << 20
-_NULL = "\\N"
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -39,11 +38,47 @@ class HiveWritten(NamedTuple):
     partitions: list[list[str]]
 
 
+class LineForm(NamedTuple):
+    """How values are put into lines, so that the readers of a table find them again.
+
+    delimiter: between the values of a line of text. escape: before a delimiter, or itself, that is part of a value; '' for none.
+    null: what stands for NULL. header: whether the first line names the columns. members: the names of columns in a line of JSON, where
+    they are others.
+    """
+
+    delimiter: str
+    escape: str
+    null: str
+    header: bool
+    members: Mapping[str, str]
+
+    def cell(self, value: Any) -> str:
+        """Return a value as it stands in a line of text; `Refused` for one that could not be told from another."""
+        if value is None:
+            if self.delimiter in self.null:
+                raise Refused(
+                    "NOT_SUPPORTED", f"NULL cannot be written in this TEXTFILE: {self.null!r}, which stands for it, has the delimiter in it"
+                )
+            return self.null
+        text = _word(value)
+        if "\n" in text or "\r" in text:
+            raise Refused("NOT_SUPPORTED", "a line of TEXTFILE cannot have a value with a line break in it; use PARQUET or JSON")
+        if self.escape:
+            text = text.replace(self.escape, self.escape * 2).replace(self.delimiter, self.escape + self.delimiter)
+        elif self.delimiter in text:
+            raise Refused(
+                "NOT_SUPPORTED", "a line of TEXTFILE cannot have a value with the field delimiter in it; use ESCAPED BY, PARQUET or JSON"
+            )
+        if text == self.null:
+            raise Refused("NOT_SUPPORTED", f"the value {text!r} is what stands for NULL in this TEXTFILE; use PARQUET or JSON")
+        return text
+
+
 class HiveFiles:
     """Files beneath *location*, named by *name* so that writing the same rows again writes the same files.
 
     format: `parquet`, `orc`, `json` or `text`. compression: `gzip`, `snappy`, `zstd`, `none`, None = the format's own. partitioned_by: the
-    last columns, which go into the folders' names. delimiter: between the values of a line of text. most: how many partitions there may be.
+    last columns, which go into the folders' names. delimiter, escape, null, header, members: see `LineForm`.
     """
 
     def __init__(
@@ -60,6 +95,10 @@ class HiveFiles:
         empty: bool = False,
         places: Sequence[tuple[Sequence[str], str]] = (),
         template: str | None = None,
+        escape: str = "",
+        null: str = "\\N",
+        header: bool = False,
+        members: Mapping[str, str] | None = None,
     ) -> None:
         """*empty*: whether nothing may be there yet. Raises `Refused`.
 
@@ -75,7 +114,7 @@ class HiveFiles:
         self._base, self._name, self._scratch = location.rstrip("/") + "/", name, scratch
         self._stores, self._template = stores, template
         self._places = {tuple(values): place.rstrip("/") + "/" for values, place in places}
-        self._keys, self._delimiter = list(partitioned_by), delimiter
+        self._keys, self._lines = list(partitioned_by), LineForm(delimiter, escape, null, header, members or {})
         self._suffix = _SUFFIXES.get((format, self._compression), "")
         # What a first try of the same statement left is its own.
         if empty and any(f"/{name}_" not in each.url for each in stores.find(self._base).list(self._base)):
@@ -95,7 +134,7 @@ class HiveFiles:
                         "HIVE_TOO_MANY_OPEN_PARTITIONS", f"Exceeded limit of {MOST_PARTITIONS} open writers for partitions/buckets"
                     )
                 self._parts.setdefault(values, 0)
-                self._open[values] = _File(self._scratch, part.schema, self._make(self._compression, self._delimiter))
+                self._open[values] = _File(self._scratch, part.schema, self._make(self._compression, self._lines))
             file = self._open[values]
             file.add(part)
             if file.size >= _FILE_BYTES:
@@ -200,9 +239,11 @@ class _File:
 class _Lines:
     """Writes each row as one line."""
 
-    def __init__(self, file: IO[bytes], compression: str, line: Callable[[dict[str, Any]], str]) -> None:
+    def __init__(self, file: IO[bytes], compression: str, line: Callable[[dict[str, Any]], str], first: str | None = None) -> None:
         self._to: Any = gzip.GzipFile(fileobj=file, mode="wb", mtime=0) if compression == "gzip" else file
         self._line, self._wrapped = line, compression == "gzip"
+        if first is not None:
+            self._to.write(f"{first}\n".encode())
 
     def write_table(self, rows: pa.Table) -> None:
         for batch in rows.to_batches(8_192):
@@ -216,12 +257,12 @@ class _Lines:
 _Make = Callable[[IO[bytes], pa.Schema], Any]
 
 
-def _parquet(compression: str, _delimiter: str) -> _Make:
+def _parquet(compression: str, _lines: LineForm) -> _Make:
     known: Any = compression
     return lambda file, schema: pq.ParquetWriter(file, schema, compression=known, store_schema=False)
 
 
-def _orc(compression: str, _delimiter: str) -> _Make:
+def _orc(compression: str, _lines: LineForm) -> _Make:
     return lambda file, _schema: _Orc(file, compression)
 
 
@@ -237,20 +278,25 @@ class _Orc:
         self._writer.close()
 
 
-def _json(compression: str, _delimiter: str) -> _Make:
-    return lambda file, _schema: _Lines(file, compression, lambda row: json.dumps(_plain(row), ensure_ascii=False))
+def _json(compression: str, lines: LineForm) -> _Make:
+    def line(row: dict[str, Any]) -> str:
+        named = {lines.members.get(name, name): value for name, value in row.items()}
+        return json.dumps(_plain(named), ensure_ascii=False)
+
+    return lambda file, _schema: _Lines(file, compression, line)
 
 
-def _text(compression: str, delimiter: str) -> _Make:
+def _text(compression: str, lines: LineForm) -> _Make:
     def make(file: IO[bytes], schema: pa.Schema) -> _Lines:
         if nested := [field.name for field in schema if pa.types.is_nested(field.type)]:
             raise Refused("NOT_SUPPORTED", f"column '{nested[0]}' cannot be written as TEXTFILE; use PARQUET or JSON")
-        return _Lines(file, compression, lambda row: delimiter.join(_cell(value, delimiter) for value in row.values()))
+        first = lines.delimiter.join(schema.names) if lines.header else None
+        return _Lines(file, compression, lambda row: lines.delimiter.join(lines.cell(value) for value in row.values()), first)
 
     return make
 
 
-_WRITERS: dict[str, tuple[Callable[[str, str], _Make], tuple[str, ...]]] = {
+_WRITERS: dict[str, tuple[Callable[[str, LineForm], _Make], tuple[str, ...]]] = {
     "parquet": (_parquet, ("gzip", "snappy", "zstd", "none")),
     "orc": (_orc, ("gzip", "snappy", "zstd", "uncompressed")),
     "json": (_json, ("gzip", "none")),
@@ -272,15 +318,6 @@ def _texts(column: pa.ChunkedArray[Any]) -> Any:
     texts = pa.array([None if value is None else _word(value) for value in column.to_pylist()], pa.string())
     filled: Any = pc.fill_null(texts, pa.scalar(NULL_VALUE, pa.string()))
     return filled
-
-
-def _cell(value: Any, delimiter: str) -> str:
-    if value is None:
-        return _NULL
-    text = _word(value)
-    if delimiter in text or "\n" in text or "\r" in text or text == _NULL:
-        raise Refused("NOT_SUPPORTED", "TEXTFILE cannot tell a value with a line break or the field delimiter in it; use PARQUET or JSON")
-    return text
 
 
 def _word(value: Any) -> str:

@@ -52,6 +52,32 @@ def test_a_statement_is_told_by_its_first_words(text: str, kind: str, substateme
     assert (found.kind, found.substatement) == (kind, substatement)
 
 
+def test_strings_of_ddl_have_hives_escapes_and_those_of_queries_have_none() -> None:
+    made = read(
+        r"""CREATE EXTERNAL TABLE x (a int COMMENT 'it\'s', b int COMMENT "say \"hi\"") COMMENT 'one''s' ROW FORMAT DELIMITED
+        FIELDS TERMINATED BY '\001' ESCAPED BY '\\' LINES TERMINATED BY '\n' NULL DEFINED AS '\u0002' LOCATION "s3://b/"
+        TBLPROPERTIES ("Key"="\t", 'like'='a\_b%')"""
+    ).command
+    csv = read(
+        r"CREATE EXTERNAL TABLE x (a int) ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.OpenCSVSerde' "
+        r"WITH SERDEPROPERTIES ('escapeChar'='\\', 'quoteChar'='\'') LOCATION 's3://b/'"
+    ).command
+
+    assert isinstance(made, commands.CreateTable)
+    assert [each.comment for each in made.columns] == ["it's", 'say "hi"']
+    assert (made.comment, made.location) == ("one's", "s3://b/")
+    assert made.properties == {"Key": "\t", "like": "a\\_b%"}
+    assert made.serde_properties == {
+        "field.delim": "\x01", "escape.delim": "\\", "line.delim": "\n", "serialization.null.format": "\x02",
+    }  # fmt: skip
+    assert isinstance(csv, commands.CreateTable)
+    assert csv.serde_properties == {"escapeChar": "\\", "quoteChar": "'"}
+    assert r"'it\'" in (read(r"SELECT 'it\' AS a, '\t' AS b").sql or "")
+    made_as = read(r"CREATE TABLE x WITH (format = 'TEXTFILE', external_location = 's3://b/') AS SELECT '\' AS a, 'b' AS c")
+    assert isinstance(made_as.command, commands.CreateTableAs)
+    assert isinstance(read(r"CREATE VIEW x AS SELECT '\' AS a, 'b' AS c").command, commands.CreateView)
+
+
 @pytest.mark.parametrize(
     ("text", "command"),
     [

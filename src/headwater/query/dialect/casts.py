@@ -45,6 +45,17 @@ def cast(value: Value, wanted: Type, where: str, *, trying: bool = False) -> Val
     return Value(f"TRY({sql})" if trying else sql, wanted)
 
 
+def assigned(value: Value, wanted: Type) -> Value:
+    """Return *value* as a column of type *wanted* takes it: as `cast` does, but a text that is too long ends the statement."""
+    given = value.type
+    if wanted.name not in _TEXT or given.name not in _TEXT or not wanted.args or (given.args and given.args[0] <= wanted.args[0]):
+        return cast(value, wanted, "")
+    told = f"Cannot truncate non-space characters when casting from {given} to {wanted} on INSERT"
+    inner = cast(Value("{0}", given), wanted, "").sql
+    too_long = f"length(rtrim({{0}}, ' ')) > {wanted.args[0]}"
+    return Value(fill(f"(CASE WHEN {too_long} THEN {fail('INVALID_CAST_ARGUMENT', told)} ELSE {inner} END)", [value.sql]), wanted)
+
+
 def _sql(value: Value, wanted: Type, where: str) -> str:
     given = value.type
     plain = f"CAST({value.sql} AS {wanted.duckdb})"

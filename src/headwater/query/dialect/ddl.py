@@ -155,7 +155,7 @@ def pairs(reader: Reader) -> dict[str, str]:
     reader.expect("(")
     found: dict[str, str] = {}
     while not reader.take(")"):
-        key = reader.string() if reader.next.kind == "string" else reader.name()
+        key = reader.string() if reader.is_string else reader.name()
         reader.expect("=")
         found[key] = reader.any().text
         if not reader.take(",") and not reader.peek(")"):

@@ -10,15 +10,18 @@ from headwater.query.dialect.grammar import place
 
 Kind = Literal["word", "name", "string", "number", "sign", "end"]
 
-_TOKEN = re.compile(
-    r"""(?P<skip>\s+|--[^\n]*|/\*.*?\*/)
-    |(?P<name>`(?:[^`]|``)*`|"(?:[^"]|"")*")
-    |(?P<string>'(?:[^']|'')*')
+_WORDS = r"""(?P<skip>\s+|--[^\n]*|/\*.*?\*/)
+    |(?P<name>`(?:[^`]|``)*`|"(?:{double})*")
+    |(?P<string>'(?:{single})*')
     |(?P<number>\d+(?:\.\d+)?)
     |(?P<word>[^\W\d][\w$]*)
-    |(?P<sign>.)""",
-    re.VERBOSE | re.DOTALL,
+    |(?P<sign>.)"""
+_TRINO, _HIVE = (
+    re.compile(_WORDS.format(double=double, single=single), re.VERBOSE | re.DOTALL)
+    for double, single in (('[^"]|""', "[^']|''"), (r"[^\"\\]|\"\"|\\.", r"[^'\\]|''|\\."))
 )
+_ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([0-3][0-7]{2})|(.))", re.DOTALL)
+_ESCAPES = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a", "%": "\\%", "_": "\\_"}
 
 _MOST_DIGITS = 18
 
@@ -37,26 +40,36 @@ class Word(NamedTuple):
         return self.text.upper() if self.kind in ("word", "sign") else ""
 
 
-def words(text: str) -> list[Word]:
-    """Return the words of *text* without comments, and an end."""
+def words(text: str, *, hive: bool = False) -> list[Word]:
+    """Return the words of *text* without comments, and an end. *hive*: strings have escapes: `\\t`, `\\001`, `\\'`."""
     found = []
-    for match in _TOKEN.finditer(text):
+    for match in (_HIVE if hive else _TRINO).finditer(text):
         kind, written = match.lastgroup, match[0]
-        if kind == "name":
-            found.append(Word("name", written[1:-1].replace(written[0] * 2, written[0]), match.start(), match.end()))
-        elif kind == "string":
-            found.append(Word("string", written[1:-1].replace("''", "'"), match.start(), match.end()))
+        if kind in ("name", "string"):
+            inside = written[1:-1].replace(written[0] * 2, written[0])
+            meant = _meant(inside) if hive and written[0] != "`" else inside
+            found.append(Word(kind, meant, match.start(), match.end()))  # type: ignore[arg-type]
         elif kind in ("number", "word", "sign"):
             found.append(Word(kind, written, match.start(), match.end()))  # type: ignore[arg-type]
     return [*found, Word("end", "<EOF>", len(text), len(text))]
 
 
-class Reader:
-    """Reads the words of *text* one after the other; what does not fit is a `MalformedQuery` that names the word."""
+def _meant(text: str) -> str:
+    """Return what a string of Hive's means, its escapes resolved."""
+    return _ESCAPED.sub(
+        lambda found: chr(int(found[1], 16)) if found[1] else chr(int(found[2], 8)) if found[2] else _ESCAPES.get(found[3], found[3]), text
+    )
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self._words = words(text)
+
+class Reader:
+    """Reads the words of *text* one after the other; what does not fit is a `MalformedQuery` that names the word.
+
+    *hive*: the statement is one that Hive's grammar reads, whose strings have escapes, and may stand in double quotes.
+    """
+
+    def __init__(self, text: str, *, hive: bool = False) -> None:
+        self.text, self._hive = text, hive
+        self._words = words(text, hive=hive)
         while len(self._words) > 1 and self._words[-2].text == ";" and self._words[-2].kind == "sign":
             del self._words[-2]
         self.at = 0
@@ -107,9 +120,14 @@ class Reader:
 
     def string(self) -> str:
         """Read a string."""
-        if self.next.kind != "string":
+        if not self.is_string:
             raise self.mismatch()
         return self.any().text
+
+    @property
+    def is_string(self) -> bool:
+        """Whether a string comes next."""
+        return self.next.kind == "string" or (self._hive and self.text[self.next.start : self.next.start + 1] == '"')
 
     def end(self) -> None:
         """Check that nothing comes any more."""

@@ -40,11 +40,11 @@ def column_of(name: str, kind: Type) -> Column:
     return Column(name, str(kind), kind.zone if kind.name == ZONED else "UTC")
 
 
-def select(text: str, parameters: Sequence[str], catalog: Catalog, database: str) -> Selected:
-    """Return the query in *text*."""
+def select(text: str, parameters: Sequence[str], catalog: Catalog, database: str, *, making: tuple[str, str] | None = None) -> Selected:
+    """Return the query in *text*; *making* is the view, as (database, name), that it is to be."""
     tree = query_tree(text)
     count = bind_parameters(tree, parameters)
-    tables = Tables(catalog)
+    tables = Tables(catalog, making=making)
     return Selected(Queries(text, tables, database).query(tree), tables, count)
 
 

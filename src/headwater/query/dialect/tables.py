@@ -55,9 +55,14 @@ class Meaning(NamedTuple):
 class Tables:
     """Resolves table names for one statement, and remembers which it read."""
 
-    def __init__(self, catalog: Catalog, pinned: Mapping[tuple[str, str], int] | None = None) -> None:
-        """*pinned*: (database, table) -> the snapshot that is read wherever the statement does not say another."""
-        self._catalog, self._pinned = catalog, pinned or {}
+    def __init__(
+        self, catalog: Catalog, pinned: Mapping[tuple[str, str], int] | None = None, making: tuple[str, str] | None = None
+    ) -> None:
+        """*pinned*: (database, table) -> the snapshot that is read wherever the statement does not say another.
+
+        *making*: (database, view) that the statement makes, which it may therefore not read.
+        """
+        self._catalog, self._pinned, self._making = catalog, pinned or {}, making
         self._aliases: set[str] = set()
         self._numbers: defaultdict[str, int] = defaultdict(lambda: 1)
         self.reads: list[TableRead] = []
@@ -77,6 +82,8 @@ class Tables:
         """Return what a table's name means; raise `QueryFailed` for one there is none of."""
         if database == "information_schema":
             return self._information(name, where)
+        if (database, name) == self._making:
+            raise QueryFailed("VIEW_IS_RECURSIVE", f"{where}Statement would create a recursive view")
         suffix = _SUFFIX.fullmatch(name)
         if suffix is not None:
             return self._metadata(database, suffix[1], suffix[2], where)

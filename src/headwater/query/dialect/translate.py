@@ -16,6 +16,7 @@ _UNSUPPORTED = {
     "DENY",
     "LOCK", "UNLOCK", "EXPORT", "IMPORT", "LOAD", "RELOAD", "DESCRIBE INPUT",
 }  # fmt: skip
+_OF_HIVE = ("ALTER", "CREATE", "DESC", "DESCRIBE", "DROP", "MSCK", "SHOW")
 _EXPLAIN_FORMATS, _EXPLAIN_TYPES = ("TEXT", "GRAPHVIZ", "JSON"), ("LOGICAL", "DISTRIBUTED", "VALIDATE", "IO")
 
 
@@ -28,13 +29,25 @@ def translate(
 
     Raises `MalformedQuery` for what StartQueryExecution refuses, `QueryFailed` for what ends FAILED.
     """
-    reader = Reader(text)
+    reader = _reader(text)
     if reader.has_several():
         raise MalformedQuery(f"Only one sql statement is allowed. Got: {text}")
     try:
         return _read(reader, parameters, catalog, database, pin)
     except RecursionError:
         raise QueryFailed("QUERY_TOO_LARGE", "line 1:1: the statement is nested too deeply") from None
+
+
+def _reader(text: str) -> Reader:
+    """Return what reads *text* by the grammar that is its: Athena gives DDL to Hive's, and what has a query in it to Trino's."""
+    reader = Reader(text)
+    if reader.next.upper not in _OF_HIVE:
+        return reader
+    if reader.take("CREATE"):
+        reader.take("OR", "REPLACE")
+        if reader.take("VIEW") or (reader.take("TABLE") and _is_table_as(reader)):
+            return Reader(text)
+    return Reader(text, hive=True)
 
 
 def _read(reader: Reader, parameters: Sequence[str], catalog: Catalog, database: str, pin: Pin | None = None) -> Statement:

@@ -172,6 +172,19 @@ def coercible(given: Type, wanted: Type) -> bool:
     return bare(common(given, wanted)) == bare(wanted)
 
 
+def assignable(given: Type, wanted: Type) -> bool:
+    """Return whether a value of type *given* can be put into a column of type *wanted*: both have a common type.
+
+    What has texts of a bounded length within it becomes its column's type by itself, or cannot be put there.
+    """
+    both = common(given, wanted)
+    return both is not None and (both == wanted or not any(map(_has_bounded, wanted.items)))
+
+
+def _has_bounded(kind: Type) -> bool:
+    return (kind.name in ("varchar", "char") and bool(kind.args)) or any(map(_has_bounded, kind.items))
+
+
 def bare(kind: Type | None) -> Type | None:
     """Return a type without what its values do not differ by: lengths, precision of time, zone, row field names."""
     if kind is None:

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from headwater.query.columns import quote
 from headwater.query.dialect import commands
-from headwater.query.dialect.casts import cast
+from headwater.query.dialect.casts import assigned
 from headwater.query.dialect.commands import TableName
 from headwater.query.dialect.errors import NotSupported, QueryFailed
 from headwater.query.dialect.grammar import parse, tokens
@@ -20,7 +20,7 @@ from headwater.query.dialect.scope import Field, Scope
 from headwater.query.dialect.selected import QUERY_WORDS, Selected, column_of, select
 from headwater.query.dialect.statement import CATALOG_NAME, Catalog, Column, Pin, Statement
 from headwater.query.dialect.tables import Tables
-from headwater.query.dialect.types import Type, coercible, parse_type
+from headwater.query.dialect.types import Type, assignable, parse_type
 from headwater.query.dialect.utility import table_name
 from headwater.query.dialect.value import Value
 
@@ -57,7 +57,7 @@ def create_view(reader: Reader, catalog: Catalog, database: str, *, replace: boo
     if reader.take("COMMENT"):
         reader.string()
     reader.expect("AS")
-    found = select(reader.rest(), (), catalog, database)
+    found = select(reader.rest(), (), catalog, database, making=(view.database, view.name))
     _named(found, "CREATE VIEW")
     text = reader.text[reader.next.start :].rstrip().rstrip(";").rstrip()
     return found.statement("DDL", "CREATE_VIEW", commands.CreateView(view, text, replace))._replace(sql=None)
@@ -82,12 +82,12 @@ def insert(reader: Reader, parameters: Sequence[str], catalog: Catalog, database
     wanted = [columns[name] for name in names] if names else list(columns.values())
     found = select(reader.rest(), parameters, catalog, database)
     given = [parse_type(column.type) for column in found.columns]
-    if len(given) != len(wanted) or not all(coercible(a, b) for a, b in zip(given, wanted, strict=True)):
+    if len(given) != len(wanted) or not all(assignable(a, b) for a, b in zip(given, wanted, strict=True)):
         told = ", ".join(map(str, wanted)), ", ".join(map(str, given))
         raise QueryFailed("TYPE_MISMATCH", f"Insert query has mismatched column types: Table: [{told[0]}], Query: [{told[1]}]")
     into = names or tuple(columns)
     casts = ", ".join(
-        f"{cast(Value(quote(column.sql_name), column.type), kind, '').sql} AS {quote(name)}"
+        f"{assigned(Value(quote(column.sql_name), column.type), kind).sql} AS {quote(name)}"
         for column, kind, name in zip(found.query.columns, wanted, into, strict=True)
     )
     made = found.statement("DML", "INSERT", commands.InsertInto(table, into))
@@ -248,11 +248,11 @@ def _all(target: Target) -> str:
 
 def stored(value: Value, kind: Type, name: str) -> str:
     """Return the SQL of a value for a column of the table."""
-    if not coercible(value.type, kind):
+    if not assignable(value.type, kind):
         raise QueryFailed(
             "TYPE_MISMATCH", f"UPDATE table column types don't match SET expressions: column '{name}' is {kind}, the value {value.type}"
         )
-    return cast(value, kind, "").sql
+    return assigned(value, kind).sql
 
 
 def _where(reader: Reader, target: Target, parameters: Sequence[str]) -> tuple[str | None, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -19,6 +20,7 @@ _DELIMITED = (
     ("line.delim", "LINES TERMINATED BY"),
     ("serialization.null.format", "NULL DEFINED AS"),
 )
+_ESCAPES = {"\\": "\\\\", "'": "\\'", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _WIDTH = 32
 
 _Item = TypeVar("_Item")
@@ -94,4 +96,5 @@ def _name(name: str) -> str:
 
 
 def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+    """Return a string of Hive's."""
+    return "'" + re.sub(r"[\\'\x00-\x1f]", lambda found: _ESCAPES.get(found[0], f"\\u{ord(found[0]):04x}"), value) + "'"

@@ -18,6 +18,8 @@ from headwater.query.executions.catalog import hive_type
 from headwater.query.executions.execution import Execution
 from headwater.query.external import partition_folder
 from headwater.query.external.projection import is_projected, projected_location
+from headwater.query.external.properties import Properties as TableProperties
+from headwater.query.external.properties import char, text_signs
 
 Properties = Mapping[str, str | Sequence[str]]
 
@@ -35,6 +37,8 @@ _KNOWN = {
 class FilePlan(NamedTuple):
     """Where and how rows become files; *columns* are all of them in order, *entry* the table to make, None where there is one or none.
 
+    *escape* is the sign before one that is meant, '' for none, *null* what stands for NULL, *header* whether the first line of a file names
+    the columns, *members* by which name a column's values are found in a line of JSON, where that is another than its own.
     *places* are of partitions that lie elsewhere than their values say, *template* says where all of them lie, None = beneath *location*.
     """
 
@@ -47,6 +51,10 @@ class FilePlan(NamedTuple):
     entry: Any = None
     places: tuple[tuple[Sequence[str], str], ...] = ()
     template: str | None = None
+    escape: str = ""
+    null: str = "\\N"
+    header: bool = False
+    members: Mapping[str, str] = {}
 
     def form(self) -> dict[str, Any]:
         """Return what the job needs to know of it."""
@@ -58,6 +66,10 @@ class FilePlan(NamedTuple):
             "delimiter": self.delimiter,
             "places": self.places,
             "template": self.template,
+            "escape": self.escape,
+            "null": self.null,
+            "header": self.header,
+            "members": dict(self.members),
         }
 
 
@@ -105,10 +117,11 @@ class Files:
         if form == "csv":
             raise QueryFailed("NOT_SUPPORTED", f"rows cannot be inserted into {name.name}: its SerDe reads files only; use PARQUET or JSON")
         storage = table.storage_descriptor
-        delimiter = storage.serde_info.parameters.get("field.delim", _HIVE_DELIMITER)
         keys = tuple(each.name for each in table.partition_keys)
         columns = (*(each.name for each in storage.columns), *keys)
-        plan = FilePlan(storage.location or "", form, None if form == "parquet" else "none", keys, delimiter, columns)
+        plan = FilePlan(storage.location or "", form, None if form == "parquet" else "none", keys, _HIVE_DELIMITER, columns)
+        if form != "parquet":
+            plan = _as_read(plan, table)
         if is_projected(table):
             return plan._replace(template=projected_location(table, {key: f"${{{key}}}" for key in keys}))
         return plan._replace(places=tuple(self._elsewhere(name, table)))
@@ -142,6 +155,24 @@ class Files:
         for at in range(0, len(made), _AT_ONCE):
             some = [msgspec.to_builtins(each) for each in made[at : at + _AT_ONCE]]
             ask("create_partitions", database=name.database, name=name.name, partitions=some)
+
+
+def _as_read(plan: FilePlan, table: Table) -> FilePlan:
+    """Return the plan whose lines the table's readers read back as the values they were."""
+    given = TableProperties(table)
+    if given.skipped > 1 or (given.skipped and plan.format == "json"):
+        raise QueryFailed(
+            "NOT_SUPPORTED",
+            f"rows cannot be inserted into {table.name}: its readers skip {given.skipped} lines of each file; at most 1 of text",
+        )
+    if given.text("timestamp.formats", ""):
+        raise QueryFailed(
+            "NOT_SUPPORTED", f"rows cannot be inserted into {table.name}: it has timestamp.formats, by which files are only read"
+        )
+    signs = text_signs(given)
+    return plan._replace(
+        delimiter=signs.delimiter, escape=signs.escape, null=signs.null, header=bool(given.skipped), members=given.below("mapping.")
+    )
 
 
 def is_hive(properties: Properties) -> bool:
@@ -178,7 +209,7 @@ def _plan(given: Properties, location: str, names: Sequence[str], *, default: st
     if len(keys) == len(names):
         raise QueryFailed("INVALID_TABLE_PROPERTY", "Table contains only partition columns")
     told = given.get("write_compression") or given.get("compression") or given.get(f"{_FORMATS[form]}_compression")
-    delimiter = str(given.get("field_delimiter", _HIVE_DELIMITER))
+    delimiter = char(str(given.get("field_delimiter", _HIVE_DELIMITER)))
     if len(delimiter) != 1:
         raise QueryFailed("INVALID_TABLE_PROPERTY", "field_delimiter is one character")
     return FilePlan(location, _FORMATS[form], None if told is None else str(told).lower(), keys, delimiter, tuple(names))

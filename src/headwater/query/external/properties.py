@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from headwater.catalog.formats import Format, format_of
 from headwater.catalog.shapes import Table
@@ -109,6 +110,20 @@ def csv_escape(properties: Properties) -> str:
     found = properties.sign("escapechar", "\\\\")
     # OpenCSVSerde takes `"` for a sign that only writers use.
     return "\\" if found == '"' else found
+
+
+class TextSigns(NamedTuple):
+    """By which signs the lines of delimited text are made and cut: between values, before a sign that is meant, and for NULL."""
+
+    delimiter: str
+    escape: str
+    null: str
+
+
+def text_signs(given: Properties) -> TextSigns:
+    """Return the signs of a table of delimited text; *escape* is '' where there is none."""
+    delimiter = char(given.text("field.delim", "") or given.text("serialization.format", "") or "\1")
+    return TextSigns(delimiter, char(given.text("escape.delim", "")), given.text("serialization.null.format", "\\N"))
 
 
 def char(text: str) -> str:

@@ -12,7 +12,7 @@ from headwater.query.columns import literal, quote
 from headwater.query.dialect.types import Type, parse_type
 from headwater.query.external.csv import fields_sql, value_sql
 from headwater.query.external.json import object_sql, rules_of
-from headwater.query.external.properties import Properties, char, csv_escape
+from headwater.query.external.properties import Properties, csv_escape, text_signs
 from headwater.query.external.values import counted_sql, plain_sql
 from headwater.query.relation import file_literal
 
@@ -65,8 +65,7 @@ def _parquet(table: Table, columns: Sequence[tuple[str, Type]], files: str) -> t
 def _text(table: Table, columns: Sequence[tuple[str, Type]], files: str) -> tuple[list[str], str]:
     """Hive's plain text has no quotes: a line is cut at every delimiter, too few parts are NULL, too many are nothing."""
     given = Properties(table)
-    delimiter = char(given.text("field.delim", "") or given.text("serialization.format", "") or "\1")
-    escape, null = char(given.text("escape.delim", "")), given.text("serialization.null.format", "\\N")
+    delimiter, escape, null = text_signs(given)
     cut = f"string_split(line, {literal(delimiter)})"
     if escape:
         cut = f"regexp_extract_all({literal(delimiter)} || line, {literal(_parts_pattern(delimiter, escape))}, 1)"
