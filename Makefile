@@ -10,13 +10,14 @@ DEV := $(VENV)/.headwater-dev
 INSTALL := $(PYTHON) requirements/install.py $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo example serve test check bench crash lock
+.PHONY: help setup demo example serve test proof tools check bench crash lock
 
 help:
 	@echo "make demo    a running Headwater with a simulated app, then SQL answers (ARGS=\"--seconds 30\")"
 	@echo "make example a React app with Amplify, a piano, on a running Headwater; needs Node.js (ARGS=\"--data DIR\")"
 	@echo "make serve   serve the project in ./my-app, made if it is not there (ARGS=\"-C DIR --public-port 8700\")"
-	@echo "make test    the whole test suite (ARGS=\"tests/flow -k boto3\")"
+	@echo "make test    the tests that need nothing but Python, in some minutes (ARGS=\"tests/flow -k boto3\")"
+	@echo "make proof   all other tests: browsers, Node.js, S3, dbt, crashes, power cuts, what measures (ARGS as above)"
 	@echo "make check   ruff, mypy --strict, the import contracts"
 	@echo "make bench   the measurements behind docs/performance.md (ARGS=\"--json\")"
 	@echo "make crash   the long form of the crash tests (ARGS=\"--minutes 10\")"
@@ -42,8 +43,20 @@ serve: $(BASE)
 	@test -n "$(ARGS)" || test -d my-app || $(BIN)/headwater init my-app
 	@$(BIN)/headwater serve $(if $(ARGS),$(ARGS),-C my-app)
 
+TESTS := $(BIN)/python -m pytest -n auto --dist loadgroup
+
 test: $(DEV)
-	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	@$(TESTS) -m "not proof" $(ARGS)
+
+# What measures has the machine for itself, after all others. Exit code 5: ARGS chose none of that half.
+proof: $(DEV)
+	@$(TESTS) -m "proof and not alone" $(ARGS); together=$$?; \
+	$(BIN)/python -m pytest -m alone $(ARGS); alone=$$?; \
+	case $$together$$alone in 00|05|50) ;; *) exit 1 ;; esac
+
+# What proofs install or build, once for each lock file, so that they do not wait for it.
+tools: $(DEV)
+	@$(BIN)/python -m tests.prepare
 
 check: $(DEV)
 	@$(BIN)/ruff check src tests examples requirements

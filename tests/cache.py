@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -12,20 +13,22 @@ from pathlib import Path
 
 
 def made_once(name: str, pinned: Path, make: Callable[[Path], None]) -> Path:
-    """Return the folder of what *make* fills an empty folder with, once for each content of the file *pinned*."""
+    """Return the folder of what *make* fills an empty folder with, once for each content of the file *pinned*.
+
+    Who needs it meanwhile waits: several test processes do, and `.ci/run` begins before them.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headwater-tests"
     folder = cache / f"{name}-{hashlib.sha256(pinned.read_bytes()).hexdigest()[:16]}"
-    if not folder.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=cache))
-        try:
-            make(fresh)
-            fresh.rename(folder)  # complete or not there
-        except OSError:
-            if not folder.exists():  # another run was faster
-                raise
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # goes with the process that holds it
+        if not folder.exists():
+            fresh = Path(tempfile.mkdtemp(dir=cache))
+            try:
+                make(fresh)
+                fresh.rename(folder)  # complete or not there
+            finally:
+                shutil.rmtree(fresh, ignore_errors=True)
     return folder
 
 

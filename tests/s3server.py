@@ -38,7 +38,7 @@ def build() -> Path:
 
 
 class S3Server:
-    """The server, between `start` and `stop`, with one bucket."""
+    """The server, between `start` and `stop`, with one bucket; at the end of a `with` it does not run."""
 
     def __init__(self, program: Path, folder: Path, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY) -> None:
         self._program, self._folder, self.port = program, folder, free_port()
@@ -46,6 +46,12 @@ class S3Server:
         self.process: subprocess.Popen[bytes] | None = None
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.access = S3Access(self.endpoint, REGION, access_key, secret_key, path_style=True)
+
+    def __enter__(self) -> S3Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def start(self) -> S3Server:
         environment = {**os.environ, "ROOT_ACCESS_KEY": self.access.access_key, "ROOT_SECRET_KEY": self.access.secret_key}
@@ -57,16 +63,22 @@ class S3Server:
             stderr=subprocess.DEVNULL,
         )
         client = self.client(retries={"total_max_attempts": 1})
-        assert until(lambda: _answers(client), within_s=20), "the S3 server did not start"
-        if not (self._folder / BUCKET).exists():
-            client.create_bucket(Bucket=BUCKET)
-        client.close()
+        try:
+            assert until(lambda: _answers(client)), "the S3 server did not start"
+            if not (self._folder / BUCKET).exists():
+                client.create_bucket(Bucket=BUCKET)
+        except BaseException:
+            self.stop()
+            raise
+        finally:
+            client.close()
         return self
 
     def stop(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait(10)
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
 
     def client(self, **config: Any) -> Any:
         return boto3.client(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
 import json
 import os
 import random
@@ -14,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import boto3
 from botocore.config import Config
@@ -45,22 +43,30 @@ def invoke(*arguments: str | Path, check: bool = True, env: Mapping[str, str | N
     return subprocess.CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr)
 
 
-# Below the ports that the system gives to outgoing connections, and apart from those of other test processes.
-_PORTS = range(12_000, 32_000, 2_000)
-_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_ports = itertools.cycle(random.sample(range(_PORTS[_worker % 10], _PORTS[_worker % 10] + 2_000), 2_000))
+# Below the ports that the system gives to outgoing connections.
+_PORTS = range(10_000, 32_000)
+_claims: list[socket.socket] = []
 
 
 def free_port() -> int:
+    """Return a port that nobody listens on, and that no other test of this machine is given while this process lives."""
     while True:
-        port = next(_ports)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+        port = random.choice(_PORTS)
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            if sys.platform == "linux":
+                claim.bind(f"\0headwater-test-port-{port}")  # a name without a file: it goes with the process
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+        else:
+            _claims.append(claim)
             return port
 
 
 class Served:
-    """`headwater init` and, between `start` and `stop`, `headwater serve` in a folder."""
+    """`headwater init` and, between `start` and `stop`, `headwater serve` in a folder; at the end of a `with` nothing of it runs."""
 
     def __init__(self, folder: Path, settings: str = "", options: Sequence[str] = ()) -> None:
         self.folder = folder
@@ -71,6 +77,17 @@ class Served:
             self.configure(settings)
         self.process: subprocess.Popen[bytes] | None = None
         self.log = folder.with_suffix(".log")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if self.process is not None and kind is None:
+                assert self.stop() == 0, self.log.read_text()[-4000:]
+        finally:
+            if self.process is not None:
+                self.kill()
 
     def configure(self, settings: str) -> None:
         """Put `section.key = value` lines over headwater.toml."""
@@ -84,7 +101,7 @@ class Served:
             text = f"{head}{mark}{key} = {value}\n{tail}"
         path.write_text(text)
 
-    def start(self, ready_s: float = 60, **environment: str) -> Served:
+    def start(self, ready_s: float = 120, **environment: str) -> Self:
         self.launch(**environment)
         try:
             self.wait_ready(ready_s)
@@ -104,7 +121,7 @@ class Served:
                 env={**os.environ, **environment},
             )
 
-    def wait_ready(self, within_s: float = 60) -> None:
+    def wait_ready(self, within_s: float = 120) -> None:
         def ready() -> bool:
             assert self.process is not None
             if self.process.poll() is not None:
@@ -129,7 +146,7 @@ class Served:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.ports[0]}"
 
-    def stop(self, within_s: float = 12) -> int:
+    def stop(self, within_s: float = 60) -> int:
         """SIGTERM; return the exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
@@ -154,7 +171,7 @@ class Served:
             region_name="us-east-1",
             aws_access_key_id=self.owner["access_key_id"],
             aws_secret_access_key=self.owner["secret_access_key"],
-            config=Config(retries={"mode": "standard", "total_max_attempts": attempts}, read_timeout=15, connect_timeout=5),
+            config=Config(retries={"mode": "standard", "total_max_attempts": attempts}, read_timeout=60, connect_timeout=30),
             **options,
         )
 
@@ -162,7 +179,7 @@ class Served:
         with headwater.open(self.folder) as lake:
             return list(lake.sql(query).arrow().to_pylist())
 
-    def eventually(self, query: str, expected: list[dict[str, Any]], within_s: float = 10) -> None:
+    def eventually(self, query: str, expected: list[dict[str, Any]], within_s: float = 60) -> None:
         """Ask until the answer is *expected*; for what is written a moment after its acknowledgement, such as `endpoints`."""
         assert until(lambda: self.sql(query), lambda rows: rows == expected, within_s) == expected
 

@@ -98,9 +98,8 @@ def snippets(page: Path, language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    served = Served(tmp_path_factory.mktemp("docs") / "my-app").start()
-    yield served
-    served.stop()
+    with Served(tmp_path_factory.mktemp("docs") / "my-app").start() as served:
+        yield served
 
 
 def shell_lines() -> list[tuple[str, str]]:
@@ -154,7 +153,7 @@ def test_every_python_snippet_of_the_docs_runs(served: Served) -> None:
                 .replace('ApplicationId="…"', f'ApplicationId="{served.app_id}"')
             )
 
-            done = subprocess.run([sys.executable, "-c", code], cwd=served.folder.parent, capture_output=True, text=True, timeout=60)
+            done = subprocess.run([sys.executable, "-c", code], cwd=served.folder.parent, capture_output=True, text=True, timeout=240)
 
             assert done.returncode == 0, f"{page.name}:\n{snippet}\n{done.stderr}"
     served.settle()

@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(ask: Callable[[], T], enough: Callable[[T], object] = bool, within_s: float = 15.0) -> T:
+def until(ask: Callable[[], T], enough: Callable[[T], object] = bool, within_s: float = 60.0) -> T:
     """Ask again and again until the answer is *enough*, and return it; once the time is over, whatever the answer is."""
     deadline = time.monotonic() + within_s
     while not enough(answer := ask()) and time.monotonic() < deadline:

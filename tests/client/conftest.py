@@ -66,13 +66,9 @@ class VisitEvent(BaseModel):
 
 @pytest.fixture(scope="package")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    served = Served(tmp_path_factory.mktemp("client") / "school")
-    (served.folder / "events.py").write_text(EVENTS)
-    try:
-        yield served.start(ready_s=120)
-        assert served.stop() == 0
-    finally:
-        served.kill()
+    with Served(tmp_path_factory.mktemp("client") / "school") as served:
+        (served.folder / "events.py").write_text(EVENTS)
+        yield served.start()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def test_every_snippet_of_the_page_runs_and_its_events_arrive(served: Served, nu
     snippet = snippet.replace('secret_access_key="…"', f'secret_access_key="{served.owner["secret_access_key"]}"')
     [before] = served.sql("SELECT count(*) AS n FROM endpoint_updates")
 
-    done = subprocess.run([sys.executable, "-c", snippet], cwd=served.folder, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", snippet], cwd=served.folder, capture_output=True, text=True, timeout=240)
 
     assert (done.returncode, done.stderr) == (0, "")
     served.settle()

@@ -42,19 +42,18 @@ MANY = "SELECT i, 'row ' || i AS name FROM range(5000000) AS t(i)"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    made = Served(tmp_path_factory.mktemp("remote") / "app")
-    (made.folder / "events.py").write_text(EVENTS)
-    made.start()
-    client = headwater.Client(
-        made.url, made.app_id,
-        access_key_id=made.owner["access_key_id"], secret_access_key=made.owner["secret_access_key"],
-    )  # fmt: skip
-    with client:
-        for name in ("ada", "bob", "cyd"):
-            client.record("SignUpEvent", {"email": f"{name}@example.org"}, user_id=name)
-    made.settle()
-    yield made
-    made.stop()
+    with Served(tmp_path_factory.mktemp("remote") / "app") as made:
+        (made.folder / "events.py").write_text(EVENTS)
+        made.start()
+        client = headwater.Client(
+            made.url, made.app_id,
+            access_key_id=made.owner["access_key_id"], secret_access_key=made.owner["secret_access_key"],
+        )  # fmt: skip
+        with client:
+            for name in ("ada", "bob", "cyd"):
+                client.record("SignUpEvent", {"email": f"{name}@example.org"}, user_id=name)
+        made.settle()
+        yield made
 
 
 def private(served: Served) -> str:
@@ -337,8 +336,7 @@ def test_a_query_ends_when_its_caller_goes_away(served: Served, lake: Remote) ->
 
 
 def test_the_server_going_away_is_told(tmp_path: Path) -> None:
-    served = Served(tmp_path / "app").start()
-    with headwater.connect(private(served), key_of(served)) as lake:
+    with Served(tmp_path / "app").start() as served, headwater.connect(private(served), key_of(served)) as lake:
         reading = lake.sql("SELECT i, repeat('x', 1000) AS wide FROM range(1000000000) AS t(i)")
         batches = reading.batches()
         next(batches)
@@ -389,12 +387,13 @@ def test_a_process_with_very_many_descriptors_asks_twice(served: Served) -> None
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
+@pytest.mark.external_service
 def test_curl_asks_as_the_docs_say(served: Served) -> None:
     curl = find_tool("curl")
     command = re.findall(r"^```bash\ncurl (.*?)\n```", (ROOT / "docs/python.md").read_text(), re.DOTALL | re.MULTILINE)[0]
     command = command.replace("ACCESS_KEY_ID:SECRET", key_of(served)).replace("http://127.0.0.1:8701", private(served))
 
-    done = subprocess.run(f"{curl} -sS {command}", shell=True, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(f"{curl} -sS {command}", shell=True, capture_output=True, text=True, timeout=240, check=True)
 
     assert json.loads(done.stdout) == [{"users": 3}]
 

@@ -43,7 +43,10 @@ class Browser:
         with self._driver:  # closes the pipes, and waits
             assert self._driver.stdin is not None
             self._driver.stdin.close()
-            self._driver.wait(20)
+            try:
+                self._driver.wait(60)
+            finally:
+                self._driver.kill()
 
 
 class Page:

@@ -117,14 +117,14 @@ class StandIn:
             for event_id, event in batch["Events"].items()
         ]
 
-    def wait(self, ready: Callable[[], Any], within_s: float = 15) -> Any:
+    def wait(self, ready: Callable[[], Any], within_s: float = 60) -> Any:
         """Return what *ready* returns once that is true."""
         found = until(ready, within_s=within_s)
         seen = [f"{sent.method} {sent.path}" for sent in self.requests]
         assert found, f"nothing came in {within_s} s; seen: {seen[-20:]}, {[event.type for event in self.events()]}"
         return found
 
-    def wait_events(self, count: int, within_s: float = 15) -> list[Event]:
+    def wait_events(self, count: int, within_s: float = 60) -> list[Event]:
         """Return the events once *count* different ones came."""
         self.wait(lambda: len({event.id for event in self.events()}) >= count, within_s)
         return self.events()

@@ -61,7 +61,7 @@ def test_each_package_carries_its_code_its_types_and_a_page_to_read(node_modules
     packed = {}
     for folder in ("client", "redirect", "sw"):
         tsc(node_modules, "-p", folder, cwd=built.folder)
-        done = subprocess.run([npm, "pack", "--dry-run", "--json"], cwd=built.folder / folder, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([npm, "pack", "--dry-run", "--json"], cwd=built.folder / folder, capture_output=True, text=True, timeout=240)
         said = json.loads(done.stdout)
         [package] = said.values() if isinstance(said, dict) else said
         packed[package["name"]] = {file["path"] for file in package["files"]}

@@ -389,7 +389,7 @@ def test_it_runs_in_node(node: str, built: Built, collector: StandIn) -> None:
         await client.flushEvents();
     """
 
-    done = subprocess.run([node, "--input-type=module", "-e", script], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([node, "--input-type=module", "-e", script], capture_output=True, text=True, timeout=240)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert [event.type for event in collector.events()] == ["ServerEvent"]

@@ -9,6 +9,7 @@ import ssl
 import threading
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from tests.served import Served
 from tests.tools import find_tool
 from tests.waiting import until
 
-pytestmark = [pytest.mark.external_service, pytest.mark.slow]
+pytestmark = pytest.mark.external_service
 
 Bundle = Callable[[str], bytes]
 APP = "app.example.org"
@@ -91,7 +92,7 @@ class Rig:
         tag = f'data-app-id="{self.ids["appId"]}" data-write-key="{self.ids["writeKey"]}" {more}'
         return f'<script src="{EVENTS}/client/headwater-redirect.js" {tag}></script>'
 
-    def rows(self, event_type: str, within_s: float = 20) -> int:
+    def rows(self, event_type: str, within_s: float = 60) -> int:
         """Return how many events of the type there are, once there is one or the time is over."""
         query = f"SELECT count(*) AS n FROM other_events WHERE event_type = '{event_type}'"
         return until(lambda: int(self.served.sql(query)[0]["n"]), within_s=within_s)
@@ -108,20 +109,23 @@ def rig(
     settings = f'public.url = "{EVENTS}"\npublic.trusted_proxies = ["127.0.0.1"]'
     if kind == "direct":
         settings += f'\npublic.tls_cert = "{events.certificate}"\npublic.tls_key = "{events.key}"'
-    served, site = Served(folder / "p", settings).start(), Site(app)
-    proxy = None if kind == "direct" else STARTS[kind](find_tool(kind), folder, events, authority, served.ports[0], lambda text: text)
-    hosts = {NAME: proxy.port if proxy else served.ports[0], APP: site.port, "plain.example.org": served.ports[0]}
-    (folder / "node_modules").symlink_to(node_modules)
-    shutil.copy(NODE_TESTS / "driver.mjs", folder)
-    rules = ",".join(f"MAP {host} 127.0.0.1:{port}" for host, port in hosts.items())
-    flags = [f"--host-resolver-rules={rules}", f"--ignore-certificate-errors-spki-list={events.pin},{app.pin}"]
-    browser = Browser([node, "driver.mjs", chromium, str(folder / "profile"), *flags], folder)
-    yield Rig(kind, browser, site, served, bundle)
-    browser.end()
-    site.stop()
-    if proxy:
-        proxy.stop()
-    served.stop()
+    program = None if kind == "direct" else find_tool(kind)
+    with ExitStack() as running:
+        served = running.enter_context(Served(folder / "p", settings).start())
+        site = Site(app)
+        running.callback(site.stop)
+        hosts = {NAME: served.ports[0], APP: site.port, "plain.example.org": served.ports[0]}
+        if program is not None:
+            proxy = STARTS[kind](program, folder, events, authority, served.ports[0], lambda text: text)
+            running.callback(proxy.stop)
+            hosts[NAME] = proxy.port
+        (folder / "node_modules").symlink_to(node_modules)
+        shutil.copy(NODE_TESTS / "driver.mjs", folder)
+        rules = ",".join(f"MAP {host} 127.0.0.1:{port}" for host, port in hosts.items())
+        flags = [f"--host-resolver-rules={rules}", f"--ignore-certificate-errors-spki-list={events.pin},{app.pin}"]
+        browser = Browser([node, "driver.mjs", chromium, str(folder / "profile"), *flags], folder)
+        running.callback(browser.end)
+        yield Rig(kind, browser, site, served, bundle)
 
 
 @pytest.fixture(autouse=True)

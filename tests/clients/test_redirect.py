@@ -131,7 +131,7 @@ def redirected(node: str, built: Built, options: dict[str, object], *calls: obje
     """Return what reaches the real fetch of a Node process for each call."""
     spec = json.dumps({"options": options, "calls": [call if isinstance(call, dict) else {"url": call} for call in calls]})
     command = [node, "--input-type=module", "-e", CASES, str(built.folder / "redirect/dist/index.js"), spec]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["restored"]

@@ -23,9 +23,8 @@ Bundle = Callable[[str], bytes]
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    project = Served(tmp_path_factory.mktemp("project") / "p").start()
-    yield project
-    project.stop()
+    with Served(tmp_path_factory.mktemp("project") / "p").start() as project:
+        yield project
 
 
 def ids(served: Served, **more: object) -> dict[str, object]:
@@ -138,7 +137,6 @@ def test_the_client_by_the_write_key(browser: Browser, site: StandIn, served: Se
     assert page.run("Object.keys(localStorage).filter((key) => key.includes(':q'))") == []
 
 
-@pytest.mark.slow
 def test_amplify_6_through_the_service_worker_while_the_collector_restarts(
     browser: Browser, site: StandIn, served: Served, bundle: Bundle
 ) -> None:
@@ -162,4 +160,4 @@ def test_amplify_6_through_the_service_worker_while_the_collector_restarts(
 def rows_of(served: Served, event_type: str, count: int = 1) -> list[dict[str, object]]:
     """Return the rows once *count* are there."""
     query = f"SELECT * FROM other_events WHERE event_type = '{event_type}'"
-    return until(lambda: served.sql(query), lambda rows: len(rows) >= count, within_s=45)
+    return until(lambda: served.sql(query), lambda rows: len(rows) >= count)

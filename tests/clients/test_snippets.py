@@ -18,9 +18,8 @@ pytestmark = pytest.mark.external_service
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    project = Served(tmp_path_factory.mktemp("project") / "p").start()
-    yield project
-    project.stop()
+    with Served(tmp_path_factory.mktemp("project") / "p").start() as project:
+        yield project
 
 
 @pytest.mark.parametrize("kind", ["amplify-v6", "amplify-v5", "client"])
@@ -39,7 +38,7 @@ def test_a_snippet_pasted_into_a_page(
     site.pages["/app.js"] = ("text/javascript", app)
     page = browser.open(site.url)
 
-    after = until(lambda: people(served), lambda found: len(found) != len(before), within_s=30)
+    after = until(lambda: people(served), lambda found: len(found) != len(before))
     assert after == [*before, "ada@example.org"], page.said()
 
 

@@ -7,16 +7,12 @@ import pytest
 from tests.crash.chaos import SETTINGS, VICTIMS, run_chaos
 from tests.served import Served
 
+pytestmark = pytest.mark.proof
 
-@pytest.mark.slow
+
 def test_what_was_acknowledged_is_there_once_whoever_was_killed(tmp_path: Path) -> None:
-    served = Served(tmp_path / "project", SETTINGS).start()
-
-    try:
+    with Served(tmp_path / "project", SETTINGS).start() as served:
         outcome = run_chaos(served, seconds=20, seed=20261123)
-    finally:
-        if served.process is not None:
-            served.kill()
 
     assert outcome.wrong == []
     assert set(outcome.kills) == set(VICTIMS)

@@ -100,7 +100,7 @@ class AthenaServed:
         request = AWSRequest("POST", f"http://127.0.0.1:{self.port}/", headers=headers, data=sent)
         credentials = Credentials(self.keys[key].access_key_id, secret or self.keys[key].secret_access_key or "")
         SigV4Auth(credentials, "athena", REGION).add_auth(request)
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("POST", "/", sent, dict(request.headers.items()))
             answer = connection.getresponse()
@@ -115,7 +115,7 @@ class AthenaServed:
         return self.ended(client, execution_id)
 
     @staticmethod
-    def ended(client: Any, execution_id: str, within_s: float = 20) -> dict[str, Any]:
+    def ended(client: Any, execution_id: str, within_s: float = 60) -> dict[str, Any]:
         def ask() -> dict[str, Any]:
             return dict(client.get_query_execution(QueryExecutionId=execution_id)["QueryExecution"])
 

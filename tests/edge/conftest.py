@@ -57,7 +57,7 @@ class Served:
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self._thread.start()
-        assert self._started.wait(10)
+        assert self._started.wait(60)
         self._clients: list[Any] = []
 
     async def _serve(self) -> None:
@@ -104,7 +104,7 @@ class Served:
 
     def run(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         """Run a coroutine in the server's loop."""
-        return asyncio.run_coroutine_threadsafe(work(), self.loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work(), self.loop).result(60)
 
     def records(self) -> list[dict[str, Any]]:
         async def read() -> list[dict[str, Any]]:
@@ -128,7 +128,7 @@ class Served:
 
     def ask(self, method: str, target: str, body: bytes = b"", headers: Any = (), port: int | None = None) -> Answer:
         """Send exactly this: target and header list as they are."""
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=60)
         try:
             connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
             given = list(headers.items() if isinstance(headers, dict) else headers)

@@ -55,17 +55,17 @@ class Client:
             await asyncio.sleep(0.002 * (len(parts) > 1))  # so that they are parts for the server, too
 
     async def head(self) -> bytes:
-        return await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 5)
+        return await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 60)
 
     async def answer(self) -> bytes:
         """Return the body of the next answer."""
         head = await self.head()
         length = next(line for line in head.split(b"\r\n") if line.startswith(b"content-length: "))
-        return await asyncio.wait_for(self.reader.readexactly(int(length[16:])), 5)
+        return await asyncio.wait_for(self.reader.readexactly(int(length[16:])), 60)
 
     async def rest(self) -> bytes:
         """Return all until the server closes."""
-        return await asyncio.wait_for(self.reader.read(), 5)
+        return await asyncio.wait_for(self.reader.read(), 60)
 
 
 class Listening:
@@ -116,7 +116,7 @@ async def served() -> AsyncIterator[Listening]:
 
 
 async def until(true: Callable[[], Any]) -> None:
-    """Wait until it is, for at most 5 s."""
-    async with asyncio.timeout(5):
+    """Wait until it is, for at most a minute."""
+    async with asyncio.timeout(60):
         while not true():
             await asyncio.sleep(0.005)  # the server's turn, in the same loop

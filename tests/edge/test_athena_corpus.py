@@ -21,6 +21,8 @@ from tests.edge.athena_served import DATABASE, REGION, CorpusServed
 from tests.query.dialect.corpus import Case, cases
 from tests.tools import find_tool
 
+pytestmark = pytest.mark.proof
+
 AT_ONCE = 4
 # What tells of the whole catalog tells of the project's own tables and views, too.
 OF_THE_CATALOG = "information_schema."
@@ -137,7 +139,7 @@ class CommandLine:
             [self._program, "--endpoint-url", self._corpus.url, "--region", REGION, "--output", "json", "athena", *arguments],
             env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "AWS_ACCESS_KEY_ID": self._corpus.key,
                  "AWS_SECRET_ACCESS_KEY": self._corpus.secret, "AWS_EC2_METADATA_DISABLED": "true"},
-            capture_output=True, text=True, timeout=60,
+            capture_output=True, text=True, timeout=240,
         )  # fmt: skip
         if done.returncode:
             raise RuntimeError(done.stderr)

@@ -21,7 +21,7 @@ from headwater.store import Stores
 from headwater.store.local import LocalStore
 from tests.edge.athena import ACCOUNT, REGION, AthenaServed
 
-WITHIN_S = 10
+WITHIN_S = 60
 Call = Callable[..., Awaitable[Any]]
 
 

@@ -30,7 +30,7 @@ def statuses(received: bytes) -> list[int]:
 
 def said(served: Served, *parts: bytes) -> list[int]:
     """Send the parts, then say that nothing more comes, and return the statuses of all answers until the server closes."""
-    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as connection:
         try:
             for part in parts:
                 connection.sendall(part)
@@ -261,7 +261,7 @@ PHASES = {
 @pytest.mark.parametrize("name", PHASES)
 @pytest.mark.parametrize("abruptly", [False, True])
 def test_a_client_that_leaves_half_way_is_forgotten_at_once(served: Served, name: str, abruptly: bool) -> None:
-    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as connection:
         connection.sendall(PHASES[name])
         if abruptly:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # the close is a reset

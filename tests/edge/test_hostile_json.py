@@ -269,13 +269,13 @@ def many(count: int, member: bytes) -> bytes:
     ids=["attributes", "events", "endpoints", "2,000 endpoints", "others"],
 )  # fmt: skip
 def test_a_hundred_thousand_keys_are_read_in_reasonable_time(served: AllDoors, body: bytes, status: int, refused: int) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()  # ours and the server's, whatever else the machine does
 
     answer = served.signed("POST", f"/v1/apps/{DECLARED.app_id}/events", body)
 
     assert answer.status == status
     assert answer.body.count(b'"StatusCode":400') == refused
-    assert time.monotonic() - begun < 10
+    assert time.process_time() - begun < 10
 
 
 def test_keys_that_would_collide_in_a_hash_table_do_not(served: AllDoors) -> None:
@@ -283,12 +283,12 @@ def test_keys_that_would_collide_in_a_hash_table_do_not(served: AllDoors) -> Non
     modulus = (1 << 61) - 1
     names: dict[str, Any] = {str(modulus * number): "" for number in range(1, 40_000)}
     body = {"BatchItem": {"e": {"Events": {"v": {"EventType": "E", "Timestamp": AT, "Attributes": names}}}}}
-    begun = time.monotonic()
+    begun = time.process_time()
 
     answer = served.signed("POST", f"/v1/apps/{DECLARED.app_id}/events", json.dumps(body).encode())
 
     assert answer.json["Results"]["e"]["EventsItemResponse"]["v"]["StatusCode"] == 400
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"\xff", b"\xbf\xff", b"\x9f" * 10_000, b"\x81" * 100_000, b"\x9b" + b"\xff" * 8, bytes(50)])

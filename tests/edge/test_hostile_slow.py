@@ -17,7 +17,7 @@ import pytest
 
 from tests.served import Served
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.alone
 
 HEADS, BODIES, READERS = 400, 300, 300
 HELD_S = 7.0
@@ -30,9 +30,8 @@ QUICK_S = 1.0
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     settings = "limits.exempt = []\nlimits.connections_per_address = 2000\nlimits.address_per_second = 0"
-    served = Served(tmp_path_factory.mktemp("slow") / "app", settings).start()
-    yield served
-    assert served.stop() == 0
+    with Served(tmp_path_factory.mktemp("slow") / "app", settings).start() as served:
+        yield served
 
 
 class Collector:

@@ -116,22 +116,21 @@ class Project:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    served = Served(tmp_path_factory.mktemp("hostile") / "notes")
-    events = served.folder / "events.py"
-    events.write_text(events.read_text() + MODEL)
-    served.start()
-    project = Project(served)
-    project.put("value", lambda text, _: {"EventType": "NoteEvent", "Attributes": {"note": text, "maybe": text}})
-    project.put("map value", lambda text, _: {"EventType": "Free", "Attributes": {"said": text}})
-    project.put("name", lambda text, number: {"EventType": "Named", "Attributes": {text: str(number)}})
-    project.put("type", lambda text, _: {"EventType": text})
-    project.put("session", lambda text, _: {"EventType": "Visit", "Session": {"Id": text, "StartTimestamp": NOW}})
-    project.put("title", lambda text, _: {"EventType": "App", "AppTitle": text, "AppPackageName": text, "SdkName": text})
-    project.put_under_ids()
-    project.put_for_endpoints()
-    served.settle()
-    yield project
-    assert served.stop() == 0
+    with Served(tmp_path_factory.mktemp("hostile") / "notes") as served:
+        events = served.folder / "events.py"
+        events.write_text(events.read_text() + MODEL)
+        served.start()
+        project = Project(served)
+        project.put("value", lambda text, _: {"EventType": "NoteEvent", "Attributes": {"note": text, "maybe": text}})
+        project.put("map value", lambda text, _: {"EventType": "Free", "Attributes": {"said": text}})
+        project.put("name", lambda text, number: {"EventType": "Named", "Attributes": {text: str(number)}})
+        project.put("type", lambda text, _: {"EventType": text})
+        project.put("session", lambda text, _: {"EventType": "Visit", "Session": {"Id": text, "StartTimestamp": NOW}})
+        project.put("title", lambda text, _: {"EventType": "App", "AppTitle": text, "AppPackageName": text, "SdkName": text})
+        project.put_under_ids()
+        project.put_for_endpoints()
+        served.settle()
+        yield project
 
 
 @pytest.fixture(scope="module", params=["waiting in the ledger", "in Parquet"])
@@ -202,7 +201,7 @@ def test_what_the_app_says_of_itself_is_in_the_stream(project: Project) -> None:
     kinesis, found = project.served.client("kinesis"), dict[int, Any]()
     place = {"StreamName": "app", "ShardId": kinesis.list_shards(StreamName="app")["Shards"][0]["ShardId"]}
     iterator = kinesis.get_shard_iterator(**place, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         answer = kinesis.get_records(ShardIterator=iterator, Limit=10_000)
         for record in (json.loads(each["Data"]) for each in answer["Records"]):

@@ -323,7 +323,7 @@ def test_the_settings_of_a_project_reach_its_collector(tmp_path: Path) -> None:
     project = Project(tmp_path / "app", "\n".join(f"limits.{line}" for line in lines)).start()
     try:
         statuses = []
-        kept = [http.client.HTTPConnection("127.0.0.1", project.ports[0], timeout=10) for _ in range(3)]
+        kept = [http.client.HTTPConnection("127.0.0.1", project.ports[0], timeout=60) for _ in range(3)]
         for number, connection in enumerate(kept * 2):
             connection.request("GET", "/healthz")
             answer = connection.getresponse()

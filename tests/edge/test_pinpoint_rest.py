@@ -111,7 +111,7 @@ def test_an_event_stream_to_a_stream_of_this_project_simply_works(served: Stream
 
 def read(kinesis: Any, stream: str, count: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     began = kinesis.get_shard_iterator(StreamName=stream, ShardId=FIRST_SHARD, ShardIteratorType="TRIM_HORIZON")
     position = began["ShardIterator"]
     while len(found) < count and time.monotonic() < deadline:

@@ -125,7 +125,7 @@ def test_a_path_that_is_no_route_is_not_found(served: Served, target: str) -> No
 def test_a_chunked_body_is_counted_as_it_is_read(served: Served) -> None:
     head = f"POST /v1/apps/{served.app_id}/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
-    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as connection:
         connection.sendall(head)
         for _ in range(4):
             connection.sendall(chunk)
@@ -141,7 +141,7 @@ def test_a_chunked_body_that_fits_is_accepted(served: Served) -> None:
     headers = served.sign("POST", path, EMPTY)
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if name.lower() not in ("content-length", "host"))
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\n{lines}Transfer-Encoding: chunked\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as connection:
         connection.sendall(head.encode() + b"5\r\n" + EMPTY[:5] + b"\r\n")
         time.sleep(0.05)  # so that the parts arrive apart from each other
         connection.sendall(b"%x\r\n" % len(EMPTY[5:]) + EMPTY[5:] + b"\r\n0\r\n\r\n")

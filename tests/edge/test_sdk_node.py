@@ -32,7 +32,7 @@ def node(served: StreamsServed, require_tool: Callable[..., str], tmp_path: Path
         found = served.keys[key]
         credentials = {"accessKeyId": found.access_key_id, "secretAccessKey": found.secret_access_key}
         asked = {"endpoint": f"http://127.0.0.1:{served.port}", "region": REGION, "credentials": credentials, **given}
-        done = subprocess.run([program, script, json.dumps(asked)], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([program, script, json.dumps(asked)], cwd=tmp_path, capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, done.stderr[-4000:]
         return json.loads(done.stdout)
 

@@ -37,11 +37,10 @@ class SecureServed(Served):
 @pytest.fixture(scope="module")
 def served(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureServed]:
     folder = tmp_path_factory.mktemp("tls") / "p"
-    project = SecureServed(folder, 'public.tls_cert = "tls/fullchain.pem"\npublic.tls_key = "tls/privkey.pem"')
-    authority.issue(folder / "tls", "127.0.0.1", "localhost")
-    project.start()
-    yield project
-    assert project.stop() == 0
+    with SecureServed(folder, 'public.tls_cert = "tls/fullchain.pem"\npublic.tls_key = "tls/privkey.pem"') as project:
+        authority.issue(folder / "tls", "127.0.0.1", "localhost")
+        project.start()
+        yield project
 
 
 def test_boto3_puts_events_over_https(served: SecureServed, authority: Authority) -> None:
@@ -84,13 +83,13 @@ def test_the_client_of_this_package_sends_over_https(served: SecureServed, autho
 
 
 def test_plain_http_is_closed_at_once(served: SecureServed) -> None:
-    with socket.create_connection(("127.0.0.1", served.ports[0]), 5) as client:
+    with socket.create_connection(("127.0.0.1", served.ports[0]), 60) as client:
         client.sendall(GET)
 
         assert not received(client).startswith(b"HTTP")
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_a_renewed_certificate_is_served_without_a_restart_and_a_wrong_one_is_not(
     served: SecureServed, authority: Authority, tmp_path: Path
 ) -> None:
@@ -101,9 +100,9 @@ def test_a_renewed_certificate_is_served_without_a_restart_and_a_wrong_one_is_no
     collector = served.roles()["collector"]["pid"]
 
     pair.take(first)
-    until(lambda: serial(served.ports[0], authority), lambda shown: shown == first.serial, RENEWED_WITHIN_S + 5)
+    until(lambda: serial(served.ports[0], authority), lambda shown: shown == first.serial, RENEWED_WITHIN_S + 60)
     pair.key.write_bytes(authority.issue(tmp_path / "other", "127.0.0.1").key.read_bytes())
-    until(lambda: "cannot be used" in served.log.read_text(), within_s=2 * RENEWED_WITHIN_S + 5)
+    until(lambda: "cannot be used" in served.log.read_text(), within_s=2 * RENEWED_WITHIN_S + 60)
     after = serial(served.ports[0], authority)
     pair.take(first)
     kept.sendall(HEALTH)
@@ -178,7 +177,7 @@ def test_the_collector_alone_speaks_tls_by_its_settings(authority: Authority, pa
         collector = subprocess.Popen([*HEADWATER, "collect", "-C", str(project.folder)], stderr=log, stdin=subprocess.DEVNULL)
 
     try:
-        assert until(lambda: _connects(port, authority), within_s=30)
+        assert until(lambda: _connects(port, authority))
     finally:
         collector.terminate()
         collector.wait(15)

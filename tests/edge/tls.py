@@ -31,7 +31,7 @@ def client_context(authority: Authority, **versions: ssl.TLSVersion) -> ssl.SSLC
 
 
 def connect(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
-    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), 5), server_hostname="127.0.0.1")
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), 60), server_hostname="127.0.0.1")
 
 
 def serial(port: int, authority: Authority) -> str:

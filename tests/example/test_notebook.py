@@ -22,24 +22,23 @@ NOTEBOOK = Path(__file__).parents[2] / "examples/notebook/product.ipynb"
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Two weeks of an app: sixty people sign up, most of them practise, some of them often."""
-    made = Served(tmp_path_factory.mktemp("notebook") / "my-app").start()
-    chance, now = random.Random(7), datetime.now(UTC)
-    with headwater.Client(
-        made.url, made.app_id,
-        access_key_id=made.owner["access_key_id"], secret_access_key=made.owner["secret_access_key"],
-    ) as client:  # fmt: skip
-        for number in range(60):
-            came = now - timedelta(days=chance.randrange(1, 14), minutes=chance.randrange(600))
-            client.record("SignUpEvent", {"email": f"{number}@example.org"}, user_id=str(number), timestamp=came)
-            for visit in range(chance.randrange(6)):
-                began = min(came + timedelta(days=visit, minutes=chance.randrange(1, 90)), now)
-                for piece in range(chance.randrange(1, 4)):
-                    at = min(began + timedelta(minutes=7 * piece), now)
-                    client.record("PracticeEvent", {"piece_id": "waltz"}, {"level": visit + 1, "accuracy": 0.9, "duration_s": 60},
-                                  user_id=str(number), timestamp=at, session=f"{number}-{visit}")  # fmt: skip
-    made.settle()
-    yield made
-    made.stop()
+    with Served(tmp_path_factory.mktemp("notebook") / "my-app").start() as made:
+        chance, now = random.Random(7), datetime.now(UTC)
+        with headwater.Client(
+            made.url, made.app_id,
+            access_key_id=made.owner["access_key_id"], secret_access_key=made.owner["secret_access_key"],
+        ) as client:  # fmt: skip
+            for number in range(60):
+                came = now - timedelta(days=chance.randrange(1, 14), minutes=chance.randrange(600))
+                client.record("SignUpEvent", {"email": f"{number}@example.org"}, user_id=str(number), timestamp=came)
+                for visit in range(chance.randrange(6)):
+                    began = min(came + timedelta(days=visit, minutes=chance.randrange(1, 90)), now)
+                    for piece in range(chance.randrange(1, 4)):
+                        at = min(began + timedelta(minutes=7 * piece), now)
+                        client.record("PracticeEvent", {"piece_id": "waltz"}, {"level": visit + 1, "accuracy": 0.9, "duration_s": 60},
+                                      user_id=str(number), timestamp=at, session=f"{number}-{visit}")  # fmt: skip
+        made.settle()
+        yield made
 
 
 def executed(monkeypatch: pytest.MonkeyPatch, **environment: str) -> list[Any]:

@@ -68,7 +68,7 @@ class Example:
 
     def eventually(self, query: str, count: int) -> list[dict[str, Any]]:
         """Ask until there are *count* rows, for ten seconds, and return what is there."""
-        return until(lambda: self.sql(query), lambda rows: len(rows) >= count, within_s=10)
+        return until(lambda: self.sql(query), lambda rows: len(rows) >= count)
 
     def end(self) -> tuple[int, list[int]]:
         """Do what Ctrl-C does; return the exit code, and which of its processes are still there."""
@@ -132,7 +132,6 @@ def play_by_mouse(page: Page, notes: list[int]) -> None:
 
 
 @pytest.mark.external_service
-@pytest.mark.slow
 def test_what_a_guest_and_then_a_person_does_is_in_sql_once_and_is_one_persons(example: Example, page: Page) -> None:
     began = time.monotonic()
     for number, key in enumerate(ODE_TO_JOY):
@@ -198,7 +197,7 @@ def test_a_sign_up_with_an_address_that_cannot_be_is_a_dead_letter_that_says_so(
 def test_each_question_it_prints_is_answered(example: Example) -> None:
     questions = [line.strip() for line in example.said.splitlines() if " sql " in line]
 
-    answers = [subprocess.run(question, shell=True, capture_output=True, text=True, timeout=60) for question in questions]
+    answers = [subprocess.run(question, shell=True, capture_output=True, text=True, timeout=240) for question in questions]
 
     assert len(questions) == 3
     assert [answer.returncode for answer in answers] == [0] * 3, [answer.stderr for answer in answers]
@@ -215,7 +214,7 @@ def test_the_compiler_refuses_an_event_that_is_not_of_the_project(copied: Path, 
     (folder / "src/calls.ts").write_text("\n".join([imports, *calls]) + "\n")
 
     done = subprocess.run(
-        [node, "node_modules/typescript/bin/tsc", "--pretty", "false"], cwd=folder, capture_output=True, text=True, timeout=60
+        [node, "node_modules/typescript/bin/tsc", "--pretty", "false"], cwd=folder, capture_output=True, text=True, timeout=240
     )
 
     refused = re.findall(r"^([\w/.]+)\((\d+)", done.stdout, re.MULTILINE)
@@ -230,7 +229,7 @@ def test_its_event_types_are_those_of_a_new_project(tmp_path: Path) -> None:
 
 def test_without_node_it_says_in_one_line_how_to_get_it(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, str(EXAMPLE / "run.py")], capture_output=True, text=True, timeout=60, env={**os.environ, "PATH": str(tmp_path)}
+        [sys.executable, str(EXAMPLE / "run.py")], capture_output=True, text=True, timeout=240, env={**os.environ, "PATH": str(tmp_path)}
     )
 
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)

@@ -9,7 +9,5 @@ from tests.served import Served
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    served = Served(tmp_path_factory.mktemp("flow") / "piano").start()
-    yield served
-    if served.process is not None:
-        assert served.stop() == 0
+    with Served(tmp_path_factory.mktemp("flow") / "piano").start() as served:
+        yield served

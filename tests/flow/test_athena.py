@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -34,14 +33,12 @@ time_limit_seconds = 0.5
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    served = Served(tmp_path_factory.mktemp("flow") / "piano", SETTINGS)
-    path = served.folder / "headwater.toml"
-    path.write_text(path.read_text() + WORKGROUPS)
-    served.start()
-    put(served, "ada@example.org", "grace@example.org")
-    yield served
-    if served.process is not None:
-        assert served.stop() == 0
+    with Served(tmp_path_factory.mktemp("flow") / "piano", SETTINGS) as served:
+        path = served.folder / "headwater.toml"
+        path.write_text(path.read_text() + WORKGROUPS)
+        served.start()
+        put(served, "ada@example.org", "grace@example.org")
+        yield served
 
 
 def put(served: Served, *emails: str) -> None:
@@ -64,11 +61,11 @@ def client(served: Served) -> Any:
     return boto3.client("athena", config=Config(retries={"total_max_attempts": 1}), **private(served))
 
 
-def ended(athena: Any, execution_id: str, within_s: float = 20) -> dict[str, Any]:
+def ended(athena: Any, execution_id: str, within_s: float = 60) -> dict[str, Any]:
     return reach(athena, execution_id, {"SUCCEEDED", "FAILED", "CANCELLED"}, within_s)
 
 
-def reach(athena: Any, execution_id: str, states: set[str], within_s: float = 20) -> dict[str, Any]:
+def reach(athena: Any, execution_id: str, states: set[str], within_s: float = 60) -> dict[str, Any]:
     def ask() -> dict[str, Any]:
         return dict(athena.get_query_execution(QueryExecutionId=execution_id)["QueryExecution"])
 
@@ -90,7 +87,7 @@ def test_what_was_put_is_there_a_moment_later(served: Served) -> None:
     put(served, "late@example.org")
     query = "SELECT count(*) AS n FROM sign_up_events WHERE email = 'late@example.org'"
 
-    assert until(lambda: rows(athena, query), lambda found: found == [["n"], ["1"]], within_s=5) == [["n"], ["1"]]
+    assert until(lambda: rows(athena, query), lambda found: found == [["n"], ["1"]]) == [["n"], ["1"]]
 
 
 def test_pyathena_reads_rows_and_types(served: Served) -> None:
@@ -145,10 +142,9 @@ def test_all_places_may_be_taken_and_cancelling_frees_them(served: Served) -> No
         reach(athena, execution_id, {"RUNNING"})
 
     # What a statement is read with takes no place of a query.
-    began = time.monotonic()
     waiting = athena.start_query_execution(QueryString="SELECT * FROM dead_letters CROSS JOIN identities")["QueryExecutionId"]
     assert athena.get_query_execution(QueryExecutionId=waiting)["QueryExecution"]["Status"]["State"] == "QUEUED"
-    assert time.monotonic() - began < 5
+    assert {reach(athena, each, {"RUNNING", "FAILED"})["Status"]["State"] for each in slow} == {"RUNNING"}  # nobody waited for their end
     for execution_id in slow:
         athena.stop_query_execution(QueryExecutionId=execution_id)
 
@@ -176,7 +172,7 @@ def test_a_query_role_that_is_killed_fails_what_ran_and_remembers_the_rest(serve
     pid = served.roles()["query"]["pid"]
 
     os.kill(pid, signal.SIGKILL)
-    role = until(lambda: served.roles()["query"], lambda role: role["pid"] not in (pid, None) and role["state"] == "ready", within_s=30)
+    role = until(lambda: served.roles()["query"], lambda role: role["pid"] not in (pid, None) and role["state"] == "ready")
     assert role["state"] == "ready" and role["pid"] != pid, served.roles()
 
     failed = athena.get_query_execution(QueryExecutionId=slow)["QueryExecution"]["Status"]

@@ -89,13 +89,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, S
     folder = tmp_path_factory.mktemp("dbt")
     made = Served(folder / "piano")
     # dbt has one key for all services, so the S3 server knows ours.
-    server = S3Server(build(), folder / "buckets", made.owner["access_key_id"], made.owner["secret_access_key"]).start()
-    made.configure(f'{server.settings()}lake.folder = "s3://{BUCKET}/lake"')
-    made.start()
-    put(made, "ada@example.org", "bob@example.org", "cyd@example.net")
-    yield made, server
-    made.stop()
-    server.stop()
+    with S3Server(build(), folder / "buckets", made.owner["access_key_id"], made.owner["secret_access_key"]).start() as server, made:
+        made.configure(f'{server.settings()}lake.folder = "s3://{BUCKET}/lake"')
+        made.start()
+        put(made, "ada@example.org", "bob@example.org", "cyd@example.net")
+        yield made, server
 
 
 def rows(served: Served, table: str) -> list[tuple[Any, ...]]:

@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import ssl
@@ -25,6 +24,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, SSLError
 from tests.certificates import Authority, Pair
 from tests.npm import install
 from tests.served import Served, free_port
+from tests.tools import find_tool
 from tests.waiting import until
 
 pytestmark = pytest.mark.external_service
@@ -58,8 +58,11 @@ class Proxy:
         environment = {**os.environ, "HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
         with (folder / "log").open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
-        assert until(lambda: self._process.poll() is not None or self._listens()), (folder / "log").read_text()
-        assert self._process.poll() is None, (folder / "log").read_text()
+        until(lambda: self._process.poll() is not None or self._listens())
+        if self._process.poll() is not None or not self._listens():
+            self._process.kill()
+            self._process.wait()
+            raise AssertionError((folder / "log").read_text())
 
     @property
     def url(self) -> str:
@@ -78,7 +81,10 @@ class Proxy:
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)
-        self._process.wait(15)
+        try:
+            self._process.wait(60)
+        finally:
+            self._process.kill()
 
     def _listens(self) -> bool:
         try:
@@ -156,9 +162,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
         identity.rate_per_second = 0.001
         identity.rate_burst = 5
     """
-    project = Behind(tmp_path_factory.mktemp("proxies") / "p", settings).start()
-    yield project
-    project.stop()
+    with Behind(tmp_path_factory.mktemp("proxies") / "p", settings).start() as project:
+        yield project
 
 
 @pytest.fixture(scope="module")
@@ -171,13 +176,9 @@ def start(served: Behind, authority: Authority, tmp_path_factory: pytest.TempPat
     made: list[Proxy] = []
 
     def start(kind: str, change: Callable[[str], str] = lambda text: text) -> Proxy:
-        path = shutil.which(kind)
-        if path is None:
-            said = f"{kind} is not installed; on Debian: apt-get install {kind}"
-            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(said)
-        folder = tmp_path_factory.mktemp(kind)
+        path, folder = find_tool(kind), tmp_path_factory.mktemp(kind)
         pair = authority.issue(folder / "tls", NAME)
-        made.append(STARTS[kind](str(path), folder, pair, authority, served.ports[0], change))
+        made.append(STARTS[kind](path, folder, pair, authority, served.ports[0], change))
         return made[-1]
 
     yield start
@@ -333,7 +334,6 @@ def test_requests_wait_while_the_collector_is_started_again(served: Behind, prox
     served.wait_ready()
 
 
-@pytest.mark.slow
 def test_while_nobody_serves_the_answer_is_one_that_amplify_keeps_its_events_for(served: Behind, proxy: Proxy) -> None:
     path = f"/v1/apps/{served.app_id}/events"
     served.stop()

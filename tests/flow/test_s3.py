@@ -36,19 +36,16 @@ query.max_seconds = 30
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    server = S3Server(build(), tmp_path_factory.mktemp("s3") / "buckets").start()
-    yield server
-    server.stop()
+    with S3Server(build(), tmp_path_factory.mktemp("s3") / "buckets").start() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def served(server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    served = Served(tmp_path_factory.mktemp("flow") / "piano", server.settings() + SETTINGS).start()
-    put(served, "ada@example.org", "grace@example.org")
-    assert until(lambda: server.keys("lake/data/analytics/sign_up_events/"), within_s=30), served.log.read_text()[-2000:]
-    yield served
-    if served.process is not None:
-        assert served.stop() == 0
+    with Served(tmp_path_factory.mktemp("flow") / "piano", server.settings() + SETTINGS).start() as served:
+        put(served, "ada@example.org", "grace@example.org")
+        assert until(lambda: server.keys("lake/data/analytics/sign_up_events/")), served.log.read_text()[-2000:]
+        yield served
 
 
 class TwoKeys(boto3.Session):
@@ -111,7 +108,7 @@ def test_pages_are_read_although_the_result_is_large(served: Served) -> None:
     athena = client(served)
     query = "SELECT n, rpad('', 200, 'x') AS pad FROM UNNEST(sequence(1, 200000)) AS t(n) ORDER BY n"
     started = athena.start_query_execution(QueryString=query)["QueryExecutionId"]
-    assert ended(athena, started, within_s=30)["Status"]["State"] == "SUCCEEDED"
+    assert ended(athena, started)["Status"]["State"] == "SUCCEEDED"
 
     pages = athena.get_paginator("get_query_results").paginate(QueryExecutionId=started, PaginationConfig={"MaxItems": 2_500})
     found = [row["Data"][0]["VarCharValue"] for page in pages for row in page["ResultSet"]["Rows"]]
@@ -244,11 +241,11 @@ def test_a_bucket_that_cannot_be_reached_is_named_and_nothing_is_lost(served: Se
         reason = execution["Status"]["StateChangeReason"]
         assert execution["Status"]["State"] == "FAILED"
         assert f"S3 at {server.endpoint} cannot be reached" in reason
-        assert until(lambda: "it will be tried again" in served.log.read_text(), within_s=30)
+        assert until(lambda: "it will be tried again" in served.log.read_text())
     finally:
         server.start()
 
-    found = until(lambda: rows(athena, "SELECT count(*) FROM sign_up_events WHERE email = 'alan@example.org'"), within_s=30)
+    found = until(lambda: rows(athena, "SELECT count(*) FROM sign_up_events WHERE email = 'alan@example.org'"))
     assert found[1:] == [["1"]]
     assert until(lambda: len(server.keys("lake/data/analytics/sign_up_events/")), lambda count: count > before, within_s=90) > before
     assert SECRET_KEY not in served.log.read_text()

@@ -63,7 +63,7 @@ def ask(served: Served, method: str, path: str, body: bytes, signed: bool) -> in
     prepared = request.prepare()
     try:
         with urllib.request.urlopen(
-            urllib.request.Request(prepared.url, prepared.body or None, dict(prepared.headers), method=method), timeout=10
+            urllib.request.Request(prepared.url, prepared.body or None, dict(prepared.headers), method=method), timeout=60
         ) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as refused:
@@ -73,7 +73,7 @@ def ask(served: Served, method: str, path: str, body: bytes, signed: bool) -> in
 
 def say(port: int, what: bytes) -> bytes:
     """Send bytes to a bare socket and return what comes back before it is closed or falls silent."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(what)
         connection.shutdown(socket.SHUT_WR)
         heard = b""

@@ -32,7 +32,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def healthy(served: Served) -> bool:
-    with urllib.request.urlopen(f"{served.url}/healthz", timeout=5) as answer:
+    with urllib.request.urlopen(f"{served.url}/healthz", timeout=60) as answer:
         return answer.status == 200 and bool(json.load(answer)["ready"])
 
 

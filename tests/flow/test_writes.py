@@ -24,10 +24,8 @@ UNACCOUNTED = """
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    served = Served(tmp_path_factory.mktemp("flow") / "piano", "query.max_seconds = 90").start()
-    yield served
-    if served.process is not None:
-        assert served.stop() == 0
+    with Served(tmp_path_factory.mktemp("flow") / "piano", "query.max_seconds = 90").start() as served:
+        yield served
 
 
 def run(served: Served, query: str, within_s: float = 60) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def once(event_ids: Iterable[str]) -> Counter[str]:
     return Counter(dict.fromkeys(event_ids, 1))
 
 
-def wait_for(what: str, condition: Callable[[], object], within_s: float = 15.0) -> None:
+def wait_for(what: str, condition: Callable[[], object], within_s: float = 60.0) -> None:
     assert until(condition, within_s=within_s), f"not within {within_s} s: {what}"
 
 

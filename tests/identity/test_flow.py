@@ -24,15 +24,13 @@ DOCS = Path(__file__).parents[2] / "docs/identities.md"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    made = Served(tmp_path_factory.mktemp("people") / "piano")
-    write_jwks(made.folder / "jwks.json", public_jwk(RSA_KEY, "rsa-1"))
-    made.configure('stream.retention_hours = 48\nidentity.user_actions = ["mobiletargeting:GetEndpoint"]')
-    with (made.folder / "headwater.toml").open("a") as file:
-        file.write(f'\n[[identity.issuers]]\nissuer = "{ISSUER}"\nclient_ids = ["{CLIENT}"]\njwks = "jwks.json"\n')
-    made.start()
-    yield made
-    if made.process is not None:
-        assert made.stop() == 0
+    with Served(tmp_path_factory.mktemp("people") / "piano") as made:
+        write_jwks(made.folder / "jwks.json", public_jwk(RSA_KEY, "rsa-1"))
+        made.configure('stream.retention_hours = 48\nidentity.user_actions = ["mobiletargeting:GetEndpoint"]')
+        with (made.folder / "headwater.toml").open("a") as file:
+            file.write(f'\n[[identity.issuers]]\nissuer = "{ISSUER}"\nclient_ids = ["{CLIENT}"]\njwks = "jwks.json"\n')
+        made.start()
+        yield made
 
 
 def settings(served: Served) -> dict[str, Any]:

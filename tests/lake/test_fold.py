@@ -355,7 +355,7 @@ assert project.lake.fold("visits").rows == 50_000
 def test_a_full_disk_fails_the_fold_leaves_no_file_and_the_next_fold_works(tmp_path: Path) -> None:
     root = str(Path(__file__).parents[2])
 
-    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path), root], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path), root], capture_output=True, text=True, timeout=240)
 
     assert done.returncode == 0, done.stderr
     assert "cannot fold table visits now" in done.stdout

@@ -293,7 +293,7 @@ ledger.close()
 
 
 def test_a_full_disk_refuses_the_batch_writes_no_part_of_it_and_goes_on_when_there_is_room(url: str) -> None:
-    done = subprocess.run([sys.executable, "-c", FULL_DISK, url], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, url], capture_output=True, text=True, timeout=240)
 
     assert done.returncode == 0, done.stderr
     reader = SqliteLedger(url, read_only=True)

@@ -20,7 +20,7 @@ from headwater.event import Email, Event
 from headwater.model import Decoded, compile_models
 from tests.model.bodies import AT, SHARD, event, record
 
-PROPERTY = settings(deadline=None, derandomize=True, max_examples=120)
+PROPERTY = settings(max_examples=120)
 
 
 class Mode(enum.Enum):

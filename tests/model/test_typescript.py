@@ -268,7 +268,7 @@ def compiled(node: str, node_modules: Path, tmp_path_factory: pytest.TempPathFac
     imports = f'import {{ signUpEvent, signInEvent, lessonEvent, appLoadPage, deleteEvent }} from "{events}";\n'
     (folder / "run.mjs").write_text(f"{imports}{made}\nconsole.log(JSON.stringify(made));\n")
     (events.parent / "package.json").write_text('{"type": "module"}')
-    ran = subprocess.run([node, "run.mjs"], cwd=folder, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run([node, "run.mjs"], cwd=folder, capture_output=True, text=True, timeout=240)
     assert ran.returncode == 0, ran.stderr
     return list(json.loads(ran.stdout))
 

@@ -36,7 +36,7 @@ structlog.get_logger().info("said")
 
 
 def test_the_worker_gets_along_without_pandas_and_a_model_with_it() -> None:
-    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=240)
 
     assert done.returncode == 0, done.stderr
 

@@ -14,7 +14,7 @@ from headwater.errors import ProjectLocked
 from headwater.process.lock import FileLock, is_held
 
 HOLD = "import sys, time; from pathlib import Path; from headwater.process.lock import FileLock\n"
-HOLD += "FileLock(Path(sys.argv[1]), 'the worker').acquire(); print('held', flush=True); time.sleep(60)"
+HOLD += "FileLock(Path(sys.argv[1]), 'the worker').acquire(); print('held', flush=True); time.sleep(600)"
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_a_killed_holder_holds_nothing(tmp_path: Path, holder: subprocess.Popen[
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
 
-    with FileLock(tmp_path / "a.lock", "the worker").acquire(wait_s=2):
+    with FileLock(tmp_path / "a.lock", "the worker").acquire(wait_s=60):
         assert is_held(tmp_path / "a.lock")
     assert not is_held(tmp_path / "a.lock")
 

@@ -11,7 +11,7 @@ import structlog.testing
 from headwater.process.supervisor import Role, Supervisor
 from tests.waiting import until
 
-READY = 'import socket, sys, time; socket.socket(fileno=int(sys.argv[2])).sendall(b\'{"state": "ready"}\\n\'); time.sleep(60)'
+READY = 'import socket, sys, time; socket.socket(fileno=int(sys.argv[2])).sendall(b\'{"state": "ready"}\\n\'); time.sleep(600)'
 
 
 async def test_a_role_that_cannot_be_started_for_now_is_tried_again_and_logged(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ async def test_a_role_that_cannot_be_started_for_now_is_tried_again_and_logged(t
         running = asyncio.create_task(supervisor.run())
         await asyncio.to_thread(until, lambda: role.restarts >= 2)
         log_path.parent.mkdir()
-        await asyncio.wait_for(supervisor.ready.wait(), 15)
+        await asyncio.wait_for(supervisor.ready.wait(), 60)
         supervisor.end()
         await running
 

@@ -42,7 +42,7 @@ def test_a_query_that_runs_is_ended(engine: Engine) -> None:
         done.set()
         stopping.join()
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
 
 
 def test_to_stop_what_has_ended_ends_nothing_else(engine: Engine) -> None:

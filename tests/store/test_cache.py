@@ -206,7 +206,7 @@ def test_a_process_that_is_killed_leaves_no_half_copy_and_holds_nothing(tmp_path
         "def fetch(url, file):\n"
         "    file.write_bytes(b'x' * 1_000)\n"
         "    if url.endswith('/half'):\n"
-        "        file.write_bytes(b'x' * 10)\n        print('half', flush=True)\n        time.sleep(60)\n"
+        "        file.write_bytes(b'x' * 10)\n        print('half', flush=True)\n        time.sleep(600)\n"
         "with cache.hold([Copy('s3://bucket/whole', 1_000)], fetch):\n"
         "    print('held', flush=True)\n    cache.get(Copy('s3://bucket/half', 1_000), fetch)\n"
     )

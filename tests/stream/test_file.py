@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,10 +14,11 @@ from typing import Any
 import pytest
 
 from headwater.errors import SettingsError, Unavailable
-from headwater.stream import FIRST_SHARD
+from headwater.stream import FIRST_SHARD, Position
 from headwater.stream.file import FileStream
 from headwater.stream.segment import list_bases, segment_path
 from tests.stream.numbered import NOON_MS, fill, read_all, record, records
+from tests.waiting import until
 
 CALLS = ("open", "write", "pwrite", "fdatasync", "fsync", "rename", "unlink", "close", "mkdir")
 
@@ -176,16 +176,22 @@ async def test_position_at_looks_into_the_right_segment(root: Path) -> None:
 
 async def test_appends_that_wait_share_one_sync_and_keep_their_order(root: Path) -> None:
     calls: Counter[str] = Counter()
+    begun = 0
     stream = FileStream(root.as_uri(), mode="write")
     await stream.append(records(1, 1))
 
     def slow(name: str, args: tuple[Any, ...]) -> None:
         calls[name] += 1
         if name == "fdatasync":
-            time.sleep(0.05)  # the slow disk
+            until(lambda: begun == 200)  # the slow disk
+
+    async def append(number: int) -> list[Position]:
+        nonlocal begun
+        begun += 1
+        return await stream.append([record(str(number))])
 
     with watched(slow):
-        answers = await asyncio.gather(*(stream.append([record(str(number))]) for number in range(2, 202)))
+        answers = await asyncio.gather(*(append(number) for number in range(2, 202)))
 
     numbers = [position.sequence_number for answer in answers for position in answer]
     assert numbers == list(range(2, 202))
@@ -205,7 +211,7 @@ async def test_the_event_loop_stays_free_while_the_disk_is_slow(root: Path) -> N
             beats += 1
 
     heart = asyncio.create_task(beat())
-    with watched(lambda name, args: time.sleep(0.3) if name == "fdatasync" else None):  # the slow disk
+    with watched(lambda name, args: until(lambda: beats > 15) if name == "fdatasync" else None):  # the slow disk
         await stream.append(records(1, 1))
     heart.cancel()
     await stream.close()

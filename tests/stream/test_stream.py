@@ -88,7 +88,7 @@ async def test_a_waiting_reader_gets_what_is_appended_meanwhile(stream: Stream) 
     await asyncio.sleep(0.02)  # by now it waits
     await stream.append(records(1, 1))
 
-    batch = await asyncio.wait_for(waiting, 10)
+    batch = await asyncio.wait_for(waiting, 60)
 
     assert batch.sequence_numbers == [1]
 

@@ -66,7 +66,7 @@ letters = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_siz
 
 
 @given(st.lists(st.none() | letters, min_size=1, max_size=8), letters.filter(bool))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[*settings().suppress_health_check, HealthCheck.function_scoped_fixture])
 def test_every_text_comes_back_as_it_was(room: Room, values: list[str | None], name: str) -> None:
     def written(value: str | None) -> str:
         return "CAST(NULL AS varchar)" if value is None else "'" + value.replace("'", "''") + "'"

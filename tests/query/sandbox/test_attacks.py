@@ -133,7 +133,7 @@ def test_the_gate_alone_stops_every_attack_that_does_anything(ground: Ground) ->
     assert not any(CANARY in answer for answer in answers)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_without_the_gate_settings_and_process_hold(ground: Ground) -> None:
     with closing(open_sandboxes(ground.project, most=2)) as sandboxes:
         fields = tuple(field for field in ground.project.index.plan("sign_ins").fields if field.name == "n")
@@ -171,7 +171,7 @@ def test_without_one_layer_the_gate_and_the_other_hold(ground: Ground, layer: st
     assert not any(CANARY in answer for answer in answers)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_the_process_alone_lets_nothing_be_written_or_read_outside_the_lake(ground: Ground) -> None:
     answers = run_bare(ground.statements, ground.lake, ground.view, [], process=True, settings=False)
 
@@ -181,7 +181,7 @@ def test_the_process_alone_lets_nothing_be_written_or_read_outside_the_lake(grou
     assert run_bare(["SELECT sum(n)::BIGINT FROM sign_ins"], ground.lake, ground.view, [], process=True, settings=False) == ["[(3,)]"]
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_the_settings_alone_let_nothing_be_read_that_is_not_listed(ground: Ground) -> None:
     # What they do let through is writing to the files that are listed.
     reading = [statement for statement in ground.statements if "COPY" not in statement]

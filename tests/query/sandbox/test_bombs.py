@@ -15,6 +15,8 @@ from headwater.query import Engine
 from ..conftest import START_MS, Project, events
 from .conftest import open_sandboxes
 
+pytestmark = pytest.mark.alone
+
 LIMIT_S = 1.0
 # The kill comes a second after the limit; a tenth is for the news of it.
 LATE_S = 1.1

@@ -97,7 +97,7 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         done = subprocess.run(
             [sys.executable, "-c", TRIES, str(root), str(outside), str(listener.getsockname()[1])],
-            capture_output=True, text=True, timeout=30, env={},
+            capture_output=True, text=True, timeout=240, env={},
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert [path.name for path in sorted(root.iterdir())] == ["inside.txt", "link"]

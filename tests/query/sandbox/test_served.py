@@ -16,27 +16,27 @@ from .test_sandboxes import children, parent_and_state, sandboxes_of
 
 
 def test_the_query_role_has_sandboxes_and_they_end_with_it(tmp_path: Path) -> None:
-    served = Served(tmp_path / "app").start()
-    role = served.roles()["query"]["pid"]
+    with Served(tmp_path / "app").start() as served:
+        role = served.roles()["query"]["pid"]
 
-    spares = until(lambda: sandboxes_of(role), lambda found: len(found) >= 2, within_s=20)
-    launchers = children(role)
-    served.stop()
+        spares = until(lambda: sandboxes_of(role), lambda found: len(found) >= 2)
+        launchers = children(role)
 
     assert len(spares) >= 2
     assert all(parent_and_state(pid)[1] == "Z" for pid in [*launchers, *spares])
 
 
 def test_the_served_engine_answers_and_reads_nothing_else(tmp_path: Path) -> None:
-    served = Served(tmp_path / "app", "query.max_seconds = 2\nquery.sandboxes = 2\nquery.memory = '300MB'").start()
-    with build_engine(load_settings(served.folder), served.folder, sandboxed=True) as engine:
+    with (
+        Served(tmp_path / "app", "query.max_seconds = 2\nquery.sandboxes = 2\nquery.memory = '300MB'").start() as served,
+        build_engine(load_settings(served.folder), served.folder, sandboxed=True) as engine,
+    ):
         rows = engine.sql("SELECT count(*) FROM endpoints").rows()
         letters = engine.sql("SELECT count(*) FROM dead_letters").rows()
         with pytest.raises(QueryError):
             engine.sql(f"SELECT * FROM read_text('{served.folder}/data/master-keys.json')")
         with pytest.raises(QueryError, match=r"after 2 s|300MB"):
             engine.sql("SELECT count(*) FROM range(1e12::BIGINT) a(i) WHERE i % 7 = 8")
-    served.stop()
 
     assert rows == letters == [(0,)]
 

@@ -33,15 +33,14 @@ EVENTS = [
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    served = Served(tmp_path_factory.mktemp("views") / "my-app")
-    (served.folder / "events.py").write_text(MODELS)
-    served.start()
-    send(served, "one", "Sitting", n=1.0)
-    send(served, "one", "PracticeEvent", level=1.0)
-    send(served, "two", "PracticeEvent", level=1.0)
-    served.settle()
-    yield served
-    served.stop()
+    with Served(tmp_path_factory.mktemp("views") / "my-app") as served:
+        (served.folder / "events.py").write_text(MODELS)
+        served.start()
+        send(served, "one", "Sitting", n=1.0)
+        send(served, "one", "PracticeEvent", level=1.0)
+        send(served, "two", "PracticeEvent", level=1.0)
+        served.settle()
+        yield served
 
 
 def send(served: Served, device: str, event_type: str, **metrics: float) -> None:
