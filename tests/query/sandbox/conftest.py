@@ -14,7 +14,7 @@ from ..conftest import Project
 
 
 def open_sandboxes(project: Project, **options: Any) -> Sandboxes:
-    given = {"database": "analytics", "memory": "512MB", "threads": 2, "max_seconds": 30, "most": 4, **options}
+    given = {"database": "analytics", "memory": "512MB", "threads": 2, "max_seconds": 600, "most": 4, **options}
     return Sandboxes([project.root / "lake"], **given)
 
 

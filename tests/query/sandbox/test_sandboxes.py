@@ -33,7 +33,14 @@ LONG = "SELECT count(*) FROM range(1_000_000) a(i), range(1_000_000) b(j) WHERE 
 
 def launchers_of(parent: int) -> list[int]:
     """Return the ids of the processes that *parent* started to start sandboxes: other tests' browsers are its children, too."""
-    return [pid for pid in children(parent) if b"headwater.query.sandbox.inside.launcher" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in children(parent) if b"headwater.query.sandbox.inside.launcher" in command(pid)]
+
+
+def command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def sandboxes_of(parent: int) -> list[int]:
@@ -58,7 +65,10 @@ def busiest(parent: int, seconds: float = 0.2, within_s: float = 60) -> int:
     """Return the sandbox of *parent* that has worked most, once that is *seconds*: the others wait for work."""
 
     def ticks(pid: int) -> int:
-        return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+        try:
+            return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+        except (FileNotFoundError, ProcessLookupError):
+            return -1
 
     enough = seconds * os.sysconf("SC_CLK_TCK")
     found = until(lambda: [pid for pid in sandboxes_of(parent) if ticks(pid) >= enough], within_s=within_s)
@@ -173,10 +183,12 @@ def test_sixteen_at_once_have_their_own_answers_and_no_more_run_than_may(filled:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda i: engine.sql("SELECT count(*) + ? FROM sign_ins WHERE n >= ?", [i, 0]).rows(), range(48)))
-    done.set()
-    watcher.join()
+    try:
+        with ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(lambda i: engine.sql("SELECT count(*) + ? FROM sign_ins WHERE n >= ?", [i, 0]).rows(), range(48)))
+    finally:
+        done.set()
+        watcher.join()
 
     assert answers == [[(350 + i,)] for i in range(48)]
     # four at work, some that are just ending, two spares, and those that read texts

@@ -25,7 +25,7 @@ TRIES = 4
 """How many boxes are tried: spares can be gone without having done anything, with the process that started them."""
 NONE_STARTED = "no sandbox could be started; try again later"
 # The first waits for all that is loaded before it can be made; nobody waits longer for one that never comes.
-_START_WITHIN_S = 5.0
+_START_WITHIN_S = 20.0
 
 End = Literal["time", "stopped"]
 
