@@ -11,12 +11,15 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tests.tools import only_in_proofs
+
 
 def made_once(name: str, pinned: Path, make: Callable[[Path], None]) -> Path:
     """Return the folder of what *make* fills an empty folder with, once for each content of the file *pinned*.
 
     Who needs it meanwhile waits: several test processes do, and `.ci/run` begins before them.
     """
+    only_in_proofs(name)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headwater-tests"
     folder = cache / f"{name}-{hashlib.sha256(pinned.read_bytes()).hexdigest()[:16]}"
     cache.mkdir(parents=True, exist_ok=True)

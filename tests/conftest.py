@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 
 from tests import tools
-from tests.left import LeftRunning
+from tests.processes import LeftRunning
 
 if TYPE_CHECKING:
     from tests.s3server import S3Server

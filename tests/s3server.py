@@ -13,6 +13,7 @@ from botocore.config import Config
 
 from headwater.store import S3Access
 from tests.cache import made_once, run
+from tests.processes import ending_with_us
 from tests.served import free_port
 from tests.tools import cannot_run
 from tests.waiting import until
@@ -56,7 +57,7 @@ class S3Server:
     def start(self) -> S3Server:
         environment = {**os.environ, "ROOT_ACCESS_KEY": self.access.access_key, "ROOT_SECRET_KEY": self.access.secret_key}
         self.process = subprocess.Popen(
-            [self._program, "--port", f"127.0.0.1:{self.port}", "--region", REGION, "posix", str(self._folder)],
+            ending_with_us(self._program, "--port", f"127.0.0.1:{self.port}", "--region", REGION, "posix", str(self._folder)),
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -21,6 +21,7 @@ from click.testing import CliRunner
 import headwater
 from headwater.cli import main
 from headwater.process.status import project_status
+from tests.processes import ending_with_us
 from tests.waiting import until
 
 HEADWATER = [sys.executable, "-m", "headwater"]
@@ -113,8 +114,9 @@ class Served:
     def launch(self, **environment: str) -> None:
         """Start it, and do not wait."""
         with self.log.open("ab") as log:
+            ports = ["--public-port", str(self.ports[0]), "--private-port", str(self.ports[1])]
             self.process = subprocess.Popen(
-                [*HEADWATER, "serve", "-C", str(self.folder), "--public-port", str(self.ports[0]), "--private-port", str(self.ports[1])],
+                ending_with_us(*HEADWATER, "serve", "-C", str(self.folder), *ports),
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

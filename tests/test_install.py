@@ -26,7 +26,6 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.external_service
-@pytest.mark.slow
 def test_make_demo_installs_the_base_alone_says_what_it_does_and_runs(checkout: Path) -> None:
     clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
 

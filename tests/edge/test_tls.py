@@ -20,6 +20,7 @@ from tests.certificates import Authority, Pair
 from tests.edge.tls import GET, answer, client_context, connect, received, serial
 from tests.edge.tls import authority as authority
 from tests.edge.tls import pair as pair
+from tests.processes import ending_with_us
 from tests.served import HEADWATER, Served, free_port, invoke, run
 from tests.waiting import until
 
@@ -174,7 +175,7 @@ def test_the_collector_alone_speaks_tls_by_its_settings(authority: Authority, pa
     port = free_port()
     project = Served(tmp_path / "p", f'public.tls_cert = "{pair.certificate}"\npublic.tls_key = "{pair.key}"\npublic.port = {port}')
     with project.log.open("wb") as log:
-        collector = subprocess.Popen([*HEADWATER, "collect", "-C", str(project.folder)], stderr=log, stdin=subprocess.DEVNULL)
+        collector = subprocess.Popen(ending_with_us(*HEADWATER, "collect", "-C", str(project.folder)), stderr=log, stdin=subprocess.DEVNULL)
 
     try:
         assert until(lambda: _connects(port, authority))

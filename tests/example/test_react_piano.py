@@ -23,6 +23,7 @@ from tests.clients.conftest import chromium as chromium
 from tests.clients.conftest import node as node
 from tests.clients.conftest import node_modules as node_modules
 from tests.npm import install
+from tests.processes import ending_with_us
 from tests.served import alive, run
 from tests.tools import find_tool
 from tests.waiting import until
@@ -44,7 +45,7 @@ class Example:
         self.folder, self.data = folder, data
         self._log = data.with_suffix(".log")
         with self._log.open("wb") as log:
-            command = [sys.executable, str(folder / "run.py"), "--data", str(data)]
+            command = ending_with_us(sys.executable, str(folder / "run.py"), "--data", str(data))
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             until(lambda: "Ctrl-C ends it all" in self.said or self._process.poll() is not None, within_s=60)

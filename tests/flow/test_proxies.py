@@ -23,6 +23,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, SSLError
 
 from tests.certificates import Authority, Pair
 from tests.npm import install
+from tests.processes import ending_with_us
 from tests.served import Served, free_port
 from tests.tools import find_tool
 from tests.waiting import until
@@ -57,7 +58,7 @@ class Proxy:
         self.port, self.authority, self._folder = port, authority, folder
         environment = {**os.environ, "HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
         with (folder / "log").open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
+            self._process = subprocess.Popen(ending_with_us(*command), stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
         until(lambda: self._process.poll() is not None or self._listens())
         if self._process.poll() is not None or not self._listens():
             self._process.kill()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -157,11 +159,11 @@ def test_a_fold_is_counted(served: Served) -> None:
 
 def test_a_role_that_does_not_answer_is_down_and_all_else_is_shown(served: Served) -> None:
     worker = served.roles()["worker"]["pid"]
-    subprocess.run(["kill", "-STOP", str(worker)], check=True)
+    os.kill(worker, signal.SIGSTOP)
     try:
         found = metrics(served)
     finally:
-        subprocess.run(["kill", "-CONT", str(worker)], check=True)
+        os.kill(worker, signal.SIGCONT)
 
     assert found["headwater_role_up", frozenset({("role", "worker")})] == 0
     assert found["headwater_role_up", frozenset({("role", "collector")})] == 1

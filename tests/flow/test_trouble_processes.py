@@ -104,6 +104,7 @@ def test_a_killed_supervisor_leaves_no_process_no_lock_and_no_port_behind(served
     assert len(acked) > 200
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_told_to_end_under_load_it_ends_in_ten_seconds_with_all_it_acknowledged(served: Served, told: signal.Signals) -> None:
     pids = [role["pid"] for role in served.roles().values()]
@@ -147,6 +148,7 @@ def test_a_fold_that_waits_for_a_lock_does_not_keep_the_project_from_ending(serv
     assert stored(served) - before == once(sender.acked)
 
 
+@pytest.mark.alone
 def test_a_role_that_hangs_does_not_keep_the_project_from_ending(served: Served) -> None:
     worker = served.roles()["worker"]["pid"]
     os.kill(worker, signal.SIGSTOP)
@@ -161,6 +163,8 @@ def test_a_role_that_hangs_does_not_keep_the_project_from_ending(served: Served)
 
 
 def test_a_supervisor_killed_while_its_roles_start_leaves_no_process_behind(served: Served) -> None:
+    if served.process is not None:
+        served.stop()
     served.launch()
     wait_for("roles are starting", lambda: len([role for role in served.roles().values() if role["pid"]]) == 3)
     pids = [role["pid"] for role in served.roles().values()]

@@ -14,6 +14,7 @@ import pytest
 
 from tests.flow.trouble import Sender, log_of, once, serving, stored, wait_for
 from tests.served import Served
+from tests.tools import cannot_run
 
 DISK_BYTES = 24_000_000
 
@@ -22,8 +23,7 @@ DISK_BYTES = 24_000_000
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 24 MB, which only root may make."""
     if os.geteuid() != 0:
-        message = "a full disk is tested on a small tmpfs, which only root may mount: run this test as root"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(message)
+        cannot_run("a full disk is tested on a small tmpfs, which only root may mount: run this test as root")
     place = tmp_path / "disk"
     place.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(place)], check=True)
@@ -62,6 +62,7 @@ def test_a_stream_at_its_limit_refuses_and_accepts_again_when_it_may_grow(tmp_pa
         assert stored(served) == once(sender.acked)
 
 
+@pytest.mark.external_service
 def test_a_full_disk_refuses_events_and_goes_on_by_itself_when_there_is_room(tmp_path: Path, small_disk: Path) -> None:
     with serving(small_disk / "piano", log=tmp_path / "serve.log") as served:
         sender = Sender(served)

@@ -1,4 +1,4 @@
-"""Finds processes that tests started and did not end."""
+"""Processes that tests start: none outlives the run, and none that its test left running goes unseen."""
 
 from __future__ import annotations
 
@@ -12,9 +12,21 @@ import pytest
 
 from tests.waiting import until
 
-_SET_CHILD_SUBREAPER = 36
+_SET_PDEATHSIG, _SET_CHILD_SUBREAPER = 1, 36
+_PROGRAM = f"""
+import ctypes, os, sys
+ctypes.CDLL(None).prctl({_SET_PDEATHSIG}, {signal.SIGTERM:d}, 0, 0, 0)
+if os.getppid() == int(sys.argv[1]):
+    os.execvp(sys.argv[2], sys.argv[2:])
+"""
 # Python's own, which ends with the interpreter.
 _HARMLESS = b"multiprocessing.resource_tracker"
+
+
+def ending_with_us(*command: str | Path) -> list[str]:
+    """Return the command in a form that is told to end when this process is gone, however that came; Linux alone can do that."""
+    program = [sys.executable, "-I", "-S", "-c", _PROGRAM, str(os.getpid())] if sys.platform == "linux" else []
+    return [*program, *map(str, command)]
 
 
 class LeftRunning:
