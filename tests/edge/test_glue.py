@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -27,6 +28,9 @@ STORAGE = {
         "Parameters": {"field.delim": ";", "serialization.format": ";"},
     },
 }
+UNSAID = {
+    "Compressed": False, "NumberOfBuckets": 0, "BucketColumns": [], "SortColumns": [], "Parameters": {}, "StoredAsSubDirectories": False,
+}  # fmt: skip
 ORDERS = {
     "Name": "orders",
     "TableType": "EXTERNAL_TABLE",
@@ -143,10 +147,10 @@ def test_a_partition_is_told_whole_whoever_made_it(served: AthenaServed, glue: A
     }
 
     assert found == {
-        "2026-01-02": {**STORAGE, "Location": "s3://files/t/day=2026-01-02/"},
-        "there": {**STORAGE, "Location": "s3://files/elsewhere/"},
-        "bare": {**STORAGE, "Location": "s3://files/t/day=bare/"},
-        "own": {**STORAGE, **own},
+        "2026-01-02": {**UNSAID, **STORAGE, "Location": "s3://files/t/day=2026-01-02/"},
+        "there": {**UNSAID, **STORAGE, "Location": "s3://files/elsewhere/"},
+        "bare": {**UNSAID, **STORAGE, "Location": "s3://files/t/day=bare/"},
+        "own": {**UNSAID, **STORAGE, **own},
     }
     one = glue.get_partition(DatabaseName=shop, TableName="orders", PartitionValues=["there"])["Partition"]
     assert one["StorageDescriptor"] == found["there"]
@@ -222,6 +226,141 @@ def test_what_vanishes_while_it_is_listed_is_left_out(served: AthenaServed, glue
     asked = ListTableMetadataInput(catalog_name="AwsDataCatalog", database_name=shop)
     assert listed(athena.list_tables, "TableMetadataList", asked) == ["orders"]
     assert listed(athena.list_databases, "DatabaseList", ListDatabasesInput(catalog_name="AwsDataCatalog")) == ["analytics", "shop"]
+
+
+AT = datetime(2026, 11, 23, 10, tzinfo=UTC)
+EVERY_FIELD = {
+    "Name": "orders", "Description": "what", "Owner": "ada", "LastAccessTime": AT, "LastAnalyzedTime": AT, "Retention": 7,
+    "StorageDescriptor": {
+        "Columns": [{"Name": "id", "Type": "string", "Comment": "", "Parameters": {"a": "b"}}, {"Name": "n", "Type": "int"}],
+        "Location": "s3://files/t/", "InputFormat": "in", "OutputFormat": "out", "Compressed": True, "NumberOfBuckets": 4,
+        "SerdeInfo": {"Name": "s", "SerializationLibrary": "a.b.C", "Parameters": {"c": "d"}}, "BucketColumns": ["id"],
+        "SortColumns": [{"Column": "id", "SortOrder": 0}], "Parameters": {"e": "f"},
+        "SkewedInfo": {"SkewedColumnNames": ["id"], "SkewedColumnValues": ["1"], "SkewedColumnValueLocationMaps": {"1": "x"}},
+        "StoredAsSubDirectories": True,
+    },
+    "PartitionKeys": [{"Name": "day", "Type": "string", "Comment": "its day"}], "ViewOriginalText": "", "ViewExpandedText": "",
+    "TableType": "EXTERNAL_TABLE", "Parameters": {"EXTERNAL": "TRUE"},
+    "TargetTable": {"CatalogId": ACCOUNT, "DatabaseName": "other", "Name": "t", "Region": "us-east-1"},
+}  # fmt: skip
+LIKE_DEFAULTS = {
+    "Name": "orders", "Description": "", "Retention": 0, "PartitionKeys": [], "TableType": "EXTERNAL_TABLE", "Parameters": {},
+    "StorageDescriptor": {
+        "Columns": [{"Name": "id", "Type": "string", "Comment": "", "Parameters": {}}], "Location": "s3://files/t/", "Compressed": False,
+        "NumberOfBuckets": -1, "SerdeInfo": {"Parameters": {}}, "BucketColumns": [], "SortColumns": [], "Parameters": {},
+        "StoredAsSubDirectories": False,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("given", [EVERY_FIELD, LIKE_DEFAULTS, ORDERS], ids=["every field", "like defaults", "some"])
+@pytest.mark.parametrize("changed", [False, True], ids=["made", "changed"])
+def test_what_is_told_of_a_table_has_all_that_was_given_for_it(glue: Any, shop: str, given: dict[str, Any], changed: bool) -> None:
+    glue.create_table(DatabaseName=shop, TableInput={"Name": "orders", "StorageDescriptor": STORAGE} if changed else given)
+    if changed:
+        glue.update_table(DatabaseName=shop, TableInput=given)
+
+    told = glue.get_table(DatabaseName=shop, Name="orders")["Table"]
+    version = glue.get_table_versions(DatabaseName=shop, TableName="orders")["TableVersions"][0]["Table"]
+
+    assert {name: told[name] for name in given} | {"StorageDescriptor": None} == {**given, "StorageDescriptor": None}
+    storage = given["StorageDescriptor"]
+    assert {name: told["StorageDescriptor"][name] for name in storage} == storage
+    assert version == told
+
+
+def test_the_fields_that_clients_read_are_there_though_nobody_gave_them(served: AthenaServed, glue: Any, shop: str) -> None:
+    glue.create_table(DatabaseName=shop, TableInput={"Name": "bare", "StorageDescriptor": {"Columns": [{"Name": "a", "Type": "string"}]}})
+    served.run("CREATE EXTERNAL TABLE shop.made (a string) STORED AS PARQUET LOCATION 's3://files/t/'")
+    served.run("CREATE VIEW shop.seen AS SELECT a FROM shop.made")
+
+    for database, name in ((shop, "bare"), (shop, "made"), (shop, "seen"), ("analytics", "sign_up_events")):
+        table = glue.get_table(DatabaseName=database, Name=name)["Table"]
+        assert table["PartitionKeys"] == []
+        assert (table["Retention"], table["IsRegisteredWithLakeFormation"], table["CatalogId"]) == (0, False, ACCOUNT)
+        assert UNSAID.keys() | {"Columns", "SerdeInfo"} <= table["StorageDescriptor"].keys()
+        assert all({"Name", "Type"} <= column.keys() for column in table["StorageDescriptor"]["Columns"])
+    assert glue.get_table(DatabaseName=shop, Name="made")["Table"]["StorageDescriptor"]["NumberOfBuckets"] == -1
+
+
+def test_what_is_told_of_a_partition_and_of_a_database_has_all_that_was_given(glue: Any, shop: str) -> None:
+    storage = EVERY_FIELD["StorageDescriptor"]
+    glue.create_table(DatabaseName=shop, TableInput=ORDERS)
+    given = {"Values": ["1"], "LastAccessTime": AT, "LastAnalyzedTime": AT, "Parameters": {"rows": "1"}, "StorageDescriptor": storage}
+    glue.create_partition(DatabaseName=shop, TableName="orders", PartitionInput=given)
+    database = {"Name": "whole", "Description": "", "LocationUri": "s3://files/", "Parameters": {}, "CreateTableDefaultPermissions": []}
+    glue.create_database(DatabaseInput=database)
+
+    partition = glue.get_partition(DatabaseName=shop, TableName="orders", PartitionValues=["1"])["Partition"]
+    found = glue.get_database(Name="whole")["Database"]
+    glue.delete_database(Name="whole")
+
+    assert {name: partition[name] for name in given} == given
+    assert {name: found[name] for name in database} == database
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("ViewDefinition", {"IsProtected": True}), ("FederatedTable", {"Identifier": "x"}), ("StorageDescriptor", {"AdditionalLocations": ["s3://files/u/"]})],
+)  # fmt: skip
+def test_a_field_that_would_not_be_kept_is_refused_by_name(glue: Any, shop: str, field: str, value: Any) -> None:
+    with pytest.raises(ClientError) as error:
+        glue.create_table(DatabaseName=shop, TableInput={**ORDERS, field: value})
+
+    assert error.value.response["Error"]["Code"] == "InvalidInputException"
+    assert (next(iter(value)) if field == "StorageDescriptor" else field) in error.value.response["Error"]["Message"]
+
+
+def test_a_property_that_is_not_used_is_refused_here_as_in_sql(glue: Any, shop: str) -> None:
+    made = {**ORDERS, "Parameters": {"skip.footer.line.count": "2"}}
+
+    assert code(lambda: glue.create_table(DatabaseName=shop, TableInput=made)) == "InvalidInputException"
+    glue.create_table(DatabaseName=shop, TableInput=ORDERS)
+    assert code(lambda: glue.update_table(DatabaseName=shop, TableInput=made)) == "InvalidInputException"
+
+
+def test_older_versions_are_removed_one_by_one_or_together(glue: Any, shop: str) -> None:
+    glue.create_table(DatabaseName=shop, TableInput=ORDERS)
+    for _ in range(4):
+        glue.update_table(DatabaseName=shop, TableInput=ORDERS)
+    asked = {"DatabaseName": shop, "TableName": "orders"}
+
+    glue.delete_table_version(**asked, VersionId="1")
+    errors = glue.batch_delete_table_version(**asked, VersionIds=["0", "1", "4", "x"])["Errors"]
+
+    assert [(each["VersionId"], each["ErrorDetail"]["ErrorCode"]) for each in errors] == [
+        ("1", "EntityNotFoundException"), ("4", "InvalidInputException"), ("x", "EntityNotFoundException"),
+    ]  # fmt: skip
+    assert [each["VersionId"] for each in glue.get_table_versions(**asked)["TableVersions"]] == ["4", "3", "2"]
+    assert code(lambda: glue.delete_table_version(**asked, VersionId="1")) == "EntityNotFoundException"
+    assert code(lambda: glue.delete_table_version(**asked, VersionId="4")) == "InvalidInputException"
+    assert code(lambda: glue.delete_table_version(DatabaseName=shop, TableName="none", VersionId="0")) == "EntityNotFoundException"
+
+
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        ("*orders", ["old_orders", "orders"]), ("*rder*", ["old_orders", "orders", "orders_2"]), ("orders*", ["orders", "orders_2"]),
+        ("orders", ["orders"]), (".*orders", ["old_orders", "orders"]), ("orders.*", ["orders", "orders_2"]), ("^old.*$", ["old_orders"]),
+        ("orders|people", ["orders", "people"]), ("[o-p]*", []), ("[a-z_]*", ["old_orders", "orders", "people"]), ("*", None),
+    ],
+)  # fmt: skip
+def test_names_are_matched_by_regular_expressions_and_by_stars(glue: Any, shop: str, expression: str, names: list[str] | None) -> None:
+    every = ["old_orders", "orders", "orders_2", "people"]
+    for name in every:
+        glue.create_table(DatabaseName=shop, TableInput={**ORDERS, "Name": name})
+
+    found = glue.get_tables(DatabaseName=shop, Expression=expression)["TableList"]
+
+    assert [each["Name"] for each in found] == (every if names is None else names)
+
+
+def test_athena_says_of_a_table_of_the_lake_that_it_is_iceberg(served: AthenaServed) -> None:
+    athena = served.client("query")
+
+    told = athena.get_table_metadata(CatalogName="AwsDataCatalog", DatabaseName="analytics", TableName="sign_up_events")["TableMetadata"]
+
+    assert told["Parameters"]["table_type"] == "ICEBERG"
 
 
 def test_tables_are_listed_by_name_and_removed(served: AthenaServed, glue: Any, shop: str) -> None:

@@ -138,6 +138,16 @@ class Entries:
         )
         return [Entry(database, version, _decode(body, Table)) for version, body in rows]
 
+    def delete_version(self, database: str, name: str, version: int) -> None:
+        """Forget an older version of a table. Raises `Refused`: TABLE_NOT_FOUND, VERSION_NOT_FOUND, NOT_SUPPORTED for the current one."""
+        with self._write() as sql:
+            number, current = _number(sql, database, name)
+            if version == current:
+                raise Refused("NOT_SUPPORTED", f"version {version} of '{database}.{name}' is the current one: drop the table instead")
+            gone = sql.execute("DELETE FROM headwater_table_versions WHERE id = ? AND version = ?", (number, version))
+            if not gone.rowcount:
+                raise Refused("VERSION_NOT_FOUND", f"'{database}.{name}' has no such version; GetTableVersions lists those there are")
+
     def places(self, database: str, name: str) -> list[Place]:
         """Return where the partitions of a table lie, in the order of their values as text."""
         rows = self._file.read(

@@ -78,6 +78,7 @@ def storage_of(
     return found, Storage(
         input_format=input_format or classes.input,
         output_format=output_format or classes.output,
+        number_of_buckets=-1,
         serde_info=SerDe(serialization_library=serde or classes.serde, parameters=given),
     )
 

@@ -14,16 +14,16 @@ EXTERNAL, VIEW = "EXTERNAL_TABLE", "VIRTUAL_VIEW"
 _BEFORE, _AFTER = "/* Presto View: ", " */"
 
 
-class Column(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+class Column(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
     """A column; its type in Hive's words."""
 
     name: str
     type: str = "string"
     comment: str | None = None
-    parameters: dict[str, str] = {}
+    parameters: dict[str, str] | None = None
 
 
-class SerDe(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+class SerDe(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
     """Which Java class would read the files; its name says the format."""
 
     name: str | None = None
@@ -31,7 +31,7 @@ class SerDe(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
     parameters: dict[str, str] = {}
 
 
-class Storage(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+class Storage(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
     """Where the files of a table or partition lie, and what is in them."""
 
     columns: list[Column] = []
@@ -39,7 +39,7 @@ class Storage(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
     input_format: str | None = None
     output_format: str | None = None
     compressed: bool = False
-    number_of_buckets: int = -1
+    number_of_buckets: int = 0
     serde_info: SerDe = SerDe()
     bucket_columns: list[str] = []
     sort_columns: list[dict[str, Any]] = []
@@ -48,7 +48,7 @@ class Storage(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
     stored_as_sub_directories: bool = False
 
 
-class Table(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+class Table(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
     """An external table or a view; times are epoch seconds."""
 
     name: str
@@ -73,7 +73,7 @@ class Table(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
         return self.table_type == VIEW
 
 
-class Partition(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+class Partition(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
     """A partition: its values in the order of the table's keys; what its storage leaves out is the table's."""
 
     values: list[str]
@@ -81,9 +81,10 @@ class Partition(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True
     parameters: dict[str, str] = {}
     creation_time: float | None = None
     last_access_time: float | None = None
+    last_analyzed_time: float | None = None
 
 
-class Database(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+class Database(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
     """A database; its time is epoch seconds."""
 
     name: str
@@ -92,6 +93,19 @@ class Database(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True)
     parameters: dict[str, str] = {}
     create_time: float | None = None
     create_table_default_permissions: list[dict[str, Any]] = []
+    target_database: dict[str, Any] | None = None
+
+
+def told(shape: msgspec.Struct) -> dict[str, Any]:
+    """Return a shape as Glue tells it: lists, numbers and switches always, also those nobody has set; nothing that is null."""
+    found: dict[str, Any] = _without_null(msgspec.to_builtins(shape))
+    return found
+
+
+def _without_null(part: Any) -> Any:
+    if isinstance(part, dict):
+        return {name: _without_null(value) for name, value in part.items() if value is not None}
+    return [_without_null(each) for each in part] if isinstance(part, list) else part
 
 
 class View(NamedTuple):
@@ -103,7 +117,7 @@ class View(NamedTuple):
 
 def view_table(name: str, database: str, view: View, hive_types: Sequence[str]) -> Table:
     """Return a view as Athena keeps it; *hive_types* are those of its columns."""
-    told = {
+    kept = {
         "originalSql": view.text,
         "catalog": "awsdatacatalog",
         "schema": database,
@@ -112,7 +126,7 @@ def view_table(name: str, database: str, view: View, hive_types: Sequence[str]) 
     return Table(
         name,
         storage_descriptor=Storage([Column(column, kind) for (column, _), kind in zip(view.columns, hive_types, strict=True)]),
-        view_original_text=_BEFORE + base64.b64encode(json.dumps(told).encode()).decode() + _AFTER,
+        view_original_text=_BEFORE + base64.b64encode(json.dumps(kept).encode()).decode() + _AFTER,
         view_expanded_text="/* Presto View */",
         table_type=VIEW,
         parameters={"presto_view": "true", "comment": "Presto View"},
@@ -125,7 +139,7 @@ def view_of(table: Table) -> View | None:
     if not table.is_view or not kept.startswith(_BEFORE):
         return None
     try:
-        told = json.loads(base64.b64decode(kept.removeprefix(_BEFORE).removesuffix(_AFTER), validate=True))
-        return View(told["originalSql"], tuple((column["name"], column["type"]) for column in told["columns"]))
+        found = json.loads(base64.b64decode(kept.removeprefix(_BEFORE).removesuffix(_AFTER), validate=True))
+        return View(found["originalSql"], tuple((column["name"], column["type"]) for column in found["columns"]))
     except (ValueError, LookupError, TypeError):
         return None

@@ -27,6 +27,7 @@ _CODES = {
     "TABLE_NOT_FOUND": "EntityNotFoundException",
     "SCHEMA_NOT_FOUND": "EntityNotFoundException",
     "PARTITION_NOT_FOUND": "EntityNotFoundException",
+    "VERSION_NOT_FOUND": "EntityNotFoundException",
     "ALREADY_EXISTS": "AlreadyExistsException",
     "CONCURRENT_MODIFICATION": "ConcurrentModificationException",
     "BadRequestException": "InvalidInputException",

@@ -20,12 +20,13 @@ from headwater.edge.glue_shapes import (
     PartitionsByValuesInput,
     TableInput,
     TablesByNameInput,
-    VersionsInput,
+    VersionInput,
+    VersionsByNumberInput,
 )
 from headwater.errors import BadRequest, Refused
 from headwater.query.executions import Queries
 
-_TOLD = {"TABLE_NOT_FOUND": "EntityNotFoundException", "PARTITION_NOT_FOUND": "EntityNotFoundException"}
+_TOLD = {f"{kind}_NOT_FOUND": "EntityNotFoundException" for kind in ("TABLE", "PARTITION", "VERSION")}
 
 
 class GlueChanges:
@@ -43,7 +44,8 @@ class GlueChanges:
             "UpdateTable": Entry(MadeTableInput, self.update_table),
             "DeleteTable": Entry(TableInput, self.delete_table),
             "BatchDeleteTable": Entry(TablesByNameInput, self.delete_tables),
-            "DeleteTableVersion": Entry(VersionsInput, self.delete_version),
+            "DeleteTableVersion": Entry(VersionInput, self.delete_version),
+            "BatchDeleteTableVersion": Entry(VersionsByNumberInput, self.delete_versions),
             "CreatePartition": Entry(MadePartitionInput, self.create_partition),
             "BatchCreatePartition": Entry(MadePartitionsInput, self.create_partitions),
             "DeletePartition": Entry(PartitionInput, self.delete_partition),
@@ -89,9 +91,20 @@ class GlueChanges:
                 errors.append({"TableName": name, "ErrorDetail": _detail(error)})
         return {"Errors": errors}
 
-    def delete_version(self, asked: VersionsInput, caller: Principal) -> Output:
-        """Old versions go by themselves; nothing has to be done."""
+    def delete_version(self, asked: VersionInput, caller: Principal) -> Output:
+        """Forget an older version of a table."""
+        self._delete_version(asked.database_name, asked.table_name, asked.version_id)
         return {}
+
+    def delete_versions(self, asked: VersionsByNumberInput, caller: Principal) -> Output:
+        """Forget older versions of a table, and tell of those that cannot be."""
+        errors = []
+        for version_id in asked.version_ids:
+            try:
+                self._delete_version(asked.database_name, asked.table_name, version_id)
+            except Refused as error:
+                errors.append({"TableName": asked.table_name, "VersionId": version_id, "ErrorDetail": _detail(error)})
+        return {"Errors": errors}
 
     def create_partition(self, asked: MadePartitionInput, caller: Principal) -> Output:
         """Add a partition."""
@@ -125,6 +138,15 @@ class GlueChanges:
         kept = self._kept.table(database, name)
         job = "drop_view" if kept is not None and kept.table.is_view and not self._catalog.is_of_lake(database, name) else "drop_table"
         self._ask(job, database=database, name=name)
+
+    def _delete_version(self, database: str, name: str, version_id: str) -> None:
+        # The one version of what is no entry here, a table of the lake, is the newest.
+        version = _number(version_id)
+        if self._catalog.is_of_lake(database.lower(), name.lower()):
+            raise Refused(
+                "NOT_SUPPORTED", f"{database}.{name} is an Iceberg table of the lake, whose versions are its snapshots: VACUUM it"
+            )
+        self._ask("delete_version", database=database.lower(), name=name.lower(), version=-1 if version is None else version)
 
     def _create_partitions(self, database: str, name: str, given: list[dict[str, Any]]) -> list[list[str]]:
         made = [msgspec.to_builtins(_given(each, Partition)) for each in given]

@@ -44,7 +44,7 @@ class TableInput(Input, rename="pascal", kw_only=True):
 
 
 class TablesInput(PageInput, rename="pascal", kw_only=True):
-    """A request for the tables of a database; *expression* is a regular expression."""
+    """A request for the tables of a database; *expression* is a pattern of names: a regular expression, in which `*` may be any text."""
 
     database_name: Name
     expression: str | None = None
@@ -65,6 +65,22 @@ class VersionsInput(PageInput, rename="pascal", kw_only=True):
     database_name: Name
     table_name: Name
     version_id: str | None = None
+
+
+class VersionInput(Input, rename="pascal", kw_only=True):
+    """A version of a table to remove."""
+
+    database_name: Name
+    table_name: Name
+    version_id: Version
+
+
+class VersionsByNumberInput(Input, rename="pascal", kw_only=True):
+    """Versions of a table to remove."""
+
+    database_name: Name
+    table_name: Name
+    version_ids: Annotated[list[Version], Meta(max_length=100)]
 
 
 class TablesByNameInput(Input, rename="pascal", kw_only=True):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from headwater.catalog.names import join_name
-from headwater.catalog.shapes import EXTERNAL, VIEW, Partition, Table
+from headwater.catalog.shapes import EXTERNAL, VIEW, Partition, SerDe, Storage, Table, told
 from headwater.edge.athena_call import Entry, Output, page
 from headwater.edge.athena_catalog import there
 from headwater.edge.credentials import Principal
@@ -26,6 +26,8 @@ from headwater.query.executions import Queries, TableInfo, matching
 from headwater.query.external import partition_folder
 
 PAGE = 100
+# What regular expressions repeat by a star: any letter, a set, a group, a kind of letters.
+_STAR = re.compile(r"([.)\]]|\\.)\*|\*")
 EMPTY = "empty"
 """A folder of the lake that does not exist."""
 
@@ -68,7 +70,7 @@ class GlueTables:
         """List the tables of a database whose names match."""
         database = asked.database_name.lower()
         self._database(database)
-        names = matching(self._catalog.tables(database), asked.expression)
+        names = matching(self._catalog.tables(database), _glob(asked.expression))
         some, more = self._page(f"glue tables {database} {asked.expression}", names, asked)
         return page("TableList", there(some, lambda name: self._table(database, name)), more)
 
@@ -114,7 +116,7 @@ class GlueTables:
         return {"UserDefinedFunctions": []}
 
     def _database(self, name: str) -> Output:
-        return {**_plain(self._catalog.database(name)), "CatalogId": self._account_id}
+        return {**told(self._catalog.database(name)), "CatalogId": self._account_id}
 
     def _table(self, database: str, name: str) -> Output:
         self._database(database)
@@ -122,16 +124,17 @@ class GlueTables:
         of_ours = {"DatabaseName": database, "CatalogId": self._account_id, "IsRegisteredWithLakeFormation": False}
         if kept is None or self._catalog.is_of_lake(database, name):
             return {**self._of_lake(database, self._catalog.info(database, name)), **of_ours, "VersionId": "0"}
-        return {**_plain(kept.table), **of_ours, "VersionId": str(kept.version)}
+        return {**told(kept.table), **of_ours, "VersionId": str(kept.version)}
 
     def _of_lake(self, database: str, info: TableInfo) -> Output:
         """Return an Iceberg table as Glue has them: all columns are the table's own, and the files are named by its metadata."""
         metadata = self._metadata(join_name(database, info.name, self._own))
         every = (*info.columns, *info.partition_keys)
         columns: list[Output] = [{"Name": each.name, "Type": each.type, "Comment": each.comment} for each in every]
-        table: Output = {"Name": info.name, "TableType": VIEW, "PartitionKeys": [], "StorageDescriptor": {"Columns": columns}}
+        table: Output = {**told(Table(info.name)), "TableType": VIEW}
+        table["StorageDescriptor"]["Columns"] = columns
         if metadata is None:
-            return {**table, "Parameters": {}}
+            return table
         for column in columns:
             column["Parameters"] = {"iceberg.field.current": "true"}
         # Readers go by the metadata. Some clients empty the location before they drop a table (dbt does): there is nothing in this one.
@@ -144,7 +147,7 @@ class GlueTables:
         newest = self._table(database, name)
         of_ours = {"DatabaseName": database, "CatalogId": self._account_id}
         older = [
-            {"Table": {**_plain(each.table), **of_ours, "VersionId": str(each.version)}, "VersionId": str(each.version)}
+            {"Table": {**told(each.table), **of_ours, "VersionId": str(each.version)}, "VersionId": str(each.version)}
             for each in self._entries_.versions(database, name)
             if str(each.version) != newest["VersionId"]
         ]
@@ -157,7 +160,7 @@ class GlueTables:
             return []
         of_ours = {"DatabaseName": database, "TableName": name, "CatalogId": self._account_id}
         found = [self._entries_.partition(database, name, values) for values in asked]
-        return [{**_plain(each), "StorageDescriptor": _storage(kept.table, each), **of_ours} for each in found if each is not None]
+        return [{**told(each), "StorageDescriptor": _storage(kept.table, each), **of_ours} for each in found if each is not None]
 
     def _page(self, of: str, names: Sequence[str], asked: PageInput) -> tuple[list[str], str | None]:
         count = min(asked.max_results or PAGE, PAGE)
@@ -166,13 +169,24 @@ class GlueTables:
         return found[:count], self._tokens.seal(of, [found[count - 1]]) if len(found) > count else None
 
 
+def _glob(expression: str | None) -> str | None:
+    """Return a pattern of names as a regular expression: a `*` behind a plain letter, or before all, stands for any text, as in Hive's."""
+    return None if expression is None else _STAR.sub(lambda found: found[0] if found[1] else ".*", expression)
+
+
 def _storage(table: Table, partition: Partition) -> Output:
     """Return where and how a partition lies, whole as other engines need it: what it does not say itself is the table's."""
     own, base = partition.storage_descriptor, table.storage_descriptor
     beneath = own.location is None and base.location is not None and len(partition.values) == len(table.partition_keys)
-    return {**_plain(base), **({"Location": partition_folder(table, partition.values)} if beneath else {}), **_plain(own)}
-
-
-def _plain(shape: msgspec.Struct) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.to_builtins(shape)
-    return found
+    location = partition_folder(table, partition.values) if beneath else own.location
+    if own in (Storage(), Storage(location=own.location)):
+        return told(replace(base, location=location))
+    filled = replace(
+        own,
+        location=location,
+        columns=own.columns or base.columns,
+        input_format=own.input_format or base.input_format,
+        output_format=own.output_format or base.output_format,
+        serde_info=base.serde_info if own.serde_info == SerDe() else own.serde_info,
+    )
+    return told(filled)

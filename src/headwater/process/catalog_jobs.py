@@ -48,8 +48,8 @@ class Changes:
     def jobs(self) -> Mapping[str, Job]:
         """Return the jobs by name."""
         jobs = (
-            self.create_database, self.drop_database, self.create_entry, self.update_entry, self.drop_table, self.drop_view,
-            self.create_partitions, self.update_partitions, self.rename_partition, self.delete_partitions,
+            self.create_database, self.drop_database, self.create_entry, self.update_entry, self.delete_version,
+            self.drop_table, self.drop_view, self.create_partitions, self.update_partitions, self.rename_partition, self.delete_partitions,
         )  # fmt: skip
         return {job.__name__: self._job(job) for job in jobs}
 
@@ -114,6 +114,10 @@ class Changes:
         self._check(made)
         made = msgspec.structs.replace(made, create_time=before.table.create_time, update_time=self._now())
         return self._entries.update(database, made, expected=expected, archive=archive)
+
+    def delete_version(self, *, database: str, name: str, version: int) -> None:
+        """Forget an older version of a definition. Raises `Refused`: TABLE_NOT_FOUND, VERSION_NOT_FOUND, NOT_SUPPORTED for the current."""
+        self._entries.delete_version(database, name, version)
 
     def drop_table(self, *, database: str, name: str, if_exists: bool = False) -> None:
         """Remove a table: an Iceberg table with its files, of an external one the definition only.

@@ -128,8 +128,10 @@ class LakeCatalog:
         keys = self.partition_keys(database, table)
         hive = [each._replace(type=_in_words(_hive, each.type)) for each in columns]
         apart = [each for each in hive if each.name not in keys], [each for each in hive if each.name in keys]
+        if self.is_of_lake(database, table):
+            return TableInfo(table, EXTERNAL, *apart, {**_LAKE_PARAMETERS, "table_type": "ICEBERG"})
         entry = self._entry(database, table)
-        if entry is None or self._engine.fields(join_name(database, table, self._database)) is not None:
+        if entry is None:
             return TableInfo(table, EXTERNAL, *apart, _LAKE_PARAMETERS)
         return TableInfo(table, entry.table_type or EXTERNAL, *apart, entry.parameters, entry)
 
