@@ -17,7 +17,7 @@ from headwater.query.days import BY_DAY
 from headwater.query.external import External
 from headwater.query.held import HeldFiles
 from headwater.query.names import Meant, meant, name_of
-from headwater.query.session import Session
+from headwater.query.session import Session, called
 from headwater.query.statement import Statement, tree_of
 from headwater.query.tables import LakeTable, Tables
 from headwater.query.tail import EMPTY
@@ -69,6 +69,10 @@ class Bound:
         """How many rows are in no file yet."""
         return sum(table.tail.rows for table in self.tables.values())
 
+    def told(self, said: str) -> str:
+        """Return what the engine *said* for others to read: which file is damaged, and external files by their URLs."""
+        return self.damaged(said) or self._called(said)
+
     def lost(self) -> list[str]:
         """Return the files that are not there any more, each with its table."""
         named = [(name, file.path) for name, table in self.tables.items() for file in table.files]
@@ -84,12 +88,18 @@ class Bound:
         if not _UNREADABLE.match(said):
             return None
         named = [(name, file.path) for name, table in self.tables.items() for file in table.files]
-        named += [(name, file) for name, table in self.external.items() for file in table.files]
+        named += [(name, url) for name, table in self.external.items() for url in table.files.values()]
+        said = self._called(said)
         for name, path in named:
             if path in said or (name in self.tables and not _has_footer(path)):
                 return f"{path} of table {name} cannot be read: {_RESTORE} ({said})"
         tables = ", ".join(sorted({name for name, _ in named}))
         return f"a file of {tables} is damaged: {_RESTORE} ({said})" if named else None
+
+    def _called(self, said: str) -> str:
+        for table in self.external.values():
+            said = called(said, table.files)
+        return said
 
 
 class Binder:
@@ -123,6 +133,9 @@ class Binder:
         clock_words = statement.clock_words or any(view.clock_words for _, view in views)
         others: dict[str, pa.Table] = {name: self._tables.made[name]() for name in sorted((named | below) & self._tables.made.keys())}
         for name, means in lake.items():
+            if (partitions := self._tables.partitions(means)) is not None:
+                session.put_external(name, partitions.sql, partitions.files)
+                continue
             if means.about is not None:
                 others[name] = self._tables.about(means)
                 continue

@@ -165,11 +165,11 @@ class Engine:
             reader = session.run(text, parameters)
         except duckdb.Error as error:
             let_go()
-            raise refused(error, bound.lost, bound.damaged) from error
+            raise refused(error, bound.lost, bound.told) from error
         except FileNotFoundError as error:
             let_go()
             gone = [str(error.filename)]
-            raise refused(error, lambda: gone, bound.damaged) from error
+            raise refused(error, lambda: gone, bound.told) from error
         except HeadwaterError:
             let_go()
             raise
@@ -188,5 +188,5 @@ class Engine:
             engine_ms=(time.perf_counter() - planned) * 1000,
             release=release,
             lost_files=bound.lost,
-            damaged=bound.damaged,
+            told=bound.told,
         )

@@ -38,7 +38,10 @@ class Batches(Protocol):
 
 
 class Running(NamedTuple):
-    """A query under way: its batches, what planning it took, and what to call when no more of it will be read."""
+    """A query under way: its batches, what planning it took, and what to call when no more of it will be read.
+
+    *told* gives what the engine says for others to read.
+    """
 
     reader: Batches
     files: int
@@ -48,7 +51,7 @@ class Running(NamedTuple):
     engine_ms: float
     release: Callable[[bool], None]
     lost_files: Callable[[], list[str]]
-    damaged: Callable[[str], str | None]
+    told: Callable[[str], str]
 
 
 class Result(Reading):
@@ -167,12 +170,12 @@ def _read(run: Running) -> pa.RecordBatch | None:
     except StopIteration:
         return None
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        raise refused(error, run.lost_files, run.damaged) from error
+        raise refused(error, run.lost_files, run.told) from error
 
 
-def refused(error: Exception, lost_files: Callable[[], list[str]], damaged: Callable[[str], str | None]) -> QueryError:
-    """Return the error to raise for what the engine said; *damaged* tells which file it is about, if it is about one."""
+def refused(error: Exception, lost_files: Callable[[], list[str]], told: Callable[[str], str]) -> QueryError:
+    """Return the error to raise for what the engine said, as it is *told*."""
     if lost := lost_files():
         return _FilesLostError(lost)
     said = str(error).strip()
-    return QueryError((isinstance(error, duckdb.Error) and damaged(said)) or said)
+    return QueryError(told(said) if isinstance(error, duckdb.Error) else said)

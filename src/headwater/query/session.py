@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 import duckdb
@@ -27,14 +28,20 @@ _CONFIG: dict[str, Any] = {
 }
 
 
+NO_FILES: Mapping[str, str] = MappingProxyType({})
+
+
 class Session(Protocol):
     """What one statement is bound in and then runs in; no other sees what is put here."""
 
     def ask(self, text: str, parameters: Any = None) -> Any:
         """Return the first value of the first row of what *text*, one of ours, gives; it reads texts of statements, and no table."""
 
-    def evaluate(self, text: str, parameters: Any = None, files: Sequence[str] = ()) -> Any:
-        """As `ask`, for a *text* that has parts of the statement in it, or opens *files*: it is worked out where the statement will run."""
+    def evaluate(self, text: str, parameters: Any = None, files: Mapping[str, str] = NO_FILES) -> Any:
+        """As `ask`, for a *text* that has parts of the statement in it, or opens *files*: it is worked out where the statement will run.
+
+        *files*: what is opened -> what messages call it.
+        """
 
     def put_view(self, name: str, text: str, version: str = "") -> None:
         """Make *name* mean the SELECT in *text*; *version* says what else its columns depend on."""
@@ -48,8 +55,8 @@ class Session(Protocol):
     def put_files(self, name: str, fields: Sequence[Field], files: Sequence[DataFile], tail: str | None, *, by_day: bool = False) -> None:
         """Make *name* mean all rows of *files* and of the relation named *tail*; see `table_sql`."""
 
-    def put_external(self, name: str, text: str, files: Sequence[str]) -> None:
-        """Make *name* mean the SELECT in *text*, which opens *files* and no others."""
+    def put_external(self, name: str, text: str, files: Mapping[str, str]) -> None:
+        """Make *name* mean the SELECT in *text*, which opens *files*, each with what messages call it, and no others."""
 
     def run(self, text: str, parameters: Any) -> Batches:
         """Run a SELECT over what was put here. Raises `duckdb.Error`, `QueryError`, or `TypeError` for a parameter it cannot take."""
@@ -87,6 +94,13 @@ class Sessions(Protocol[SessionT]):
         """Let go of all of them."""
 
 
+def called(message: str, files: Mapping[str, str]) -> str:
+    """Return what the engine says with each of *files* called as that mapping says."""
+    for path in sorted((each for each in files if each in message), key=len, reverse=True):
+        message = message.replace(path, files[path])
+    return message
+
+
 class LocalSession:
     """A connection with a catalog of its own."""
 
@@ -106,9 +120,12 @@ class LocalSession:
         """Return the first value of the first row of what *text* gives."""
         return self.connection.execute(text, parameters).fetchall()[0][0]
 
-    def evaluate(self, text: str, parameters: Any = None, files: Sequence[str] = ()) -> Any:
+    def evaluate(self, text: str, parameters: Any = None, files: Mapping[str, str] = NO_FILES) -> Any:
         """Return the first value of the first row of what *text* gives."""
-        return self.ask(text, parameters)
+        try:
+            return self.ask(text, parameters)
+        except duckdb.Error as error:
+            raise type(error)(called(str(error), files)) from error
 
     def put_view(self, name: str, text: str, version: str = "") -> None:
         """Make *name* mean the SELECT in *text*; *version* says what else its columns depend on."""
@@ -137,7 +154,7 @@ class LocalSession:
         """Make *name* mean all rows of *files* and of the relation named *tail*; see `table_sql`."""
         self.put_view(name, table_sql(fields, files, tail, by_day=by_day))
 
-    def put_external(self, name: str, text: str, files: Sequence[str]) -> None:
+    def put_external(self, name: str, text: str, files: Mapping[str, str]) -> None:
         """Make *name* mean the SELECT in *text*, which opens *files* and no others."""
         self.put_view(name, text)
 

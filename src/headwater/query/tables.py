@@ -11,7 +11,7 @@ import pyarrow as pa
 from headwater.errors import NotFound, QueryError
 from headwater.lake.index import DataFile, Field, TablePlan
 from headwater.query.columns import quote
-from headwater.query.external import ExternalTables
+from headwater.query.external import External, ExternalTables
 from headwater.query.names import Meant
 from headwater.query.predicate import NOW_WORDS, TIME_COLUMNS
 from headwater.query.source import Planner, TableStats, TailSource
@@ -134,6 +134,12 @@ class Tables:
             return self._planner.about(means.table, means.about)
         except NotFound:
             raise self.unknown(means.table) from None
+
+    def partitions(self, means: Meant) -> External | None:
+        """Return the partitions that an external table has, None where *means* is anything else."""
+        if self.external is None or means.about != "partitions" or self.fields(means.table) is not None:
+            return None
+        return self.external.partitions(means.table)
 
     def unknown(self, name: str) -> QueryError:
         """Return what to say where there is no table of that name."""

@@ -73,6 +73,9 @@ class Lake:
     def partition_keys(self, database: str, table: str) -> Sequence[str]:
         return ["day"] if table == "practice" else []
 
+    def file_columns(self, database: str, table: str) -> Sequence[ColumnDefinition]:
+        return []
+
     def view_text(self, database: str, table: str) -> str | None:
         return "SELECT student, count_if(passed) AS passes FROM practice GROUP BY 1" if table == "passes" else None
 

@@ -54,7 +54,7 @@ def test_every_type_comes_through_parquet(bucket: Bucket) -> None:
 
 @pytest.mark.parametrize(
     ("column", "declared"),
-    [([2.5], "int"), (["1"], "bigint"), ([1 << 40], "int"), ([1], "double"), ([1], "string"), ([[1]], "bigint"), ([2.5], "float")],
+    [([2.5], "int"), (["1"], "bigint"), ([1], "double"), ([1], "string"), ([[1]], "bigint"), ([2.5], "float")],
 )
 def test_a_file_with_another_type_than_the_table_is_bad_data_and_nothing_is_rounded(
     bucket: Bucket, column: list[object], declared: str

@@ -92,7 +92,7 @@ def test_properties_that_are_missing_or_wrong_are_told(properties: dict[str, str
         ("s3://b/${K}-${k}/z/", "s3://b/v-v/z/"),
         ("s3://b/x/", "without the partition columns: k"),
         ("s3://b/${k}/${other}/", "what is no partition column: other"),
-        ("s3://b/${k}", "does not end with '/'"),
+        ("s3://b/${k}", "s3://b/v/"),
     ],
 )
 def test_a_template_says_where_a_partition_lies(template: str | None, expected: str) -> None:
@@ -113,6 +113,16 @@ LOCATION 's3://files/t/' TBLPROPERTIES ('projection.enabled'='true',
  'projection.n.type'='integer', 'projection.n.range'='0,9',
  'projection.day.type'='date', 'projection.day.range'='2026/01/01,NOW', 'projection.day.format'='yyyy/MM/dd',
  'storage.location.template'='s3://files/t/${level}/${n}/${day}/')"""
+
+
+def test_a_template_needs_no_slash_at_its_end(everywhere: Bucket) -> None:
+    everywhere.put_parquet("t/info/1/2026/01/02/1.parquet", a=[1])
+    everywhere.put_parquet("t/info/1/2026/01/021/1.parquet", a=[2])
+    everywhere.do(PROJECTED.replace("${day}/", "${day}"))
+
+    assert everywhere.rows("SELECT a FROM t WHERE day = '2026/01/02'") == [["1"]]
+    everywhere.do("INSERT INTO t VALUES (3, 'error', 2, '2026/01/03')")
+    assert everywhere.rows("SELECT a, \"$path\" LIKE 's3://files/t/error/2/2026/01/03/%' AS there FROM t WHERE n = 2") == [["3", "true"]]
 
 
 def test_projected_partitions_are_found_without_the_catalog(everywhere: Bucket) -> None:

@@ -118,7 +118,7 @@ def test_a_process_that_has_opened_files_or_worked_out_conditions_is_not_used_ag
         session.ask("SELECT 1")
         kept = list(sandboxes._askers)
 
-        assert session.evaluate("SELECT count(*) > 0 FROM parquet_schema(?)", [file], [file]) is True
+        assert session.evaluate("SELECT count(*) > 0 FROM parquet_schema(?)", [file], {file: "it"}) is True
         assert session.evaluate("SELECT 7") == 7
         assert list(sandboxes._askers) == kept  # it is the statement's own
         assert session.run("SELECT 8 AS n", None).read_next_batch().to_pylist() == [{"n": 8}]

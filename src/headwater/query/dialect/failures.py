@@ -51,7 +51,28 @@ def _out_of_moments(found: re.Match[str]) -> QueryFailed:
     return QueryFailed("INVALID_CAST_ARGUMENT", f"Value cannot be cast to {found[1]}: {found[2]}")
 
 
+def _misfit(found: re.Match[str]) -> QueryFailed:
+    url, column, _, wanted, value = found.groups()
+    # Where a file is read is nobody's business; what it is called is.
+    file = f"parquet file {url}" if "://" in url else "a parquet file"
+    kind = _TYPES.get(wanted, wanted.lower())
+    return QueryFailed("HIVE_BAD_DATA", f"Field {column}'s value {value} in {file} is out of range for type {kind} defined in table schema")
+
+
 _KNOWN: list[tuple[re.Pattern[str], Callable[[re.Match[str]], QueryFailed]]] = [
+    (
+        re.compile(
+            r"while reading file \"(.+?)\": failed to cast column \"(.+?)\" from type (.+?) to (.+?): .*?[Vv]alue \"?(\S+?)\"? "
+            r"(?:can't be cast|to|because)",
+            re.DOTALL,
+        ),
+        _misfit,
+    ),
+    (
+        re.compile(r"CSV Error on Line: (\d+).*Invalid unicode", re.DOTALL),
+        _told("HIVE_BAD_DATA", r"line \1 of a file is not UTF-8: write the file anew in UTF-8"),
+    ),
+    (re.compile(r"Maximum line size of (\d+) bytes exceeded"), _told("HIVE_CURSOR_ERROR", r"a line of a file has more than \1 bytes")),
     (re.compile(r"Could not convert string '([A-Z][A-Z_]+): (.*)' to INT32", re.DOTALL), lambda found: QueryFailed(found[1], found[2])),
     (re.compile(r"[Dd]ivision by zero"), _told("DIVISION_BY_ZERO", "Division by zero")),
     (re.compile(r"Overflow in (addition|subtraction|multiplication|negation) of (\w+)[^(]*\(([^)]*)\)"), _overflow),

@@ -137,9 +137,9 @@ class Relations:
         found = self._queries.tables.find(database, name, where, version=version, as_of_us=as_of_us)
         if found.view is not None:
             return self._derived(self._view(database, name, found.view, where), node, default=name, before=(CATALOG_NAME, database))
-        sql_names = [column for column, _ in found.columns]
+        every = [*found.columns, *found.apart]
         return self._aliased(
-            found.sql, [(column, kind) for column, kind in found.columns], sql_names, node, default=name, before=(CATALOG_NAME, database)
+            found.sql, every, [column for column, _ in every], node, default=name, before=(CATALOG_NAME, database), apart=len(found.apart)
         )
 
     def _called(self, node: exp.Table, where: str) -> tuple[str, list[Field]]:
@@ -190,10 +190,14 @@ class Relations:
         self, sql: str, columns: list[tuple[str | None, Type]] | list[tuple[str, Type]], sql_names: list[str], node: exp.Expr, *,
         default: str = "",
         before: tuple[str, ...] = (),
+        apart: int = 0,
     ) -> tuple[str, list[Field]]:  # fmt: skip
+        """Return *sql* under a name of its own, and its columns; the last *apart* of them are no part of `*`."""
         alias = node.args.get("alias")
         name = (alias.name if alias is not None else "") or default
         given = [item.name for item in (alias.args.get("columns") or [])] if alias is not None else []
+        if given:  # names of one's own are for what `*` means, and leave nothing else
+            columns, apart = columns[: len(columns) - apart], 0
         if given and len(given) != len(columns):
             where = self._queries.expressions.where(node)
             raise QueryFailed(
@@ -204,8 +208,8 @@ class Relations:
         unique = self._queries.tables.alias(name or "t")
         path: tuple[str, ...] = () if not name else (name.lower(),) if alias is not None and alias.name else (*before, name.lower())
         fields = [
-            Field(given[at] if given else column, kind, f"{quote(unique)}.{quote(sql_name)}", path)
-            for at, ((column, kind), sql_name) in enumerate(zip(columns, sql_names, strict=True))
+            Field(given[at] if given else column, kind, f"{quote(unique)}.{quote(sql_names[at])}", path, apart=at >= len(columns) - apart)
+            for at, (column, kind) in enumerate(columns)
         ]
         return f"{sql} AS {quote(unique)}", fields
 

@@ -15,7 +15,7 @@ from headwater.query.dialect.value import Value
 class Field(NamedTuple):
     """A column in reach: its name (None for one without), the names before it (`catalog`, `database`, `table`), its SQL.
 
-    hidden: reachable only with the table's name before it, since USING has merged it into another.
+    hidden: reachable only with the table's name before it, since USING has merged it into another. apart: no part of `*` or `table.*`.
     """
 
     name: str | None
@@ -23,6 +23,7 @@ class Field(NamedTuple):
     sql: str
     relation: tuple[str, ...] = ()
     hidden: bool = False
+    apart: bool = False
 
 
 class Output(NamedTuple):
@@ -75,7 +76,7 @@ class Scope:
         names = tuple(part.lower() for part in parts)
         scope: Scope | None = self
         while scope is not None:
-            found = [item for item in scope.fields if item.relation[-len(names) :] == names]
+            found = [item for item in scope.fields if item.relation[-len(names) :] == names and not item.apart]
             if found:
                 return found
             scope = scope.parent
@@ -83,7 +84,7 @@ class Scope:
 
     def visible(self) -> Iterator[Field]:
         """Yield the columns that `*` means."""
-        return (item for item in self.fields if not item.hidden)
+        return (item for item in self.fields if not item.hidden and not item.apart)
 
 
 def dereference(value: Value, names: Sequence[str], where: str) -> Value:

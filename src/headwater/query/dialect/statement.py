@@ -35,6 +35,9 @@ class Catalog(Protocol):
     def partition_keys(self, database: str, table: str) -> Sequence[str]:
         """Return the names of the columns by which the table is partitioned."""
 
+    def file_columns(self, database: str, table: str) -> Sequence[ColumnDefinition]:
+        """Return the columns that `*` leaves out and that tell of a row's file; [] where the table is none of plain files."""
+
     def view_text(self, database: str, table: str) -> str | None:
         """Return the Athena SQL of a view, None for what is a table."""
 

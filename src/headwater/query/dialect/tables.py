@@ -11,7 +11,7 @@ from headwater.errors import QueryError
 from headwater.query.columns import literal, quote
 from headwater.query.dialect.bounds import Bounds
 from headwater.query.dialect.errors import QueryFailed
-from headwater.query.dialect.statement import CATALOG_NAME, Catalog, TableRead
+from headwater.query.dialect.statement import CATALOG_NAME, Catalog, ColumnDefinition, TableRead
 from headwater.query.dialect.types import Type, parse_type
 
 _METADATA: dict[str, tuple[tuple[str, str], ...]] = {
@@ -45,11 +45,12 @@ _SUFFIX = re.compile(r"(.+)\$(\w+)")
 
 
 class Meaning(NamedTuple):
-    """A table as it is selected from: its SQL, its columns, or the text of the view it is."""
+    """A table as it is selected from: its SQL, its columns, or the text of the view it is; *apart* are columns that `*` leaves out."""
 
     sql: str
     columns: tuple[tuple[str, Type], ...]
     view: str | None = None
+    apart: tuple[tuple[str, Type], ...] = ()
 
 
 class Tables:
@@ -91,13 +92,15 @@ class Tables:
         if columns is None:
             raise self._missing(database, name, where)
         text = self._catalog.view_text(database, name)
-        told = tuple((column.name.lower(), parse_type(column.type)) for column in columns)
+        told = _typed(columns)
         if text is not None:
             return Meaning("", told, text)
         if version is None and as_of_us is None:
             version = self._pinned.get((database, name))
         tag = f"@{version}" if version is not None else f"@{as_of_us}us" if as_of_us is not None else ""
-        return Meaning(self._read(TableRead(database, name, name + tag, None, version, as_of_us)), told)
+        apart = _typed(self._catalog.file_columns(database, name))
+        sql = self._read(TableRead(database, name, name + tag, None, version, as_of_us))
+        return Meaning(sql, told, apart=tuple(each for each in apart if each[0] not in dict(told)))
 
     def call(self, name: str, arguments: Mapping[str, str], where: str) -> Meaning:
         """Return what a saved query gives for *arguments*; raise `QueryFailed` for one there is none of, or what it cannot be asked."""
@@ -120,14 +123,19 @@ class Tables:
     def _metadata(self, database: str, table: str, kind: str, where: str) -> Meaning:
         if self._catalog.columns(database, table) is None:
             raise self._missing(database, f"{table}${kind}", where)
-        if kind not in _METADATA:
-            raise QueryFailed(
-                "TABLE_NOT_FOUND",
-                f"{where}Table '{CATALOG_NAME}.{database}.{table}${kind}' does not exist; "
-                f"there are: {', '.join(f'${name}' for name in _METADATA)}",
-            )
-        sql = self._read(TableRead(database, table, f"{table}${kind}", kind))
-        return Meaning(sql, tuple((name, parse_type(text)) for name, text in _METADATA[kind]))
+        known = {name: tuple((column, parse_type(text)) for column, text in columns) for name, columns in _METADATA.items()}
+        if self._catalog.file_columns(database, table):
+            known = self._partitions(database, table)
+        if kind not in known:
+            there = f"there are: {', '.join(f'${name}' for name in known)}" if known else "a table of files has `$partitions` if it has any"
+            raise QueryFailed("TABLE_NOT_FOUND", f"{where}Table '{CATALOG_NAME}.{database}.{table}${kind}' does not exist; {there}")
+        return Meaning(self._read(TableRead(database, table, f"{table}${kind}", kind)), known[kind])
+
+    def _partitions(self, database: str, table: str) -> dict[str, tuple[tuple[str, Type], ...]]:
+        """Return the one table about a table of files, which has a column for each key, and {} where there are no keys."""
+        keys = self._catalog.partition_keys(database, table)
+        columns = _typed([column for column in self._catalog.columns(database, table) or () if column.name in keys])
+        return {"partitions": columns} if keys else {}
 
     def _missing(self, database: str, name: str, where: str) -> QueryFailed:
         if database not in self._catalog.databases():
@@ -164,6 +172,10 @@ class Tables:
         lines = ", ".join(f"({', '.join(_constant(value) for value in row)})" for row in rows)
         values = f"SELECT {nothing} WHERE false" + (f" UNION ALL VALUES {lines}" if rows else "")
         return Meaning(f"(SELECT * FROM ({values}) AS v ({names}))", kinds)
+
+
+def _typed(columns: Sequence[ColumnDefinition]) -> tuple[tuple[str, Type], ...]:
+    return tuple((column.name.lower(), parse_type(column.type)) for column in columns)
 
 
 def _told(kind: str) -> str:

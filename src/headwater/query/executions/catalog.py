@@ -14,6 +14,7 @@ from headwater.query.dialect.types import Type, parse_type
 from headwater.query.engine import Engine
 from headwater.query.executions.errors import MetadataMissing
 from headwater.query.external import partition_name
+from headwater.query.external.hidden import HIDDEN
 from headwater.query.external.projection import is_projected
 from headwater.query.views import EVENTS, RESERVED, library, over_our_events
 
@@ -100,6 +101,13 @@ class LakeCatalog:
             entry = self._entry(database, table)
             return () if entry is None else [key.name for key in entry.partition_keys]
         return _PARTITION_KEYS if {field.name for field in fields}.issuperset(_PARTITION_KEYS) else ()
+
+    def file_columns(self, database: str, table: str) -> Sequence[ColumnDefinition]:
+        """Return the columns that `*` leaves out, of an external table."""
+        entry = self._entry(database, table)
+        if entry is None or entry.is_view or self._engine.fields(join_name(database, table, self._database)) is not None:
+            return []
+        return [ColumnDefinition(name, kind) for name, kind in HIDDEN]
 
     def view_text(self, database: str, table: str) -> str | None:
         """Return the Athena SQL of a view, None for what is a table."""

@@ -15,9 +15,11 @@ from headwater.catalog.formats import format_of
 from headwater.catalog.names import join_name, split_name
 from headwater.catalog.shapes import Table
 from headwater.clock import Clock
+from headwater.query.columns import literal, quote
 from headwater.query.dialect.errors import QueryFailed
 from headwater.query.dialect.types import parse_type
 from headwater.query.external.conditions import conditions
+from headwater.query.external.hidden import hidden_columns
 from headwater.query.external.judge import Judge
 from headwater.query.external.parquet import Footers, ParquetFile
 from headwater.query.external.projection import is_projected, projected_keys, projected_location
@@ -40,10 +42,10 @@ _UNREADABLE = ("bz2", "lzo", "lz4", "snappy", "deflate", "zip", "xz")
 
 
 class External(NamedTuple):
-    """An external table as one query sees it: a SELECT of its rows, the files that it opens, and their bytes together."""
+    """An external table as one query sees it: a SELECT of its rows, the files that it opens with their URLs, and their bytes together."""
 
     sql: str
-    files: list[str]
+    files: dict[str, str]
     size: int
 
 
@@ -78,21 +80,39 @@ class ExternalTables:
         table = self._table(*split_name(name, self._own))
         if table is None:
             return None
-        form = format_of(table)
-        keys = [key.name for key in table.partition_keys]
-        asked = conditions(statement(), lambda node: name_of(node["qualified_name"]["path"], self._own) == name, keys)
-        places = self._places(name, table, asked, session)
+        form, tree = format_of(table), statement()
+        hidden = hidden_columns(table, tree)
+        keys = [*((key.name, parse_type(key.type)) for key in table.partition_keys), *hidden]
+        asked = conditions(tree, lambda node: name_of(node["qualified_name"]["path"], self._own) == name, [key for key, _ in keys])
+        judge = Judge(keys, asked, session)
+        places = self._places(name, table, judge)
         found = self._found(places, table.storage_descriptor.location or "", held.check)
+        found = [(each, (*values, *(column.of(each) for column in hidden))) for each, values in found]
+        if judge.asks([column.name for column in hidden]):
+            found = [found[at] for at in judge.kept(range(len(keys)), [values for _, values in found])]
         check_size(sum(each.size for each, _ in found))
-        members, files = [], []
-        paths = held.objects([each for each, _ in found])
-        for (each, values), path in zip(found, map(str, paths), strict=True):
-            members.append(Member(path, values, "none" if form == "parquet" else _compression(each.url)))
-            files.append(ParquetFile(each.url, path, (each.size, each.modified_ms)))
+        paths = list(map(str, held.objects([each for each, _ in found])))
+        files = [ParquetFile(each.url, path, (each.size, each.modified_ms)) for (each, _), path in zip(found, paths, strict=True)]
         if form == "parquet":
             columns = {column.name: parse_type(column.type) for column in table.storage_descriptor.columns}
-            self._footers.check(files, columns, session.evaluate)
-        return External(scan_sql(table, form, members), [file.path for file in files], sum(each.size for each, _ in found))
+            kinds = self._footers.check(files, columns, session.evaluate)
+            members = [Member(file.path, values, kind) for file, (_, values), kind in zip(files, found, kinds, strict=True)]
+        else:
+            members = [Member(path, values, _compression(each.url)) for (each, values), path in zip(found, paths, strict=True)]
+        sql = scan_sql(table, form, members, keys)
+        return External(sql, {file.path: file.url for file in files}, sum(each.size for each, _ in found))
+
+    def partitions(self, name: str) -> External | None:
+        """Return the partitions that the catalog has of the table *name*, a column for each key; None if it has no keys, or is none."""
+        table = self._table(*split_name(name, self._own))
+        if table is None or not table.partition_keys:
+            return None
+        known = [] if is_projected(table) else [place.values for place in self._entries.places(*split_name(name, self._own))]
+        told = []
+        for at, key in enumerate(table.partition_keys):
+            texts = ", ".join("NULL" if values[at] == NULL_VALUE else literal(values[at]) for values in known)
+            told.append(f"TRY_CAST(unnest(CAST([{texts}] AS VARCHAR[])) AS {parse_type(key.type).duckdb}) AS {quote(key.name)}")
+        return External(f"SELECT {', '.join(told)}", {}, 0)
 
     def close(self) -> None:
         """Let go of the catalog."""
@@ -133,21 +153,20 @@ class ExternalTables:
     def _objects(self, location: str) -> list[StoredObject]:
         return self._stores.find(location).list(_folder(location))
 
-    def _places(self, name: str, table: Table, asked: list[list[Node]], session: Session) -> _Places:
+    def _places(self, name: str, table: Table, judge: Judge) -> _Places:
         base = table.storage_descriptor.location or ""
         if not table.partition_keys:
             return _Places([()], [base])
         if is_projected(table):
-            return self._projected(table, asked, session)
+            return self._projected(table, judge)
         known = self._entries.places(*split_name(name, self._own))
         values = [tuple(None if value == NULL_VALUE else value for value in place.values) for place in known]
-        kept = Judge(table, asked, session).kept(list(range(len(table.partition_keys))), values)
+        kept = judge.kept(list(range(len(table.partition_keys))), values)
         locations = [known[at].location or partition_folder(table, known[at].values) for at in kept]
         return _Places([values[at] for at in kept], locations, len(known))
 
-    def _projected(self, table: Table, asked: list[list[Node]], session: Session) -> _Places:
+    def _projected(self, table: Table, judge: Judge) -> _Places:
         keys = projected_keys(table, datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC))
-        judge = Judge(table, asked, session)
         choices: list[Sequence[str]] = []
         total = 1
         for at, key in enumerate(keys):

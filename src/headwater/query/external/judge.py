@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import duckdb
 
-from headwater.catalog.shapes import Table
 from headwater.query.columns import quote
 from headwater.query.dialect.errors import QueryFailed
-from headwater.query.dialect.types import parse_type
+from headwater.query.dialect.types import Type
 from headwater.query.predicate import NOW_WORDS, Node
 from headwater.query.session import Session
 from headwater.query.statement import text_of
@@ -19,12 +18,16 @@ _AT_ONCE = 250_000
 
 
 class Judge:
-    """Says which partitions meet what a statement asks of their keys, by asking the engine."""
+    """Says which partitions or files meet what a statement asks of their *keys*, by asking the engine."""
 
-    def __init__(self, table: Table, asked: list[list[Node]], session: Session) -> None:
-        self._keys = [(key.name, parse_type(key.type).duckdb) for key in table.partition_keys]
-        self._table, self._session, self._asked = table, session, asked
+    def __init__(self, keys: Sequence[tuple[str, Type]], asked: list[list[Node]], session: Session) -> None:
+        self._keys = [(name, kind.duckdb) for name, kind in keys]
+        self._session, self._asked = session, asked
         self._texts = [[(_names(part), self._text(part)) for part in parts] for parts in asked]
+
+    def asks(self, names: Collection[str]) -> bool:
+        """Return whether the statement asks anything of one of these keys."""
+        return any(not asked.isdisjoint(names) for parts in self._texts for asked, _ in parts)
 
     def kept(self, keys: Sequence[int], values: Sequence[tuple[str | None, ...]]) -> Sequence[int]:
         """Return the numbers of those *values*, each of the given *keys*, with which any place in the statement can have rows.

@@ -1,4 +1,4 @@
-"""What the columns of Parquet files are, so that none is read as something else: the engine would round 2.5 to 2 for an int."""
+"""What the columns of Parquet files are, so that none is read as something else: the engine would take 2.5 for the int 2."""
 
 from __future__ import annotations
 
@@ -13,16 +13,22 @@ from headwater.query.dialect.errors import QueryFailed
 from headwater.query.dialect.types import Type
 from headwater.query.relation import file_literal
 
-_INTEGERS = {"TINYINT": 1, "UTINYINT": 2, "SMALLINT": 2, "USMALLINT": 3, "INTEGER": 4, "UINTEGER": 5, "BIGINT": 8, "UBIGINT": 9}
-_OURS = {"tinyint": 1, "smallint": 2, "integer": 4, "bigint": 8}
+# The whole numbers of files, and how many digits theirs may have.
+_DIGITS = {
+    "TINYINT": 3, "UTINYINT": 3, "SMALLINT": 5, "USMALLINT": 5, "INTEGER": 10, "UINTEGER": 10, "BIGINT": 19, "UBIGINT": 20,
+}  # fmt: skip
+_MEMBER = re.compile(r'("(?:[^"]|"")*"|[^ ]+) (.*)', re.DOTALL)
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 # Files of others may have thousands of columns.
 _AT_ONCE = 16
 _KEPT = 4_096
 
 
-Evaluate = Callable[[str, None, Sequence[str]], Any]
+Evaluate = Callable[[str, None, Mapping[str, str]], Any]
 """Run one SQL text without parameters, which opens these files, in the engine and return the first value of its first row."""
+
+Recoded = tuple[tuple[str, str], ...]
+"""Columns of a file, each with the type that it is read in, which is not the declared one: texts and bytes, whose values are the same."""
 
 
 class ParquetFile(NamedTuple):
@@ -40,8 +46,11 @@ class Footers:
         self._lock = threading.Lock()
         self._known: OrderedDict[tuple[str, tuple[int, int]], Mapping[str, str]] = OrderedDict()
 
-    def check(self, files: Sequence[ParquetFile], columns: Mapping[str, Type], evaluate: Evaluate) -> None:
-        """Raise `QueryFailed` HIVE_BAD_DATA if a file has one of *columns* in a type that cannot be read as the declared one."""
+    def check(self, files: Sequence[ParquetFile], columns: Mapping[str, Type], evaluate: Evaluate) -> list[Recoded]:
+        """Return for each file which of *columns* it has as bytes instead of text, or the other way round.
+
+        Raises `QueryFailed` HIVE_BAD_DATA if one has a column in a type that cannot be read as the declared one.
+        """
         with self._lock:
             known = {file: self._known[file[1:]] for file in files if file[1:] in self._known}
         new = [file for file in dict.fromkeys(files) if file not in known]
@@ -60,6 +69,7 @@ class Footers:
                         f"Field {name}'s type {found[name]} in parquet file {file.url} is incompatible with type {kind} defined in table"
                         " schema",
                     )
+        return [_recoded(known[file], columns) for file in files]
 
 
 def _read(files: Sequence[ParquetFile], evaluate: Evaluate) -> dict[ParquetFile, dict[str, str]]:
@@ -70,7 +80,7 @@ def _read(files: Sequence[ParquetFile], evaluate: Evaluate) -> dict[ParquetFile,
         f"SELECT list([CAST({number} AS VARCHAR), lower(name), duckdb_type, CAST(num_children AS VARCHAR)])"
         f" FROM parquet_schema([{', '.join(map(file_literal, paths))}])",
         None,
-        paths,
+        {file.path: file.url for file in files},
     )
     found: dict[ParquetFile, dict[str, str]] = {file: {} for file in files}
     nodes = iter(listed)
@@ -85,11 +95,20 @@ def _read(files: Sequence[ParquetFile], evaluate: Evaluate) -> dict[ParquetFile,
     return found
 
 
-def _readable(found: str, wanted: Type) -> bool:
-    """Return whether every value of a file's type is one of the declared type's."""
+def _recoded(found: Mapping[str, str], columns: Mapping[str, Type]) -> Recoded:
+    ours = {"varchar": "BLOB", "char": "BLOB", "varbinary": "VARCHAR"}
+    return tuple((name, found[name]) for name, kind in columns.items() if name in found and ours.get(kind.name) == found[name])
+
+
+def _readable(found: str, wanted: Type, *, within: bool = False) -> bool:
+    """Return whether values of a file's type are ones of the declared type's, unchanged.
+
+    Of whole numbers each value is judged when it is read: one that does not fit is an error then. *within* another, bytes are no text.
+    """
+    decimal = _DECIMAL.fullmatch(found)
     match wanted.name:
         case "tinyint" | "smallint" | "integer" | "bigint":
-            return _INTEGERS.get(found, 99) <= _OURS[wanted.name]
+            return found in _DIGITS or (decimal is not None and decimal[2] == "0")
         case "real":
             return found == "FLOAT"
         case "double":
@@ -97,17 +116,42 @@ def _readable(found: str, wanted: Type) -> bool:
         case "boolean" | "date":
             return found == wanted.name.upper()
         case "decimal":
-            decimal = _DECIMAL.fullmatch(found)
-            precision, scale = wanted.args
-            return decimal is not None and int(decimal[2]) <= scale and int(decimal[1]) - int(decimal[2]) <= precision - scale
+            digits, scale = (int(decimal[1]), int(decimal[2])) if decimal is not None else (_DIGITS.get(found, 99), 0)
+            return scale <= wanted.args[1] and digits - scale <= wanted.args[0] - wanted.args[1]
         case "varchar" | "char":
-            return found in ("VARCHAR", "BLOB", "JSON", "UUID") or found.startswith("ENUM")
+            return found in ("VARCHAR", "JSON", "UUID") or found.startswith("ENUM") or (found == "BLOB" and not within)
         case "varbinary":
-            return found in ("BLOB", "VARCHAR")
+            return found == "BLOB" or (found == "VARCHAR" and not within)
         case "timestamp":
-            return found.startswith("TIMESTAMP")
+            return found.startswith("TIMESTAMP") and not found.endswith("]")
         case "array":
-            return found.endswith("[]")
-        case "map" | "row":
-            return found.startswith("MAP" if wanted.name == "map" else "STRUCT")
+            return found.endswith("[]") and _readable(found.removesuffix("[]"), wanted.items[0], within=True)
+        case "map":
+            parts = _parts(found, "MAP")
+            return len(parts) == 2 and all(_readable(part, item, within=True) for part, item in zip(parts, wanted.items, strict=True))
+        case "row":
+            kinds = dict(map(_named, _parts(found, "STRUCT")))
+            named = [(name, item) for name, item in zip(wanted.fields, wanted.items, strict=True) if name and name.lower() in kinds]
+            return bool(kinds) and all(_readable(kinds[name.lower()], item, within=True) for name, item in named)
     return True
+
+
+def _parts(found: str, outer: str) -> list[str]:
+    """Return what is between the commas in the brackets of a type, [] for one that is no *outer*."""
+    if not found.startswith(f"{outer}(") or not found.endswith(")"):
+        return []
+    parts, depth, quoted = [""], 0, False
+    for sign in found[len(outer) + 1 : -1]:
+        quoted ^= sign == '"'
+        depth += (sign == "(") - (sign == ")") if not quoted else 0
+        if sign == "," and not depth and not quoted:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return [part.strip() for part in parts]
+
+
+def _named(member: str) -> tuple[str, str]:
+    """Return the lower-case name and the type of a member of a struct."""
+    name, kind = _MEMBER.fullmatch(member).groups()  # type: ignore[union-attr]  # the engine writes no other
+    return name.strip('"').replace('""', '"').lower(), kind

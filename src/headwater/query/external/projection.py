@@ -59,9 +59,7 @@ def projected_location(table: Table, values: Mapping[str, str]) -> str:
         raise _wrong(table, f"has a storage.location.template without the partition columns: {', '.join(lacking)}")
     if strange := sorted(named - values.keys()):
         raise _wrong(table, f"has a storage.location.template with what is no partition column: {', '.join(strange)}")
-    if not template.endswith("/"):
-        raise _wrong(table, "has a storage.location.template that does not end with '/'")
-    return _PLACEHOLDER.sub(lambda found: values[found[1].lower()], template)
+    return _PLACEHOLDER.sub(lambda found: values[found[1].lower()], template).rstrip("/") + "/"
 
 
 def _values(table: Table, key: str, properties: Mapping[str, str], now: datetime) -> Sequence[str] | None:

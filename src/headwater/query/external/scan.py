@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from headwater.catalog.formats import Format
@@ -12,6 +12,7 @@ from headwater.query.columns import literal, quote
 from headwater.query.dialect.types import Type, parse_type
 from headwater.query.external.csv import fields_sql, value_sql
 from headwater.query.external.json import object_sql, rules_of
+from headwater.query.external.parquet import Recoded
 from headwater.query.external.properties import Properties, csv_escape, text_signs
 from headwater.query.external.values import counted_sql, plain_sql
 from headwater.query.relation import file_literal
@@ -21,26 +22,32 @@ _NEVER = "\x1e\x1d\x1e"
 
 
 class Member(NamedTuple):
-    """A file, the values of its partition in the order of the keys (None = NULL), and how it is compressed: `none`, `gzip` or `zstd`."""
+    """A file, and what all its rows have in the columns beside its own (None = NULL).
+
+    how: of a Parquet file the columns that it has in another type, which is then read; of others how they are compressed: `none`, `gzip` or
+    `zstd`.
+    """
 
     path: str
     values: tuple[str | None, ...]
-    compression: str = "none"
+    how: Recoded | str
 
 
-def scan_sql(table: Table, form: Format, members: Sequence[Member]) -> str:
-    """Return a SELECT of all rows of *members*: the table's columns, then its partition keys."""
+def scan_sql(table: Table, form: Format, members: Sequence[Member], keys: Sequence[tuple[str, Type]]) -> str:
+    """Return a SELECT of all rows of *members*: the table's columns, then its partition *keys* and whatever else a file's rows share."""
     columns = [(column.name, parse_type(column.type)) for column in table.storage_descriptor.columns]
-    keys = [(key.name, parse_type(key.type)) for key in table.partition_keys]
     if not members:
         empty = ", ".join(f"CAST(NULL AS {kind.duckdb}) AS {quote(name)}" for name, kind in (*columns, *keys))
         return f"SELECT {empty} WHERE false"
     parts = []
-    for compression in sorted({member.compression for member in members}):
-        some = [member for member in members if member.compression == compression]
-        # A copy of a file has another name, by which nobody could tell that it is compressed.
-        packed = "" if form == "parquet" else f", compression = {literal(compression)}"
-        values, source = _READERS[form](table, columns, f"[{', '.join(file_literal(member.path) for member in some)}]{packed}")
+    for how in dict.fromkeys(member.how for member in members):
+        some = [member for member in members if member.how == how]
+        files = f"[{', '.join(file_literal(member.path) for member in some)}]"
+        if isinstance(how, str):
+            # A copy of a file has another name, by which nobody could tell that it is compressed.
+            values, source = _READERS[form](table, columns, f"{files}, compression = {literal(how)}")
+        else:
+            values, source = _parquet(columns, files, dict(how))
         told = [f"{value} AS {quote(name)}" for (name, _), value in zip(columns, values, strict=True)]
         told += [f"{_key_sql([m.values[at] for m in some], kind)} AS {quote(name)}" for at, (name, kind) in enumerate(keys)]
         parts.append(f"SELECT {', '.join(told)} FROM {source}")
@@ -55,11 +62,16 @@ def _key_sql(values: Sequence[str | None], kind: Type) -> str:
     return f"list_extract(CAST([{', '.join(texts)}] AS {kind.duckdb}[]), CAST(file_index AS BIGINT) + 1)"
 
 
-def _parquet(table: Table, columns: Sequence[tuple[str, Type]], files: str) -> tuple[list[str], str]:
+def _parquet(columns: Sequence[tuple[str, Type]], files: str, recoded: Mapping[str, str]) -> tuple[list[str], str]:
+    kinds = {name: recoded.get(name, kind.duckdb) for name, kind in columns}
     schema = ", ".join(
-        f"{literal(name)}: {{name: {literal(name)}, type: {literal(kind.duckdb)}, default_value: NULL}}" for name, kind in columns
+        f"{literal(name)}: {{name: {literal(name)}, type: {literal(kind)}, default_value: NULL}}" for name, kind in kinds.items()
     )
-    return [quote(name) for name, _ in columns], f"read_parquet({files}, schema = MAP {{{schema}}}, hive_partitioning = false)"
+    # A cast between text and bytes would write `\\xC3` for what is no plain sign.
+    values = [
+        f"{'decode' if recoded[name] == 'BLOB' else 'encode'}({quote(name)})" if name in recoded else quote(name) for name, _ in columns
+    ]
+    return values, f"read_parquet({files}, schema = MAP {{{schema}}}, hive_partitioning = false)"
 
 
 def _text(table: Table, columns: Sequence[tuple[str, Type]], files: str) -> tuple[list[str], str]:
@@ -114,4 +126,4 @@ def _json(table: Table, columns: Sequence[tuple[str, Type]], files: str) -> tupl
     return values, f"(SELECT {found} AS json, file_index FROM {_lines(given, files)})"
 
 
-_READERS = {"parquet": _parquet, "text": _text, "csv": _csv, "json": _json}
+_READERS = {"text": _text, "csv": _csv, "json": _json}

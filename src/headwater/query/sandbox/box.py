@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
@@ -15,6 +15,7 @@ import pyarrow as pa
 from headwater.errors import QueryLimit, Unavailable
 from headwater.query.sandbox.deadline import Deadlines
 from headwater.query.sandbox.inside.wire import Job, load, receive, send, send_job, send_question
+from headwater.query.session import NO_FILES, called
 from headwater.query.watch import Stopped
 
 # A row of 64 MB, and what stands around it.
@@ -30,6 +31,10 @@ _START_WITHIN_S = 20.0
 End = Literal["time", "stopped"]
 
 _ADVICE = re.compile(r"\s*(?:Possible solutions:|Database is launched|Use \"SET ).*", re.DOTALL)
+
+
+A_FILE = "a file of the lake"
+"""What messages call a file whose name is nobody's business."""
 
 
 class SandboxLost(Exception):
@@ -67,8 +72,8 @@ class Box:
         self._greeted = False
         self.used = False
 
-    def ask(self, text: str, parameters: Any, within_s: float, most: int, files: Sequence[str] = ()) -> Any:
-        """Return the first value that *text* gives, which may open *files*: no message names one.
+    def ask(self, text: str, parameters: Any, within_s: float, most: int, files: Mapping[str, str] = NO_FILES) -> Any:
+        """Return the first value that *text* gives, which may open *files*, each with what messages call it.
 
         Raises `duckdb.Error`, `TooLarge` for a value of more than *most* bytes, `TooSlow` if it does not come within that time,
         `SandboxLost` if it never will, `Stopped`.
@@ -103,12 +108,14 @@ class Box:
             raise duckdb.Error(_without_paths(_plainly(message), files))
         return load(body)
 
-    def run(self, job: Job, fds: Sequence[int], terms: Terms) -> Rows:
+    def run(self, job: Job, fds: Sequence[int], terms: Terms, names: Mapping[str, str]) -> Rows:
         """Begin the query; return its rows when the first may come. Raises `duckdb.Error`, `QueryLimit` or `Stopped`.
+
+        *names*: what messages call its files.
 
         Raises `SandboxLost` if the process was gone before it had the query: another will do.
         """
-        self._terms, self._files = terms, job.files
+        self._terms, self._files = terms, names
         self._timers.append(self._deadlines.set(terms.seconds, lambda: self.end("time")))
         try:
             self._greet()
@@ -243,12 +250,9 @@ class Rows:
         self._box.close()
 
 
-def _without_paths(message: str, files: Sequence[str], root: str = "") -> str:
-    """Return what the engine said without the names of *files*, which it may tell from *root* on."""
-    for file in files:
-        if file in message:
-            message = message.replace(f"{root}/{file}", file).replace(file, "a file of the lake")
-    return message
+def _without_paths(message: str, files: Mapping[str, str], root: str = "") -> str:
+    """Return what the engine said with the paths of *files*, which it may tell from *root* on, as others call them."""
+    return called(called(message, {f"{root}/{file}": file for file in files}), files)
 
 
 def _plainly(message: str) -> str:

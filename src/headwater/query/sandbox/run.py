@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from headwater.errors import QueryError, QueryLimit, Unavailable
@@ -30,7 +30,7 @@ class Run:
         self._stopped = threading.Event()
         self._planning_s = terms.seconds
 
-    def evaluate(self, text: str, parameters: Any, files: Sequence[str]) -> Any:
+    def evaluate(self, text: str, parameters: Any, files: Mapping[str, str]) -> Any:
         """Return the first value that *text* gives, in the process that will run the job: no other query sees what that has done to it.
 
         Raises `duckdb.Error`, `QueryError`, `QueryLimit` where all that is asked takes longer than a query may, `Stopped`, `Unavailable`.
@@ -57,12 +57,15 @@ class Run:
             self._planning_s = max(0.0, self._planning_s - (time.monotonic() - started))
         raise Unavailable(NONE_STARTED)
 
-    def start(self, job: Job, fds: Sequence[int]) -> Rows:
-        """Run *job*. Raises `duckdb.Error`, `QueryLimit`, `Stopped`, or `Unavailable` if no process can be had."""
+    def start(self, job: Job, fds: Sequence[int], names: Mapping[str, str]) -> Rows:
+        """Run *job*, whose files messages call as *names* says.
+
+        Raises `duckdb.Error`, `QueryLimit`, `Stopped`, or `Unavailable` if no process can be had.
+        """
         self._wait()
         for _ in range(TRIES):
             try:
-                return self._process().run(job, fds, self._terms)
+                return self._process().run(job, fds, self._terms, names)
             except SandboxLost:
                 self._drop()
         raise Unavailable(NONE_STARTED)

@@ -13,10 +13,11 @@ import pyarrow as pa
 from headwater.lake.index import DataFile, Field
 from headwater.query.columns import quote
 from headwater.query.relation import table_sql
-from headwater.query.sandbox.box import Rows
+from headwater.query.sandbox.box import A_FILE, Rows
 from headwater.query.sandbox.inside.wire import Job
 from headwater.query.sandbox.run import Run
 from headwater.query.sandbox.share import Shared, SharedTails
+from headwater.query.session import NO_FILES
 from headwater.query.tail import Tail
 
 _PLAIN = (type(None), bool, int, float, str, bytes, datetime, date, time, timedelta, Decimal, UUID)
@@ -31,14 +32,14 @@ class SandboxSession:
     def __init__(self, run: Run, ask: Callable[[str, Any], Any], tails: SharedTails, inside: Callable[[str], str]) -> None:
         self._run, self._ask, self._tails, self._inside = run, ask, tails, inside
         self._views: dict[str, str] = {}
-        self._files: dict[str, None] = {}
+        self._files: dict[str, str] = {}
         self._tables: dict[str, list[Shared]] = {}
 
     def ask(self, text: str, parameters: Any = None) -> Any:
         """Return the first value of the first row of what *text*, one of ours, gives; it reads no table."""
         return self._ask(text, _plain(parameters))
 
-    def evaluate(self, text: str, parameters: Any = None, files: Sequence[str] = ()) -> Any:
+    def evaluate(self, text: str, parameters: Any = None, files: Mapping[str, str] = NO_FILES) -> Any:
         """Return the first value of the first row of what *text* gives, in the process that will run the statement."""
         return self._run.evaluate(text, _plain(parameters), files)
 
@@ -57,19 +58,19 @@ class SandboxSession:
     def put_files(self, name: str, fields: Sequence[Field], files: Sequence[DataFile], tail: str | None, *, by_day: bool = False) -> None:
         """Make *name* mean all rows of *files* and of the relation named *tail*; see `table_sql`."""
         inside = [file._replace(path=self._inside(file.path)) for file in files]
-        self._files.update((file.path, None) for file in inside)
+        self._files.update((file.path, A_FILE) for file in inside)
         self.put_view(name, table_sql(fields, inside, tail, by_day=by_day))
 
-    def put_external(self, name: str, text: str, files: Sequence[str]) -> None:
+    def put_external(self, name: str, text: str, files: Mapping[str, str]) -> None:
         """Make *name* mean the SELECT in *text*, which opens *files* and no others."""
-        self._files.update((file, None) for file in files)
+        self._files.update(files)
         self.put_view(name, text)
 
     def run(self, text: str, parameters: Any) -> Rows:
         """Run a SELECT over what was put here. Raises `duckdb.Error`, `QueryLimit`, `Stopped`; `TypeError` for what is no parameter."""
         tables = [(name, len(parts)) for name, parts in self._tables.items()]
         job = Job(text, _plain(parameters), list(self._views.items()), list(self._files), tables)
-        return self._run.start(job, [part.fd for parts in self._tables.values() for part in parts])
+        return self._run.start(job, [part.fd for parts in self._tables.values() for part in parts], self._files)
 
     def interrupt(self) -> None:
         """End the query soon, from any thread."""
