@@ -132,7 +132,7 @@ async def build_collector(
         app_stream, endpoints, account_id=knobs.account_id, identity_pool_id=knobs.identity_pool_id, identities=identities
     )
     links = IdentityLog(app_stream, endpoints, identities, app_id=knobs.id, account_id=knobs.account_id)
-    await restore_profiles(stream, endpoints, lambda query: ask_elsewhere(query, project))
+    await restore_profiles(stream, endpoints, lambda query: ask_elsewhere(query, project), consumed=any(taken.values()))
     await collector.start()
     limits = settings.limits
     app = public_app(

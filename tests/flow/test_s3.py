@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tomllib
 from collections.abc import Iterator
 from importlib import import_module
@@ -17,7 +18,11 @@ from pyathena.arrow.cursor import ArrowCursor
 from pyathena.arrow.result_set import AthenaArrowResultSetMetadataReader
 from pyathena.pandas.cursor import PandasCursor
 
+import headwater
+from headwater.errors import ProjectError
+from headwater.process.move import move_project
 from headwater.settings import load_settings
+from headwater.store import open_store
 from tests.flow.test_athena import client, ended, private, put, rows
 from tests.pypi import install
 from tests.s3server import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, S3Server, build
@@ -215,6 +220,32 @@ def test_the_settings_of_the_page_on_buckets_are_settings(served: Served, tmp_pa
 
     assert settings.lake.folder == "s3://piano-lake/tables"
     assert settings.s3.endpoint == "https://s3.example.org"
+
+
+def test_a_copy_does_not_touch_the_lake_in_the_bucket_until_it_has_one_of_its_own(served: Served, server: S3Server, tmp_path: Path) -> None:
+    query = "SELECT count(*) AS n FROM sign_up_events WHERE email IN ('ada@example.org', 'grace@example.org')"
+    other, store = tmp_path / "copy", open_store("s3:", access=server.access)
+    shutil.copytree(served.folder, other, ignore=shutil.ignore_patterns("run", "cache"))
+    before = server.keys("lake/")
+
+    with pytest.raises(ProjectError, match="is a copy of the project"):
+        headwater.open(other)
+    with pytest.raises(ProjectError, match="is the original's"):
+        move_project(other)
+    for key in before:
+        store.write(f"s3://{BUCKET}/other-{key}", store.read(f"s3://{BUCKET}/{key}"))
+    settings = other / "headwater.toml"
+    settings.write_text(settings.read_text().replace(f'"s3://{BUCKET}/lake"', f'"s3://{BUCKET}/other-lake"'))
+    moved = move_project(other)
+    with headwater.open(other) as lake:
+        found = lake.sql(query).arrow().to_pylist()
+
+    assert moved.is_copy
+    assert moved.missing == []
+    assert found == served.sql(query) == [{"n": 2}]
+    assert server.keys("lake/") == before
+    for key in server.keys("other-lake/metadata/"):
+        assert f"s3://{BUCKET}/lake/".encode() not in store.read(f"s3://{BUCKET}/{key}")
 
 
 def test_old_results_are_removed_from_the_bucket(server: S3Server, served: Served) -> None:

@@ -143,6 +143,19 @@ def test_a_lake_given_up_has_again_what_the_stream_still_has(copy: Copy) -> None
     assert rows == copy.all_rows()
 
 
+def test_profiles_lost_together_with_the_stream_come_back_from_the_lake(copy: Copy) -> None:
+    remove(copy.data / "stream")
+    remove(copy.data / "endpoints.db")
+
+    invoke("doctor", "--give-up", "stream", "-C", copy.folder)
+    served = copy.serve()
+    found = served.sql("SELECT client_id FROM endpoints")
+    served.kill()
+
+    assert found == [{"client_id": "device"}]
+    assert copy.rows() == copy.all_rows()
+
+
 def test_what_is_there_is_not_given_up(copy: Copy) -> None:
     assert "is there" in copy.refusal("doctor", "--give-up", "control")
     assert "catalog" in copy.refusal("doctor", "--give-up", "catalog")

@@ -18,13 +18,16 @@ _AT_ONCE = 5_000
 _log = logging.getLogger(__name__)
 
 
-async def restore_profiles(stream: Stream, endpoints: Endpoints, ask: Callable[[str], Awaitable[list[dict[str, Any]]]]) -> int:
-    """Fill a store that is empty although the stream has been trimmed; return how many profiles that were.
+async def restore_profiles(
+    stream: Stream, endpoints: Endpoints, ask: Callable[[str], Awaitable[list[dict[str, Any]]]], *, consumed: bool = False
+) -> int:
+    """Fill a store that is empty although the stream has been trimmed, or lost; return how many profiles that were.
 
     Call it before the store catches up with the stream, whose records are newer. *ask* answers SQL and may raise: then nobody may
-    start, for a profile that is guessed to be new would overwrite a real one.
+    start, for a profile that is guessed to be new would overwrite a real one. *consumed*: records of the stream were stored once, so that
+    an empty one was lost.
     """
-    if endpoints.applied() or not await _is_trimmed(stream):
+    if endpoints.applied() or not await _is_trimmed(stream, consumed=consumed):
         return 0
     _log.warning("the endpoint store is empty; profiles are read back from endpoint_updates")
     rows = await ask(LATEST_PROFILES)
@@ -33,10 +36,10 @@ async def restore_profiles(stream: Stream, endpoints: Endpoints, ask: Callable[[
     return len(rows)
 
 
-async def _is_trimmed(stream: Stream) -> bool:
+async def _is_trimmed(stream: Stream, *, consumed: bool) -> bool:
     for shard_id in await stream.shards():
         oldest = await stream.read(shard_id, 0, 1, 0)
-        if oldest.sequence_numbers and oldest.sequence_numbers[0] > 1:
+        if oldest.sequence_numbers[0] > 1 if oldest.sequence_numbers else consumed:
             return True
     return False
 
