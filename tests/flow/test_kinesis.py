@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import boto3
@@ -15,6 +16,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+import headwater
 from headwater.stream import FIRST_SHARD
 from tests.packed.kpl import aggregate
 from tests.served import Served
@@ -238,6 +240,31 @@ def test_who_put_a_packed_record_is_who_its_events_are_from(served: Served) -> N
         f"SELECT reason, event_id FROM dead_letters WHERE sequence_number = '{answer['SequenceNumber']}'",
         [{"reason": "refused", "event_id": f"{FIRST_SHARD}:{answer['SequenceNumber']}:1"}],
     )
+
+
+@pytest.mark.parametrize(
+    ("sent", "as_decimal"),
+    [
+        ("9007199254740993", 9007199254740993),
+        ("-9007199254740993", -9007199254740993),
+        ("99999999999999999999", 99999999999999999999),
+        ("9007199254740992", 9007199254740992),
+        ("7", 7),
+        ("2.5", 3),
+        ('7,"attributes":{"n":"1234567890123456789"}', 7),
+    ],
+)
+def test_a_whole_number_of_an_event_that_nobody_modelled_is_exact_where_sql_asks_for_it(served: Served, sent: str, as_decimal: int) -> None:
+    event_id = str(uuid.uuid4())
+    put(served, b'{"event_type":"numbered","event_id":"%s","n":%s}' % (event_id.encode(), sent.encode()))
+
+    key, secret = served.owner["access_key_id"], served.owner["secret_access_key"]
+    with headwater.connect(str(served.status()["private_url"]), key, secret, dialect="athena") as lake:
+        asked = f"SELECT CAST(o.metrics['n'] AS decimal(38, 0)), o.metrics['n'] FROM other_events o WHERE event_id = '{event_id}'"
+        found = until(lambda: lake.sql(asked).rows(), bool, 20)
+
+    number = float(sent.partition(",")[0])
+    assert found == [(Decimal(as_decimal), number)]
 
 
 PACKED: dict[str, Callable[[list[bytes]], bytes]] = {

@@ -12,6 +12,7 @@ from headwater.query.dialect import operators
 from headwater.query.dialect.calls import Calls
 from headwater.query.dialect.casts import cast
 from headwater.query.dialect.errors import NotSupported, QueryFailed
+from headwater.query.dialect.exact import exact_cast
 from headwater.query.dialect.functions import arrays, maps
 from headwater.query.dialect.functions.documents import json_path, scalar_at
 from headwater.query.dialect.functions.moments import NOW, at_zone, part
@@ -245,7 +246,8 @@ class Expressions:
         kind = self.data_type(node.args["to"], self.where(node))
         if node.meta.get("typed_literal"):
             return typed_literal(node.this.name, kind, self.where(node))
-        return cast(self.value(node.this, scope), kind, self.where(node), trying=isinstance(node, exp.TryCast))
+        exact = exact_cast(node, kind, scope, self.value, self.where(node))
+        return exact or cast(self.value(node.this, scope), kind, self.where(node), trying=isinstance(node, exp.TryCast))
 
     def _array(self, node: exp.Array, scope: Scope) -> Value:
         values = [self.value(item, scope) for item in node.expressions]
