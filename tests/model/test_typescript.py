@@ -7,6 +7,7 @@ import uuid
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -299,7 +300,7 @@ def test_what_the_functions_make_is_what_the_models_accept(compiled: list[dict[s
 
     lesson = accepted[3]
     assert (lesson.price, lesson.paid, lesson.grade, lesson.tempo, lesson.note) == (Decimal("12.50"), None, 2, 90, "null")
-    assert [(bar.number, bar.notes, bar.hand) for bar in lesson.bars] == [(1, [60, None], Hand.RIGHT), (2, [], Hand.LEFT)]
+    assert [tuple(bar[name] for name in ("number", "notes", "hand")) for bar in lesson.bars] == [(1, [60, None], Hand.RIGHT), (2, [], Hand.LEFT)]
     assert (lesson.scores, lesson.tags, lesson.model_extra) == ({"ada": 0.5, "bob": None}, ["a | b"], {"weather": "fine"})
 
 
@@ -307,4 +308,4 @@ def instance(models: Models, event: dict[str, Any]) -> Any:
     record = Untyped(event_timestamp=1_795_403_182_544, attributes=event.get("attributes"), metrics=event.get("metrics"))
     verdict = judge(models.event_types[event["name"]], event["name"], record)
     assert isinstance(verdict, Accepted), verdict
-    return verdict.instance
+    return SimpleNamespace(**verdict.values, model_extra=verdict.extra)

@@ -97,6 +97,12 @@ def written_file(
         stats_columns=compute_statistics_plan(schema, table.properties),
         parquet_column_mapping=parquet_path_to_id_mapping(schema),
     )
+    for aggregate in statistics.column_aggregates.values():
+        # The upper bound of long text is its beginning with the last character counted up, and after U+D7FF there is half a character.
+        try:
+            aggregate.max_as_bytes()
+        except UnicodeEncodeError:
+            aggregate.current_max = None  # a bound may be missing
     iceberg = IcebergFile.from_args(
         content=DataFileContent.DATA,
         file_path=path,

@@ -6,25 +6,31 @@ import datetime as dt
 import ipaddress
 import types
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple, NewType, TypeAlias, Union, get_args, get_origin
 from uuid import UUID
 
 import pyarrow as pa
 import pydantic
-from pydantic import AnyUrl, BaseModel, EmailStr, NameEmail, SecretBytes, SecretStr
+from pydantic import AnyUrl, BaseModel, EmailStr, NameEmail, PlainSerializer, SecretBytes, SecretStr, WrapSerializer
 from pydantic.fields import FieldInfo
 
 from headwater.errors import ModelError
+from headwater.model.bounds import calendar_date, exact_decimal, utc_moment
+from headwater.model.serializers import UNSAID, computed, returned_by_field, returned_by_model, returned_by_notes
 
 Array: TypeAlias = "pa.Array[Any]"
 
+SERIALIZERS = (PlainSerializer, WrapSerializer)
+
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
-# What pa.array and `plain` raise for a value that does not fit; UnicodeEncodeError and ArrowInvalid are ValueErrors.
-MISFIT = (pa.ArrowException, ValueError, TypeError, OverflowError, RecursionError)
+# What pa.array and `plain` raise for a value that does not fit; UnicodeEncodeError and ArrowInvalid are ValueErrors, and a class's own
+# validator may have returned something of quite another kind.
+MISFIT = (pa.ArrowException, ValueError, TypeError, OverflowError, RecursionError, AttributeError, LookupError)
 
 
 class Column(NamedTuple):
@@ -55,6 +61,7 @@ _SCALARS: dict[Any, pa.DataType] = {
     pydantic.FutureDate: pa.date32(),
     EmailStr: pa.string(),
 }
+_BOUNDED: dict[pa.DataType, Callable[[Any], Any]] = {TIMESTAMP: utc_moment, pa.date32(): calendar_date}
 _TEXT_LIKE = (str, NameEmail, UUID, AnyUrl, ipaddress.IPv4Address, ipaddress.IPv6Address)
 _INSTEAD: dict[Any, str] = {
     bytes: "str",
@@ -76,6 +83,44 @@ _INSTEAD: dict[Any, str] = {
 def column_of(annotation: Any, metadata: Iterable[Any], where: str) -> Column:
     """Return the column for a field of this annotation, or raise `ModelError` that begins with *where* and says what to write instead."""
     return _column(annotation, list(metadata), where, ())
+
+
+def member_columns(
+    model: type[BaseModel], where: str, besides: Collection[str] = (), inside: tuple[type[BaseModel], ...] = ()
+) -> dict[str, Column]:
+    """Return the columns of what `model_dump()` gives of *model*, by name, but those *besides*; raise `ModelError` as `column_of` does."""
+    columns = {}
+    for name, info in model.model_fields.items():
+        if name not in besides and not info.exclude:
+            there = f"{where}, field {name}" if not inside else f"{where}.{name}"
+            returned = returned_by_field(model, name, there)
+            columns[name] = _dumped(returned, info.annotation, info.metadata, there, (*inside, model))
+    for name, annotation in computed(model, where):
+        there = f"{where}, computed field {name}" if not inside else f"{where}.{name}"
+        columns[name] = _dumped(returned_by_field(model, name, there), annotation, [], there, (*inside, model))
+    return columns
+
+
+def _dumped(returned: list[Any], annotation: Any, metadata: Iterable[Any], where: str, inside: tuple[type[BaseModel], ...]) -> Column:
+    """Return the column of what a serializer *returned*, of the value itself where there is none."""
+    if not returned:
+        return _column(annotation, list(metadata), where, inside)
+    if returned[0] in (UNSAID, Any):
+        column = _column(annotation, [note for note in metadata if not isinstance(note, SERIALIZERS)], where, inside)
+        if column.type != pa.string():
+            raise ModelError(f"{where}: its serializer does not say what it returns; write -> str, or what it is")
+        return column
+    column = _column(returned[0], [], where, inside)
+    return column._replace(nullable=column.nullable or admits_none(annotation))
+
+
+def admits_none(annotation: Any) -> bool:
+    """Return whether None is one of the values."""
+    if get_origin(annotation) is Annotated:
+        return admits_none(annotation.__origin__)
+    return annotation in (None, type(None), Any) or (
+        get_origin(annotation) in (Union, types.UnionType, Literal) and any(map(admits_none, get_args(annotation)))
+    )
 
 
 def to_array(values: Sequence[Any], column: Column) -> tuple[Array, dict[int, str]]:
@@ -103,8 +148,10 @@ def _one_by_one(values: Sequence[Any], column: Column) -> tuple[Array, dict[int,
     return pa.array(fitting, column.type), misfits
 
 
-def _column(annotation: Any, metadata: list[Any], where: str, inside: tuple[type, ...]) -> Column:
+def _column(annotation: Any, metadata: list[Any], where: str, inside: tuple[type[BaseModel], ...]) -> Column:
     origin = get_origin(annotation)
+    if returned := returned_by_notes(metadata, where):
+        return _dumped(returned, annotation, [note for note in metadata if not isinstance(note, SERIALIZERS)], where, inside)
     if origin is Annotated:
         return _column(annotation.__origin__, [*annotation.__metadata__, *metadata], where, inside)
     if isinstance(annotation, NewType):
@@ -122,13 +169,14 @@ def _column(annotation: Any, metadata: list[Any], where: str, inside: tuple[type
         key, value = get_args(annotation)
         return _map(key, value, where, inside)
     if annotation in _SCALARS:
-        return Column(_SCALARS[annotation])
+        kind = _SCALARS[annotation]
+        return Column(kind, _BOUNDED.get(kind))
     if annotation is Decimal:
-        return Column(_decimal(metadata, where))
+        digits, places = _decimal(metadata, where)
+        return Column(pa.decimal128(digits, places), partial(exact_decimal, digits=digits, places=places))
     if isinstance(annotation, type):
         if issubclass(annotation, Enum):
-            values = _choices(tuple(member.value for member in annotation), where)
-            return Column(values.type, lambda member: member.value if isinstance(member, Enum) else member)
+            return _choices(tuple(member.value for member in annotation), where)
         if issubclass(annotation, BaseModel):
             return _struct(annotation, where, inside)
         if issubclass(annotation, _TEXT_LIKE):
@@ -136,24 +184,35 @@ def _column(annotation: Any, metadata: list[Any], where: str, inside: tuple[type
     raise _unsupported(annotation, origin, where)
 
 
-def _union(annotation: Any, metadata: list[Any], where: str, inside: tuple[type, ...]) -> Column:
+def _union(annotation: Any, metadata: list[Any], where: str, inside: tuple[type[BaseModel], ...]) -> Column:
     members = [member for member in get_args(annotation) if member is not type(None)]
-    if len(members) != 1:
+    nullable = len(members) < len(get_args(annotation))
+    columns = [_column(member, metadata, where, inside) for member in members] if len(members) == 1 or all(map(_is_choice, members)) else []
+    if len({column.type for column in columns}) != 1:
         spelled = " | ".join(_spell(member) for member in members)
         raise ModelError(f"{where}: a column has one type, not {spelled}; choose one, and add '| None' if it may be missing")
-    return _column(members[0], metadata, where, inside)._replace(nullable=True)
+    return columns[0]._replace(nullable=nullable or any(column.nullable for column in columns))
 
 
-def _choices(values: tuple[Any, ...], where: str) -> Column:
+def _is_choice(annotation: Any) -> bool:
+    return get_origin(annotation) is Literal or (isinstance(annotation, type) and issubclass(annotation, Enum))
+
+
+def _choices(given: tuple[Any, ...], where: str) -> Column:
+    values = [value for value in given if value is not None]
     for kind, arrow in ((str, pa.string()), (bool, pa.bool_()), (int, pa.int64()), (float, pa.float64())):
         if values and all(
             type(value) is kind or (kind is not bool and isinstance(value, kind) and not isinstance(value, bool)) for value in values
         ):
-            return Column(arrow, lambda value: value.value if isinstance(value, Enum) else value)
-    raise ModelError(f"{where}: the choices {', '.join(map(repr, values)) or '(none)'} are not all of one type; write them as text")
+            return Column(arrow, _choice, nullable=len(values) < len(given))
+    raise ModelError(f"{where}: the choices {', '.join(map(repr, given)) or '(none)'} are not all of one type; write them as text")
 
 
-def _map(key: Any, value: Any, where: str, inside: tuple[type, ...]) -> Column:
+def _choice(value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else value
+
+
+def _map(key: Any, value: Any, where: str, inside: tuple[type[BaseModel], ...]) -> Column:
     keys = _column(key, [], f"{where}, in its keys", inside)
     if keys.type != pa.string() or keys.nullable:
         raise ModelError(f"{where}: the keys of a map are text; write dict[str, {_spell(value)}]")
@@ -166,19 +225,21 @@ def _map(key: Any, value: Any, where: str, inside: tuple[type, ...]) -> Column:
     return Column(pa.map_(pa.string(), items.type), pairs, structured=True)
 
 
-def _struct(model: type[BaseModel], where: str, inside: tuple[type, ...]) -> Column:
+def _struct(model: type[BaseModel], where: str, inside: tuple[type[BaseModel], ...]) -> Column:
     if model in inside:
         raise ModelError(f"{where}: {model.__name__} contains itself, a column cannot; write dict[str, str] or str holding JSON")
-    columns = {
-        name: _column(info.annotation, info.metadata, f"{where}.{name}", (*inside, model)) for name, info in model.model_fields.items()
-    }
+    if returned := returned_by_model(model, where):
+        return _column(returned[0], [], where, (*inside, model))
+    columns = member_columns(model, where, inside=(*inside, model))
     if not columns:
-        raise ModelError(f"{where}: {model.__name__} has no fields; write dict[str, str]")
+        raise ModelError(f"{where}: {model.__name__} has no fields to keep; write dict[str, str]")
 
-    def members(value: BaseModel) -> dict[str, Any]:
-        held = value.__dict__
+    def members(value: BaseModel | dict[str, Any]) -> dict[str, Any]:
+        held = value if isinstance(value, dict) else value.__dict__
         return {
-            name: held[name] if column.plain is None or held[name] is None else column.plain(held[name]) for name, column in columns.items()
+            name: given if column.plain is None or given is None else column.plain(given)
+            for name, column in columns.items()
+            for given in (held.get(name),)
         }
 
     return Column(pa.struct([(name, column.type) for name, column in columns.items()]), members, structured=True)
@@ -188,7 +249,7 @@ def _list_plain(plain: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
     return list if plain is None else lambda items: [None if item is None else plain(item) for item in items]
 
 
-def _decimal(metadata: list[Any], where: str) -> pa.DataType:
+def _decimal(metadata: list[Any], where: str) -> tuple[int, int]:
     digits = places = None
     for note in metadata:
         notes = note.metadata if isinstance(note, FieldInfo) else [note]
@@ -201,7 +262,7 @@ def _decimal(metadata: list[Any], where: str) -> pa.DataType:
     places = 9 if places is None else places
     if not (0 <= places <= digits <= 38):
         raise ModelError(f"{where}: a decimal column has at most 38 digits, not max_digits={digits}, decimal_places={places}")
-    return pa.decimal128(digits, places)
+    return digits, places
 
 
 def _unsupported(annotation: Any, origin: Any, where: str) -> ModelError:

@@ -193,22 +193,23 @@ class _Batch:
             self._others(others)
 
     def _judged(self, event: EventType, indices: list[int], verdicts: list[Accepted]) -> None:
-        instances = [verdict.instance for verdict in verdicts]
-        named = [(field.name, field.column, [instance.__dict__[field.name] for instance in instances]) for field in event.fields]
+        named = [(name, column, [verdict.values.get(name) for verdict in verdicts]) for name, column in event.stored.items()]
         if event.extra == "allow":
-            named.append((EXTRA_COLUMN, EXTRA, [instance.__pydantic_extra__ or {} for instance in instances]))
+            named.append((EXTRA_COLUMN, EXTRA, [verdict.extra for verdict in verdicts]))
+        if "session_id" in event.declared:
+            named.append(("session_id", event.declared["session_id"].column, [verdict.values.get("session_id") for verdict in verdicts]))
         arrays: list[Array] = []
         misfits: set[int] = set()
         for name, column, values in named:
             array, wrong = to_array(values, column)
             arrays.append(array)
             for position, reason in wrong.items():
-                fault = Fault(name, letters.text_of(values[position]), f"a value for a column of type {column.type} ({reason})")
+                fault = Fault(name, letters.text_of(values[position]), letters.shorten(f"a value for a column of type {column.type} ({reason})"))
                 self.letters.setdefault(indices[position], letters.field_letter(event.cls.__name__, [fault]))
             misfits |= wrong.keys()
         sources = [self.sources[index] for index in indices]
         moments = [verdict.datetime for verdict in verdicts]
-        session_ids = [instance.__dict__["session_id"] for instance in instances] if "session_id" in event.declared else None
+        session_ids = arrays.pop().to_pylist() if "session_id" in event.declared else None
         rows = _Rows(indices, sources, arrays, None if moments[0] is None else moments, session_ids)
         self._add(event.table, rows.without(misfits))
 

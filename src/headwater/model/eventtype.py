@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Literal, NamedTuple, cast, get_args, get_origin
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, NamedTuple, cast, get_args, get_origin
 
 import pyarrow as pa
 from pydantic import AliasChoices, AliasPath, BaseModel
@@ -11,8 +11,10 @@ from pydantic.fields import FieldInfo
 
 from headwater.errors import ModelError
 from headwater.event import DatetimeSource, Event
-from headwater.model.column import TIMESTAMP, Column, column_of
+from headwater.model.column import SERIALIZERS, TIMESTAMP, Column, admits_none, column_of, member_columns
 from headwater.model.naming import DECLARABLE, OUR_PREFIX, PARTITION_COLUMNS, SYSTEM_COLUMNS, refusal_of_table, table_name
+from headwater.model.serializers import returned_by_field, returned_by_model, rewrites
+from headwater.model.validator import brief_validator
 
 EXTRA_COLUMN = "extra"
 EXTRA_TYPE = pa.map_(pa.string(), pa.string())
@@ -46,16 +48,21 @@ class Field(NamedTuple):
 class EventType(NamedTuple):
     """What the decoder and the table know of one event class.
 
-    declared: system column -> the key under which the class wants its value.
+    fields: what is read. stored: the columns that what was read, or computed, goes into, by name; `rewritten` where these are not the
+    fields' own values: a serializer changes some, one is excluded or computed. declared: system column -> the key under which the class
+    wants its value. validate: gives an instance of the class, or raises `ValidationError`.
     """
 
     cls: type[BaseModel]
     event_types: tuple[str, ...]
     table: Table
     fields: tuple[Field, ...]
+    stored: Mapping[str, Column]
+    rewritten: bool
     declared: Mapping[str, Field]
     extra: Extra
     datetime_source: DatetimeSource
+    validate: Callable[[Any], Any]
 
 
 def event_names(cls: type[BaseModel]) -> tuple[str, ...]:
@@ -88,7 +95,13 @@ def read_class(cls: type[BaseModel]) -> EventType:
     _check_declared(declared, where)
     fields = tuple(_field(cls, name, info, where) for name, info in cls.model_fields.items() if name not in DECLARABLE)
     extra: Extra = cls.model_config.get("extra") or "ignore"
-    columns = [(field.name, field.column.type) for field in fields]
+    for name in cls.model_computed_fields:
+        if name in (*SYSTEM_COLUMNS, *PARTITION_COLUMNS):
+            raise ModelError(f"{where}, computed field {name}: every table has a system column of this name; rename the field")
+    if returned_by_model(cls, where):
+        raise ModelError(f"{where}: its model_serializer does not give a dictionary, and a row is one; return what the fields are called")
+    stored = member_columns(cls, where, DECLARABLE)
+    columns = [(name, column.type) for name, column in stored.items()]
     if extra == "allow":
         columns.append((EXTRA_COLUMN, EXTRA_TYPE))
     _check_columns([name for name, _ in columns], where)
@@ -97,7 +110,17 @@ def read_class(cls: type[BaseModel]) -> EventType:
     source: DatetimeSource = getattr(cls, "headwater_datetime", "event_timestamp")
     if source not in get_args(DatetimeSource):
         raise ModelError(f"{where}: datetime={source!r} is unknown; write one of {', '.join(map(repr, get_args(DatetimeSource)))}")
-    return EventType(cls, names, table, fields, declared, extra, source)
+    return EventType(cls, names, table, fields, stored, _is_rewritten(cls), declared, extra, source, brief_validator(cls))
+
+
+def _is_rewritten(cls: type[BaseModel]) -> bool:
+    """Return whether `model_dump()` has to be asked what is stored. Never for `event_type` and `datetime`, which are the event's own."""
+    schema = cls.__pydantic_core_schema__
+    inner = schema.get("schema", {})
+    if schema["type"] != "model" or inner.get("type") != "model-fields":
+        return rewrites(schema)
+    others = {name: part for name, part in inner["fields"].items() if name not in ("event_type", "datetime")}
+    return rewrites({**schema, "schema": {**inner, "fields": others}})
 
 
 def _table(cls: type[BaseModel], where: str) -> str:
@@ -124,7 +147,18 @@ def _field(cls: type[BaseModel], name: str, info: FieldInfo, where: str) -> Fiel
         keys = []
     if not keys or cls.model_config.get("validate_by_name") or cls.model_config.get("populate_by_name"):
         keys.append(name)
-    return Field(name, tuple(dict.fromkeys(keys)), column_of(info.annotation, info.metadata, where), info.is_required(), info)
+    return Field(name, tuple(dict.fromkeys(keys)), _read_as(cls, name, info, where), info.is_required(), info)
+
+
+def _read_as(cls: type[BaseModel], name: str, info: FieldInfo, where: str) -> Column:
+    """Return how the field is read. What is not stored as it was read need not be of a type that a column has."""
+    notes = [note for note in info.metadata if not isinstance(note, SERIALIZERS)]
+    try:
+        return column_of(info.annotation, notes, where)
+    except ModelError:
+        if not info.exclude and len(notes) == len(info.metadata) and not returned_by_field(cls, name, where):
+            raise
+        return Column(pa.string(), nullable=admits_none(info.annotation))
 
 
 def _check_declared(declared: Mapping[str, Field], where: str) -> None:

@@ -50,7 +50,7 @@ class FastType:
 
 def fast_types(event: EventType) -> list[FastType]:
     """Return a fast type for each of the class's names, or none if only Pydantic may read it."""
-    if event.extra == "allow":
+    if event.extra == "allow" or event.rewritten:
         return []
     forms = forms_of(event.cls.__pydantic_core_schema__, event.fields, event.declared)
     return [] if forms is None else [FastType(event, tag, forms) for tag in event.event_types]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,9 +20,10 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 class Accepted(NamedTuple):
-    """A record the class accepts: the validated instance, and its `datetime` if that is not the event's timestamp."""
+    """A record the class accepts: what is to be stored by name, what no field describes, `datetime` if not the event's timestamp."""
 
-    instance: BaseModel
+    values: Mapping[str, Any]
+    extra: Mapping[str, Any]
     datetime: dt.datetime | None
 
 
@@ -30,14 +32,32 @@ def judge(event: EventType, name: str, record: Untyped) -> Accepted | Letter:
     try:
         values, faults = _prepare(event, name, record)
         if faults:
-            return letters.field_letter(event.cls.__name__, [*faults, *_also_wrong(event, values)])
-        instance = event.cls.__pydantic_validator__.validate_python(values)
+            also, count = _also_wrong(event, values)
+            return letters.field_letter(event.cls.__name__, [*faults, *also], len(faults) + count)
+        instance = event.validate(values)
+        if not isinstance(instance, event.cls):
+            raise TypeError(f"a validator returned a {type(instance).__name__}, no {event.cls.__name__}")
         moment = _moment(event, record, instance)
+        return moment if isinstance(moment, Letter) else _to_store(event, instance, moment)
     except ValidationError as error:
-        return letters.field_letter(event.cls.__name__, letters.faults_of(event, error))
-    except Exception as error:  # noqa: BLE001 - a class's own validators may raise anything, and must not harm the batch
+        return letters.field_letter(event.cls.__name__, *letters.faults_of(event, error))
+    except (MemoryError, KeyboardInterrupt):  # neither says anything about the record
+        raise
+    except BaseException as error:  # noqa: BLE001 - a class's own code may raise anything, SystemExit too, and must not harm the batch
         return letters.broken_validator(event, error)
-    return moment if isinstance(moment, Letter) else Accepted(instance, moment)
+
+
+def _to_store(event: EventType, instance: BaseModel, moment: dt.datetime | None) -> Accepted | Letter:
+    """Return what `model_dump()` gives; where it is sure to be what the fields hold, that is not made again."""
+    if not event.rewritten:
+        return Accepted(instance.__dict__, instance.__pydantic_extra__ or {}, moment)
+    dumped = event.cls.__pydantic_serializer__.to_python(instance, by_alias=False, warnings=False)
+    if not isinstance(dumped, dict):
+        return letters.odd_serializer(event, f"gives a {type(dumped).__name__}, no dictionary")
+    extra = {name: value for name, value in dumped.items() if name not in event.stored and name not in event.declared}
+    if extra and event.extra != "allow":
+        return letters.odd_serializer(event, f"gives {', '.join(map(repr, extra))}, for which there is no column; declare it as a field")
+    return Accepted(dumped, extra, moment)
 
 
 def iso(timestamp_ms: int) -> str:
@@ -92,12 +112,12 @@ def _parsed(text: str) -> Any:
         return text
 
 
-def _also_wrong(event: EventType, values: dict[str, Any]) -> list[Fault]:
+def _also_wrong(event: EventType, values: dict[str, Any]) -> tuple[list[Fault], int]:
     try:
-        event.cls.__pydantic_validator__.validate_python(values)
+        event.validate(values)
     except ValidationError as error:
         return letters.faults_of(event, error)
-    return []
+    return [], 0
 
 
 def _moment(event: EventType, record: Untyped, instance: BaseModel) -> dt.datetime | Letter | None:

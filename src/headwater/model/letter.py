@@ -5,13 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import functools
+import json
+import math
 import re
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
-from pydantic_core import ErrorDetails, ValidationError
+from pydantic_core import ErrorDetails, PydanticSerializationError, ValidationError
 
+from headwater.model.bounds import storable_text
 from headwater.model.eventtype import EventType
 from headwater.model.wire import FIRST_MS, LAST_MS, MALFORMED
 from headwater.packed import Unreadable, take_apart
@@ -75,6 +78,10 @@ def envelope(error: Exception, body: bytes, inside: str = "") -> Letter:
     if path == "headwater.v":
         message = "the record was written in a format this Headwater does not know; upgrade, then send the letter again"
         return Letter("unknown-format", path, None, "1", message)
+    if what == "Number out of range" and (found := _too_large(body)) is not None:
+        path, given = found
+        expected = "a number that 64 bits can hold, up to about 1.8e308"
+        return Letter("envelope", path, given, expected, f"{_plain(path)}: expected {expected}, given {given}")
     given = _look_up(body, path)
     return Letter(
         "envelope", path or None, given, what, f"{path or 'the record'}: {what}" + (f", given {given!r}" if given is not None else "")
@@ -95,26 +102,34 @@ def clock(timestamp_ms: int, arrival_ms: int, past_ms: int, ahead_ms: int) -> Le
     return Letter("clock", "event_timestamp", given, expected, message)
 
 
-def broken_validator(event: EventType, error: Exception) -> Letter:
+def odd_serializer(event: EventType, what: str) -> Letter:
+    """Return the letter for an event of which a class's serializer makes something that is no row of its table."""
+    return Letter("validator", None, None, None, f"{event.cls.__name__}: its serializer {_plain(shorten(what))}")
+
+
+def broken_validator(event: EventType, error: BaseException) -> Letter:
     """Return the letter for an exception, other than a refusal, that a class's own code raised."""
     what = _plain(shorten(f"{type(error).__name__}: {error}"))
+    if isinstance(error, PydanticSerializationError):
+        return Letter("validator", None, None, None, f"{event.cls.__name__}: its serializers failed: {what}")
     message = f"{event.cls.__name__}: its validators raised {what}; a validator refuses by ValueError, anything else is a mistake in it"
     return Letter("validator", None, None, None, message)
 
 
-def faults_of(event: EventType, error: ValidationError) -> list[Fault]:
-    """Return what Pydantic found wrong, in its order."""
-    return [_fault(event, detail) for detail in error.errors(include_url=False, include_context=False)]
+def faults_of(event: EventType, error: ValidationError) -> tuple[list[Fault], int]:
+    """Return the first things that Pydantic found wrong, in its order, and how many there are."""
+    details = error.errors(include_url=False, include_context=False)
+    return [_fault(event, detail) for detail in details[:_NAMED_AT_MOST]], len(details)
 
 
-def field_letter(name: str, faults: Sequence[Fault]) -> Letter:
-    """Return the one letter for all the faults of a record of class *name*."""
+def field_letter(name: str, faults: Sequence[Fault], count: int = 1) -> Letter:
+    """Return the one letter for all the faults of a record of class *name*, of which there are *count*."""
     first = faults[0]
     told = [
         f"{_plain(fault.field)}: expected {_plain(fault.expected)}" + (f", given {fault.given!r}" if fault.given is not None else "")
         for fault in faults[:_NAMED_AT_MOST]
     ]
-    more = len(faults) - len(told)
+    more = count - len(told)
     if more > 0:
         told.append(f"and {more} more")
     return Letter("field", first.field, first.given, first.expected, f"{_plain(shorten(name))}: {'; '.join(told)}")
@@ -128,7 +143,8 @@ def extra_fault(event: EventType, name: str, given: Any) -> Fault:
 
 
 def shorten(text: str) -> str:
-    """Return at most 256 characters of *text*."""
+    """Return at most 256 characters of *text*, all of which a table can hold."""
+    text = storable_text(text[: GIVEN_LIMIT + 1])
     return text if len(text) <= GIVEN_LIMIT else text[: GIVEN_LIMIT - 1] + "…"
 
 
@@ -162,6 +178,33 @@ def _plain(text: str) -> str:
 @functools.lru_cache(maxsize=1000)  # an app that sends a name once sends it a million times
 def _nearest(name: str, known: tuple[str, ...]) -> str | None:
     return next(iter(difflib.get_close_matches(name, known, 1)), None)
+
+
+class _TooLarge(NamedTuple):
+    """A number as it was written, of which nothing but infinity can be made."""
+
+    text: str
+
+
+def _too_large(body: bytes) -> tuple[str, str] | None:
+    """Return where the first number is that is too large for a float, and its text; msgspec does not name members of maps."""
+
+    def number(text: str) -> float | _TooLarge:
+        return value if math.isfinite(value := float(text)) else _TooLarge(shorten(text))
+
+    try:
+        left: list[tuple[str, Any]] = [("", json.loads(body, parse_float=number))]
+    except (ValueError, RecursionError):
+        return None
+    while left:
+        path, value = left.pop()
+        if isinstance(value, _TooLarge):
+            return shorten(path) or "the record", value.text
+        if isinstance(value, dict):
+            left += reversed([(f"{path}.{name}" if path else name, part) for name, part in value.items()])
+        elif isinstance(value, list):
+            left += reversed([(f"{path}[{number}]", part) for number, part in enumerate(value)])
+    return None
 
 
 def _look_up(body: bytes, path: str) -> str | None:
