@@ -300,7 +300,10 @@ def test_what_the_functions_make_is_what_the_models_accept(compiled: list[dict[s
 
     lesson = accepted[3]
     assert (lesson.price, lesson.paid, lesson.grade, lesson.tempo, lesson.note) == (Decimal("12.50"), None, 2, 90, "null")
-    assert [tuple(bar[name] for name in ("number", "notes", "hand")) for bar in lesson.bars] == [(1, [60, None], Hand.RIGHT), (2, [], Hand.LEFT)]
+    assert [tuple(bar[name] for name in ("number", "notes", "hand")) for bar in lesson.bars] == [
+        (1, [60, None], Hand.RIGHT),
+        (2, [], Hand.LEFT),
+    ]
     assert (lesson.scores, lesson.tags, lesson.model_extra) == ({"ada": 0.5, "bob": None}, ["a | b"], {"weather": "fine"})
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
+import structlog
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.manifest import DataFile as IcebergFile
@@ -35,7 +36,10 @@ from headwater.lake.parquet import WrittenFile, write_days
 from headwater.lake.snapshots import Keep, expired
 from headwater.lake.sweep import Sweeper
 from headwater.lake.transaction import SteadyTransaction
-from headwater.ledger import TailRows
+from headwater.lake.unfit import FAULTS, Nowhere, letters_of, unfit_rows
+from headwater.ledger import FateCount, TailRows
+from headwater.ledger.packing import packed
+from headwater.model.system import DEAD_LETTER_LOG, FATES
 from headwater.store import Store, join_url, open_store
 
 _log = logging.getLogger(__name__)
@@ -74,6 +78,7 @@ class Lake:
         self.store = store or open_store("file:")
         self._grace_ms = round(orphan_grace_s * 1_000)
         self._lock = threading.RLock()
+        self._log = structlog.get_logger("lake")
         self._loaded: dict[str, Table] = {}
         self._known: dict[str, set[pa.Schema]] = {}
         self._recovered: set[str] = set()
@@ -109,12 +114,18 @@ class Lake:
                 self._recovered.add(table)
                 return None
             self._step("read")
-            rows = self._rows(table, tail)
-            target, upto = self._loaded[table], tail[-1].batch
-            written = []
-            for file in write_days(target, rows, self.store, self.data_folder(table)):
-                written.append(file)
-                self._step("written")
+            written: list[WrittenFile] = []
+            try:
+                rows = self._rows(table, tail)
+                target, upto = self._loaded[table], tail[-1].batch
+                for file in write_days(target, rows, self.store, self.data_folder(table)):
+                    written.append(file)
+                    self._step("written")
+            except FAULTS:
+                self.store.delete(new.file.path for new in written)
+                if not self._withdraw_unfit(table, tail):
+                    raise
+                return self.fold(table)
             head = describe(target)
             self._commit(table, tail, written)
             self._step("committed")
@@ -130,6 +141,31 @@ class Lake:
             self._step("forgotten")
             self._recovered.add(table)
             return FoldResult(table, len(rows), len(files), sum(f.size for f in files), upto, time.perf_counter() - began)
+
+    def _withdraw_unfit(self, table: str, tail: Sequence[TailRows]) -> int:
+        """Take the rows that cannot be written out of the tail, and make dead letters of them; return how many."""
+
+        def write(rows: pa.Table) -> None:
+            for _ in write_days(self._loaded[table], conform([rows], arrow_schema(self._loaded[table])), Nowhere(), "trial"):
+                pass
+
+        count = 0
+        for part in tail:
+            rows = pa.ipc.open_stream(part.rows.arrow).read_all()
+            unfit = unfit_rows(rows, write)
+            if not unfit:
+                continue
+            count += len(unfit)
+            kept = packed(rows.take(pa.array([at for at in range(rows.num_rows) if at not in unfit], pa.int64())))
+            letters = {DEAD_LETTER_LOG.name: packed(letters_of(table, part, rows, unfit, self._clock.now_ms()))}
+            # Rows of our own tables are no events that were delivered.
+            moved = 0 if table in (DEAD_LETTER_LOG.name, FATES.name) else len(unfit)
+            fates = [FateCount("lake", "delivered", "", -moved), FateCount("lake", "dead-lettered", "fold", moved)] if moved else []
+            self._ledger.withdraw(part, kept, letters, fates, self._clock.now_ms())
+            self._step("withdrawn")
+            why = str(next(iter(unfit.values())))
+            self._log.error("rows cannot be put into files and are dead letters now", table=table, rows=len(unfit), reason=why)
+        return count
 
     def fold_waiting(self, table: str, upto_batch: int | None = None) -> Iterator[FoldResult]:
         """Fold what waits of *table* now, a fold at each step, and end there, whatever comes meanwhile. Raises as `fold` does.

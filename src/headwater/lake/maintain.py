@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from headwater.clock import Clock
+from headwater.errors import HeadwaterError, LedgerError
 from headwater.lake.fold import Lake
 from headwater.lake.folds import FoldResult, Upkeep
 from headwater.lake.index import LakeIndex
@@ -51,13 +52,16 @@ class Maintenance:
         return sorted(due, key=lambda waiting: -waiting.rows)
 
     def fold_all(self) -> list[FoldResult]:
-        """Fold everything that is in the tail now. Raises as `Lake.fold` does, after all tables were tried."""
+        """Fold everything that is in the tail now. Raises a `HeadwaterError` where a fold failed, after all tables were tried."""
         folds: list[FoldResult] = []
         failures: dict[str, Exception] = {}
         for waiting in self._ledger.backlog():
             self._retries.attempt(waiting.table, failures, partial(self._fold, waiting, folds))
-        for failure in failures.values():
-            raise failure
+        for table, failure in failures.items():
+            if isinstance(failure, HeadwaterError):
+                raise failure
+            said = f"{type(failure).__name__}: {failure}"
+            raise LedgerError(f"cannot fold table {table}: {said}; its rows stay in the ledger, where SQL sees them") from failure
         return folds
 
     def maintain(self) -> Upkeep:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from datetime import date, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,7 @@ from pyiceberg.typedef import Record
 
 from headwater.catalog.schema import TIME_COLUMN
 from headwater.lake.plan import DataFile
-from headwater.store import Store, join_url
+from headwater.store import join_url
 
 _EPOCH = date(1970, 1, 1)
 _DAY_US = 86_400_000_000
@@ -32,7 +32,14 @@ class WrittenFile(NamedTuple):
     iceberg: IcebergFile
 
 
-def write_days(table: Table, rows: pa.Table, store: Store, folder: str) -> Iterator[WrittenFile]:
+class Sink(Protocol):
+    """Where a file goes; every `Store` is one."""
+
+    def write(self, url: str, content: memoryview, /) -> int:
+        """Put it there, durable when this returns, and return its bytes."""
+
+
+def write_days(table: Table, rows: pa.Table, store: Sink, folder: str) -> Iterator[WrittenFile]:
     """Write *rows* (in the table's Arrow schema, with field ids) under *folder* of *store*, one file per day, each durable when yielded.
 
     Rows keep their order. The columns `year`, `month` and `day`, where the table has them, are set to what the path says.
@@ -74,7 +81,7 @@ def with_keys(rows: pa.Table, keys: dict[str, str] | dict[str, str | None]) -> p
     return rows
 
 
-def _write(table: Table, rows: pa.Table, store: Store, path: str, day: int | None) -> WrittenFile:
+def _write(table: Table, rows: pa.Table, store: Sink, path: str, day: int | None) -> WrittenFile:
     footers: list[pq.FileMetaData] = []
     sink = pa.BufferOutputStream()
     # Written to memory first (a fold is a few MB) so that one function, with one set of syncs, makes files durable.

@@ -95,6 +95,13 @@ class Tail(Protocol):
         *state*: the table's state that has them, to remember as `TableLog.note_tables` does.
         """
 
+    def withdraw(self, part: TailRows, kept: Rows, letters: Mapping[str, Rows], fates: Sequence[FateCount], at_ms: int) -> None:
+        """Leave only the rows *kept* of what the tail has of a table from a batch, in one transaction with what became of the others.
+
+        *letters* and *fates* are a batch of their own, of no records, where the pipe stands now. Nothing happens to rows that are
+        folded already.
+        """
+
     def settled(self, folding: tuple[str, int] | None = None) -> dict[tuple[str, str], int]:
         """Return (pipe, shard id) -> the number up to which every row of every table is in the lake.
 

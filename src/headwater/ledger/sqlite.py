@@ -10,7 +10,7 @@ from pathlib import Path
 
 from headwater.errors import HeadwaterError, LedgerBroken, LedgerError, NoLedger, ProjectError, SettingsError, Unavailable
 from headwater.integrity import check_pages, suspect
-from headwater.ledger import Account, Backlog, FateTotal, LedgerBatch, Removal, Rows, TailRows
+from headwater.ledger import Account, Backlog, FateCount, FateTotal, LedgerBatch, Removal, Rows, TailRows
 from headwater.ledger.checkpoint import Checkpoint
 
 FORMAT = 1
@@ -89,22 +89,7 @@ class SqliteLedger:
                     f"a batch of ({batch.after}, {batch.upto}] does not continue there"
                 )
             sql.execute("REPLACE INTO positions VALUES (?, ?, ?)", (batch.pipe, batch.shard_id, _digits(batch.upto)))
-            number = sql.execute(
-                "INSERT INTO batches (pipe, shard, after, upto, at_ms) VALUES (?, ?, ?, ?, ?) RETURNING number",
-                (batch.pipe, batch.shard_id, _digits(batch.after), _digits(batch.upto), batch.at_ms),
-            ).fetchone()[0]
-            sql.executemany(
-                "INSERT INTO tail VALUES (?, ?, ?, ?, ?, ?)",
-                [(table, number, rows.count, rows.last_ms, len(rows.arrow), rows.arrow) for table, rows in batch.rows.items()],
-            )
-            sql.executemany(
-                "INSERT INTO fate_counts VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
-                [(number, batch.pipe, f.target, f.fate, f.rule, f.count) for f in batch.fates],
-            )
-            sql.executemany(
-                "INSERT INTO keys VALUES (?, ?, ?, ?)", [(minute, number, batch.at_ms, blob) for minute, blob in batch.keys.items()]
-            )
-        return int(number)
+            return _insert(sql, batch)
 
     def positions(self) -> dict[tuple[str, str], int]:
         """Return (pipe, shard id) -> the last sequence number consumed."""
@@ -156,6 +141,17 @@ class SqliteLedger:
             sql.execute("DELETE FROM tail WHERE table_name = ? AND batch <= ?", (table, upto_batch))
             if state is not None:
                 sql.execute("REPLACE INTO lake_tables VALUES (?, ?)", (table, state))
+
+    def withdraw(self, part: TailRows, kept: Rows, letters: Mapping[str, Rows], fates: Sequence[FateCount], at_ms: int) -> None:
+        """Leave only the rows *kept* of a batch in a table's tail, in one transaction with the letters and fates of the others."""
+        with self._transaction("take rows out of the tail") as sql:
+            changed = sql.execute(
+                "UPDATE tail SET count = ?, last_ms = ?, size = ?, arrow = ? WHERE table_name = ? AND batch = ?",
+                (kept.count, kept.last_ms, len(kept.arrow), kept.arrow, part.table, part.batch),
+            ).rowcount
+            if changed:
+                stands = _positions(sql).get((part.pipe, part.shard_id), part.upto)
+                _insert(sql, LedgerBatch(part.pipe, part.shard_id, stands, stands, letters, fates, {}, at_ms))
 
     def settled(self, folding: tuple[str, int] | None = None) -> dict[tuple[str, str], int]:
         """Return (pipe, shard id) -> the number up to which every row of every table is in the lake.
@@ -345,6 +341,23 @@ class SqliteLedger:
             if name in _DAMAGED and self._path.exists():
                 suspect(self._path)
             raise _refusal(doing, self._path, error, name) from error
+
+
+def _insert(sql: sqlite3.Connection, batch: LedgerBatch) -> int:
+    number: int = sql.execute(
+        "INSERT INTO batches (pipe, shard, after, upto, at_ms) VALUES (?, ?, ?, ?, ?) RETURNING number",
+        (batch.pipe, batch.shard_id, _digits(batch.after), _digits(batch.upto), batch.at_ms),
+    ).fetchone()[0]
+    sql.executemany(
+        "INSERT INTO tail VALUES (?, ?, ?, ?, ?, ?)",
+        [(table, number, rows.count, rows.last_ms, len(rows.arrow), rows.arrow) for table, rows in batch.rows.items()],
+    )
+    sql.executemany(
+        "INSERT INTO fate_counts VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        [(number, batch.pipe, f.target, f.fate, f.rule, f.count) for f in batch.fates],
+    )
+    sql.executemany("INSERT INTO keys VALUES (?, ?, ?, ?)", [(minute, number, batch.at_ms, blob) for minute, blob in batch.keys.items()])
+    return number
 
 
 def _path(url: str) -> Path:

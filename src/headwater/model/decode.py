@@ -204,7 +204,9 @@ class _Batch:
             array, wrong = to_array(values, column)
             arrays.append(array)
             for position, reason in wrong.items():
-                fault = Fault(name, letters.text_of(values[position]), letters.shorten(f"a value for a column of type {column.type} ({reason})"))
+                fault = Fault(
+                    name, letters.text_of(values[position]), letters.shorten(f"a value for a column of type {column.type} ({reason})")
+                )
                 self.letters.setdefault(indices[position], letters.field_letter(event.cls.__name__, [fault]))
             misfits |= wrong.keys()
         sources = [self.sources[index] for index in indices]

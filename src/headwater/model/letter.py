@@ -19,7 +19,7 @@ from headwater.model.eventtype import EventType
 from headwater.model.wire import FIRST_MS, LAST_MS, MALFORMED
 from headwater.packed import Unreadable, take_apart
 
-Reason = Literal["not-json", "refused", "envelope", "unknown-format", "clock", "field", "validator"]
+Reason = Literal["not-json", "refused", "envelope", "unknown-format", "clock", "field", "validator", "judge", "fold"]
 
 GIVEN_LIMIT = 256
 _NAMED_AT_MOST = 5
@@ -31,7 +31,8 @@ class Letter(NamedTuple):
 
     reason: `not-json` (the body cannot be read), `refused` (the door that took it could make no event of it), `envelope` (it is no
     event), `unknown-format` (a newer Headwater wrote it), `clock` (its timestamp is outside the window), `field` (an attribute or
-    metric is wrong), `validator` (the class's own code failed).
+    metric is wrong), `validator` (the class's own code failed), `judge` (deciding on it failed, or ended the process), `fold` (its row
+    could not be put into a file).
     field, given, expected: of the first thing wrong; `given` is its text, at most 256 characters, None where nothing was given.
     message: one sentence for each thing wrong, at most five.
     """
@@ -79,9 +80,9 @@ def envelope(error: Exception, body: bytes, inside: str = "") -> Letter:
         message = "the record was written in a format this Headwater does not know; upgrade, then send the letter again"
         return Letter("unknown-format", path, None, "1", message)
     if what == "Number out of range" and (found := _too_large(body)) is not None:
-        path, given = found
+        where, written = found
         expected = "a number that 64 bits can hold, up to about 1.8e308"
-        return Letter("envelope", path, given, expected, f"{_plain(path)}: expected {expected}, given {given}")
+        return Letter("envelope", where, written, expected, f"{_plain(where)}: expected {expected}, given {written}")
     given = _look_up(body, path)
     return Letter(
         "envelope", path or None, given, what, f"{path or 'the record'}: {what}" + (f", given {given!r}" if given is not None else "")

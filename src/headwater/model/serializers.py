@@ -45,7 +45,9 @@ def computed(model: type[BaseModel], where: str) -> Iterator[tuple[str, Any]]:
     """Yield name and annotation of each `computed_field`. Raises `ModelError` for one that does not say what it returns."""
     for name, info in model.model_computed_fields.items():
         if info.return_type in (UNSAID, Any):
-            raise ModelError(f"{where}, computed field {name}: it does not say what it returns; write def {name}(self) -> int, or what it is")
+            raise ModelError(
+                f"{where}, computed field {name}: it does not say what it returns; write def {name}(self) -> int, or what it is"
+            )
         yield name, info.return_type
 
 

@@ -67,14 +67,17 @@ SYSTEM_TABLES = (OTHER_EVENTS, ENDPOINT_UPDATES, IDENTITY_LOG, DEAD_LETTER_LOG, 
 
 
 class DeadLetter(NamedTuple):
-    """One row of the dead letter log: what became of a record at a pipe, with its raw body. `changed_at_ms` is epoch ms."""
+    """One row of the dead letter log: what became of a record at a pipe, with its raw body. `changed_at_ms` is epoch ms.
+
+    `sequence_number` is None for a row that failed later than at its pipe.
+    """
 
     letter_id: str
     status: Literal["open", "redriven", "discarded"]
     changed_at_ms: int
     pipe: str
     shard_id: str
-    sequence_number: int
+    sequence_number: int | None
     identity: Identity
     letter: Letter
     body: bytes
@@ -101,7 +104,7 @@ def letters_table(rows: Iterable[DeadLetter]) -> pa.Table:
         milliseconds([row.changed_at_ms for row in letters]),
         [row.pipe for row in letters],
         [row.shard_id for row in letters],
-        [str(row.sequence_number) for row in letters],
+        [None if row.sequence_number is None else str(row.sequence_number) for row in letters],
         [row.letter.reason for row in letters],
         [row.letter.message for row in letters],
         [row.letter.field for row in letters],

@@ -24,7 +24,7 @@ def brief_validator(cls: type[BaseModel]) -> Callable[[Any], Any]:
     Pydantic makes a Python object of each: a list of 20,000 wrong numbers takes it two hundred times as long as right ones.
     """
     # Without the last argument Pydantic takes the validators that the classes have already.
-    return SchemaValidator(_brief(cls.__pydantic_core_schema__), _use_prebuilt=False).validate_python  # type: ignore[call-arg]
+    return SchemaValidator(_brief(cls.__pydantic_core_schema__), _use_prebuilt=False).validate_python
 
 
 def _brief(schema: Any) -> Any:
@@ -65,7 +65,6 @@ def _texts(alias: Any) -> Iterator[str]:
 def _few_unknown(given: Any, known: frozenset[str]) -> Any:
     if isinstance(given, dict) and len(given) > MOST_UNKNOWN and len(unknown := given.keys() - known) > MOST_UNKNOWN:
         first = next(name for name in given if name in unknown)
-        raise PydanticCustomError(
-            "many_unknown", "none but its own fields, and {count} others are given, the first {first}", {"count": len(unknown), "first": repr(first[:100])}
-        )
+        said = "none but its own fields, and {count} others are given, the first {first}"
+        raise PydanticCustomError("many_unknown", said, {"count": len(unknown), "first": repr(first[:100])})
     return given

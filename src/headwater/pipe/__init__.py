@@ -6,12 +6,11 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import structlog
 
 from headwater.clock import Clock
 from headwater.ledger import Ledger, LedgerBatch, Rows
+from headwater.ledger.packing import packed
 from headwater.model import Decoded, Models, Window
 from headwater.pipe.duplicates import SeenKeys
 from headwater.pipe.outcome import FATES, LETTERS, count_fates, fate_rows, letter_rows, stored_of, without_stored
@@ -108,12 +107,4 @@ class Pipe:
                 stored_upto = stored_of(self._stored, name, self.name, batch.shard_id)
                 if not (name == FATES and batch.damaged):
                     tables[name] = without_stored(tables[name], [batch.sequence_numbers[i] for i in places], stored_upto)
-        return {name: _packed(table) for name, table in tables.items() if table.num_rows}
-
-
-def _packed(table: pa.Table) -> Rows:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    newest_us: int = pc.max(table.column("datetime")).value
-    return Rows(table.num_rows, sink.getvalue().to_pybytes(), newest_us // 1000)
+        return {name: packed(table) for name, table in tables.items() if table.num_rows}

@@ -73,7 +73,7 @@ def without_stored(rows: pa.Table, numbers: Sequence[int], stored_upto: int) -> 
     """Return *rows* less those whose record number (`numbers[i]` for row i) is in the lake already."""
     if not numbers or numbers[0] > stored_upto:
         return rows
-    return rows.take([i for i, number in enumerate(numbers) if number > stored_upto]).combine_chunks()
+    return rows.take(pa.array([i for i, number in enumerate(numbers) if number > stored_upto], pa.int64())).combine_chunks()
 
 
 def stored_of(stored: Mapping[str, Mapping[str, int]], table: str, pipe: str, shard_id: str) -> int:
