@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from headwater.attempt import Attempts
 from headwater.clock import SystemClock
 from headwater.control import Control
 from headwater.control.documents import open_documents
@@ -41,6 +42,7 @@ from headwater.places.presence import check_presence
 from headwater.settings import Settings, load_settings
 from headwater.store import SCHEME
 from headwater.stream import Stream, open_stream
+from headwater.trial import Trial
 
 if TYPE_CHECKING:  # for the reader of types; at run time each role loads its own
     from headwater.catalog.entries import Entries
@@ -233,7 +235,7 @@ def build_worker(
     from headwater.lake.maintain import Maintenance
     from headwater.lake.rebuild import rebuild
     from headwater.model import Window
-    from headwater.pipe import Pipe, SeenKeys
+    from headwater.pipe import Caution, Pipe, SeenKeys
     from headwater.pipe.relearn import mark_lost
 
     models, clock = load_project_models(project, settings), SystemClock()
@@ -278,7 +280,9 @@ def build_worker(
     stored = rebuild(ledger, catalog, settings.app.database, seeding=mark_lost)
     seen = SeenKeys(ledger, settings.pipe.duplicates_in_memory)
     window = Window(round(settings.pipe.past_days * DAY_MS), round(settings.pipe.ahead_days * DAY_MS))
-    pipe = Pipe(PIPE, stream, ledger, models, seen, window, clock, settings.pipe.batch_size, open_record, stored, between, moved)
+    trial = Trial("headwater.pipe.judging:trial", str(project / settings.app.events))
+    caution = Caution(Attempts(Paths(project).run / "batch"), trial, window)
+    pipe = Pipe(PIPE, stream, ledger, models, seen, window, clock, settings.pipe.batch_size, open_record, stored, between, moved, caution)
     entries = open_entries(path_of(settings.stores.catalog, project), settings.app.database, read_only=False)
     stores = open_stores(settings, project)
     return WorkerParts(pipe, lake, maintenance, stream, ledger, ledger, ledger, seen, models, window, index, entries, stores)

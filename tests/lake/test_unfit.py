@@ -126,5 +126,3 @@ def test_what_fails_without_rows_too_makes_no_letters(project: Project, monkeypa
 
     assert sorted(project.in_lake("visits")) == ["a", "b"]
     assert letters(project) == []
-
-

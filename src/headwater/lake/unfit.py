@@ -13,6 +13,7 @@ from headwater.ledger import TailRows
 from headwater.model import DeadLetter, Identity, Letter, letters_table
 from headwater.model.naming import PARTITION_COLUMNS, SYSTEM_COLUMNS
 from headwater.model.system import DEAD_LETTER_LOG
+from headwater.trial import culprits
 
 # More are looked for once these are out of the way, so that no fold takes for ever.
 MOST_AT_ONCE = 200
@@ -42,16 +43,7 @@ def unfit_rows(rows: pa.Table, write: Callable[[pa.Table], object]) -> dict[int,
     """Return position -> why, for the first rows with which *write* fails when they are alone; none where it fails without rows, too."""
     if _failure(rows.slice(0, 0), write):
         return {}
-    found: dict[int, Exception] = {}
-    left = [(0, rows.num_rows)]
-    while left and len(found) < MOST_AT_ONCE:
-        start, count = left.pop()
-        failure = _failure(rows.slice(start, count), write)
-        if failure is not None and count == 1:
-            found[start] = failure
-        elif failure is not None:
-            left += [(start + count // 2, count - count // 2), (start, count // 2)]
-    return found
+    return culprits(rows.num_rows, lambda start, end: _failure(rows.slice(start, end - start), write), MOST_AT_ONCE)
 
 
 def letters_of(table: str, part: TailRows, rows: pa.Table, unfit: Mapping[int, Exception], now_ms: int) -> pa.Table:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from pydantic import BaseModel
 
 from headwater.errors import ModelError
-from headwater.model.decode import decode_records
+from headwater.model.decode import decode_records, identify_records
 from headwater.model.decoded import Decoded, Window
 from headwater.model.decoder import Decoder
 from headwater.model.eventtype import EventType, Table, read_class
@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 WINDOW = Window()
+NONE: Mapping[int, Letter] = MappingProxyType({})
 
 
 class Models:
@@ -51,12 +52,24 @@ class Models:
         self.tables: Mapping[str, Table] = MappingProxyType({table.name: table for table in (*(e.table for e in events), *SYSTEM_TABLES)})
         self.event_types: Mapping[str, EventType] = MappingProxyType(self._decoder.events)
 
-    def decode(self, records: Sequence[Record], shard_id: str, sequence_numbers: Sequence[int], window: Window = WINDOW) -> Decoded:
+    def decode(
+        self,
+        records: Sequence[Record],
+        shard_id: str,
+        sequence_numbers: Sequence[int],
+        window: Window = WINDOW,
+        rejected: Mapping[int, Letter] = NONE,
+    ) -> Decoded:
         """Decode a batch of records of one shard; `sequence_numbers[i]` is where `records[i]` lies.
 
         Each record becomes a row of one table or has a letter; what a record contains never raises, and never touches another record.
+        *rejected*: number -> letter of records that are to be left alone.
         """
-        return decode_records(self._decoder, records, shard_id, sequence_numbers, window)
+        return decode_records(self._decoder, records, shard_id, sequence_numbers, window, rejected)
+
+    def identify(self, records: Sequence[Record], shard_id: str, sequence_numbers: Sequence[int], window: Window = WINDOW) -> Decoded:
+        """Decode a batch for the keys of its records alone; nothing is judged, and there are no rows."""
+        return identify_records(self._decoder, records, shard_id, sequence_numbers, window)
 
 
 def compile_models(classes: Iterable[type[BaseModel]], *, fast: bool = True) -> Models:

@@ -28,9 +28,27 @@ from headwater.record import Record
 _OURS: Mapping[str, Callable[[bytes], object]] = {ENDPOINT_EVENT: decode_update, IDENTITY_EVENT: decode_identity}
 
 
-def decode_records(decoder: Decoder, records: Sequence[Record], shard_id: str, sequence_numbers: Sequence[int], window: Window) -> Decoded:
-    """Decode a batch; what a record contains never raises."""
-    return _Batch(decoder, records, shard_id, sequence_numbers, window).decoded()
+def decode_records(
+    decoder: Decoder,
+    records: Sequence[Record],
+    shard_id: str,
+    sequence_numbers: Sequence[int],
+    window: Window,
+    rejected: Mapping[int, Letter],
+) -> Decoded:
+    """Decode a batch; what a record contains never raises. Those *rejected* have their letters already, and nobody looks at them."""
+    return _Batch(decoder, records, shard_id, sequence_numbers, window, rejected).decoded()
+
+
+def identify_records(
+    decoder: Decoder, records: Sequence[Record], shard_id: str, sequence_numbers: Sequence[int], window: Window
+) -> Decoded:
+    """Decode a batch as far as is needed to say who each record is; it has no rows and letters."""
+    batch = _Batch(decoder, records, shard_id, sequence_numbers, window, {})
+    for index, source in enumerate(batch.sources):
+        if source is None:
+            batch.open(index)
+    return Decoded(batch, {})
 
 
 class _Rows(NamedTuple):
@@ -60,16 +78,27 @@ class _Rows(NamedTuple):
 class _Batch:
     """One batch on its way: `sources[i]` is what record i was decoded to, None if nothing could be made of it."""
 
-    def __init__(self, decoder: Decoder, records: Sequence[Record], shard_id: str, sequence_numbers: Sequence[int], window: Window) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        records: Sequence[Record],
+        shard_id: str,
+        sequence_numbers: Sequence[int],
+        window: Window,
+        rejected: Mapping[int, Letter],
+    ) -> None:
         self.decoder, self.records, self.window = decoder, records, window
         self.tags: Mapping[type, str] = decoder.tags
         self.shard_id, self.sequence_numbers = shard_id, sequence_numbers
         self.sources = decoder.decode([record.body for record in records])
         self.arrivals: Times = np.clip(_int64([record.arrival_ms for record in records]), FIRST_MS, LAST_MS)
         self.stamps: Times = self.arrivals.copy()
-        self.letters: dict[int, Letter] = {}
+        self.letters: dict[int, Letter] = dict(rejected)
         self.strays: dict[int, Stray] = {}
         self.chunks: dict[str, list[Chunk]] = {}
+        for index in rejected:
+            self.sources[index] = None
+            self._is_stray(index)
 
     def decoded(self) -> Decoded:
         by_struct: dict[type, list[int]] = {}
@@ -78,7 +107,7 @@ class _Batch:
                 by_struct[struct].append(index)
             else:
                 by_struct[struct] = [index]
-        refused = by_struct.pop(type(None), [])
+        refused = [index for index in by_struct.pop(type(None), []) if index not in self.letters]
         untyped: list[int] = []
         for struct, indices in by_struct.items():
             fast_type = self.decoder.fast.get(struct)
@@ -90,7 +119,7 @@ class _Batch:
                 self._identities(indices)
             else:
                 untyped += indices
-        untyped += [index for index in refused if self._open(index)]
+        untyped += [index for index in refused if self.open(index)]
         self._judge_all(sorted(untyped))
         letters_in_order = {index: self.letters[index] for index in sorted(self.letters)}
         return Decoded(self, letters_in_order)
@@ -150,7 +179,7 @@ class _Batch:
         self.letters[index] = letters.clock(stamp, arrival, *self.window)
         return True
 
-    def _open(self, index: int) -> bool:
+    def open(self, index: int) -> bool:
         """Read the envelope of a record no struct fits; False if it is no event, which then has its letter."""
         body = self.records[index].body
         try:
@@ -160,10 +189,14 @@ class _Batch:
             self.sources[index] = envelope
         except MALFORMED as error:
             self.letters[index] = letters.envelope(error, body)
-            self.strays[index] = stray(body, self.substitute_id(index), int(self.arrivals[index]))
+            self._is_stray(index)
             self.sources[index] = None
             return False
+        settle(self.sources[index])
         return True
+
+    def _is_stray(self, index: int) -> None:
+        self.strays[index] = stray(self.records[index].body, self.substitute_id(index), int(self.arrivals[index]))
 
     def _judge_all(self, indices: list[int]) -> None:
         """Give each record that has an envelope to its class; what has no class goes to `other_events`."""

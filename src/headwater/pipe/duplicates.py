@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -47,7 +47,7 @@ class SeenKeys:
             to_keep[minute] = packed[once].tobytes()
         return Seen(duplicates, to_keep)
 
-    def remember(self, keys: dict[int, bytes]) -> None:
+    def remember(self, keys: Mapping[int, bytes]) -> None:
         """Take in the keys of a batch that is committed."""
         for minute, packed in keys.items():
             self._bucket(minute).add(np.frombuffer(packed, dtype=np.uint64).reshape(-1, 2))

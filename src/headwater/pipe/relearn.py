@@ -43,7 +43,7 @@ async def relearn_keys(
             if batch.upto <= after:
                 break
             for part in slices(batch, after, batch_size, open_record):
-                decoded = models.decode(part.batch.records, shard_id, part.batch.sequence_numbers, window)
+                decoded = models.identify(part.batch.records, shard_id, part.batch.sequence_numbers, window)
                 keys = seen.check(decoded.keys, decoded.minutes).keys
                 after = min(part.batch.upto, upto)
                 ledger.commit(LedgerBatch(PIPE, shard_id, part.after, after, {}, [], keys, clock.now_ms()))

@@ -117,6 +117,7 @@ class WorkerRole:
     def close(self) -> None:
         """Let go of the files."""
         try:
+            self._parts.pipe.close()
             self._parts.ledger.close()
         finally:
             self._parts.entries.close()

@@ -1,0 +1,69 @@
+"""After a process died at a batch: the batches of the next one are tried in other processes first, or taken in smaller pieces."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+
+from headwater.attempt import Attempts
+from headwater.model import Window
+from headwater.pipe.judging import request_for
+from headwater.stream import Batch
+from headwater.trial import Trial
+
+# Whoever sends one event that ends a process mostly sends more.
+CAREFUL_S = 600.0
+
+
+class Caution:
+    """Notes which batch is under way, and finds the records that ended the process before; one pipe's.
+
+    Until a death there is nothing to do but a note a batch. A death that no trial explains, such as one for want of memory, halves the
+    batch at every further one.
+    """
+
+    def __init__(self, attempts: Attempts, trial: Trial, window: Window) -> None:
+        self._attempts, self._trial, self._window = attempts, trial, window
+        self._careful_until = 0.0
+        self._log = structlog.get_logger("pipe")
+
+    def limit(self, shard_id: str, after: int, batch_size: int) -> int:
+        """Return how many records to take now."""
+        left = self._attempts.left
+        if left is None or (left.name, left.after) != (shard_id, after) or not left.deaths:
+            return batch_size
+        return max(1, (left.upto - left.after) // 2)
+
+    def begin(self, batch: Batch, after: int) -> dict[int, str]:
+        """Note that the batch is under way; return number -> how it ends a process, for records that do."""
+        left, now = self._attempts.left, time.monotonic()
+        here = left is not None and (left.name, left.after) == (batch.shard_id, after)
+        found: dict[int, str] = {}
+        if (here or now < self._careful_until) and batch.records:
+            try:
+                found = self._trial.deadly(request_for(batch, self._window))
+            except OSError as error:  # no process to be had: the batch is tried all the same
+                self._log.warning("a batch cannot be tried in another process", reason=str(error))
+        if not found and here and left is not None and left.deaths and batch.upto - after == 1:
+            found = dict.fromkeys(range(len(batch.records)), f"{left.deaths + 1} times, though not in a trial")
+        if found:
+            self._careful_until = now + CAREFUL_S
+            for index, how in found.items():
+                number = batch.sequence_numbers[index]
+                self._log.error(
+                    "a record ends the process that judges it; it is a dead letter", shard=batch.shard_id, number=number, how=how
+                )
+        elif now >= self._careful_until:
+            self._trial.close()
+        self._attempts.begin(batch.shard_id, after, batch.upto)
+        return found
+
+    def end(self) -> None:
+        """Note that the batch is stored."""
+        self._attempts.end()
+
+    def close(self) -> None:
+        """Let go of the file, and end the other process."""
+        self._trial.close()
+        self._attempts.close()
