@@ -6,7 +6,7 @@ import datetime as dt
 import ipaddress
 import types
 import typing
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
 from functools import partial
@@ -37,13 +37,11 @@ class Column(NamedTuple):
     """How values of a field become an Arrow array.
 
     plain: turns a validated value (never None) into what Arrow takes; None where it is that already.
-    structured: the value is a list, a map or a struct, so text in an attribute is parsed as JSON.
     """
 
     type: pa.DataType
     plain: Callable[[Any], Any] | None = None
     nullable: bool = False
-    structured: bool = False
 
 
 _SCALARS: dict[Any, pa.DataType] = {
@@ -114,6 +112,21 @@ def _dumped(returned: list[Any], annotation: Any, metadata: Iterable[Any], where
     return column._replace(nullable=column.nullable or admits_none(annotation))
 
 
+def is_structured(annotation: Any) -> bool:
+    """Return whether the value is a list, a map or an object, so that text in an attribute is parsed as JSON."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return is_structured(annotation.__origin__)
+    if isinstance(annotation, NewType):
+        return is_structured(annotation.__supertype__)
+    if type(annotation).__name__ == "TypeAliasType":
+        return is_structured(annotation.__value__)
+    if origin in (Union, types.UnionType):
+        return any(map(is_structured, get_args(annotation)))
+    kind = origin or annotation
+    return isinstance(kind, type) and issubclass(kind, (list, tuple, set, frozenset, dict, BaseModel))
+
+
 def admits_none(annotation: Any) -> bool:
     """Return whether None is one of the values."""
     if get_origin(annotation) is Annotated:
@@ -164,7 +177,7 @@ def _column(annotation: Any, metadata: list[Any], where: str, inside: tuple[type
         return _choices(get_args(annotation), where)
     if origin is list or (origin is tuple and get_args(annotation)[1:] == (...,)):
         item = _column(get_args(annotation)[0], [], f"{where}, in its list", inside)
-        return Column(pa.list_(item.type), _list_plain(item.plain), structured=True)
+        return Column(pa.list_(item.type), _list_plain(item.plain))
     if origin is dict:
         key, value = get_args(annotation)
         return _map(key, value, where, inside)
@@ -222,7 +235,7 @@ def _map(key: Any, value: Any, where: str, inside: tuple[type[BaseModel], ...]) 
     def pairs(given: dict[Any, Any]) -> list[tuple[str, Any]]:
         return [(key_plain(name), None if item is None else plain(item)) for name, item in given.items()]
 
-    return Column(pa.map_(pa.string(), items.type), pairs, structured=True)
+    return Column(pa.map_(pa.string(), items.type), pairs)
 
 
 def _struct(model: type[BaseModel], where: str, inside: tuple[type[BaseModel], ...]) -> Column:
@@ -242,11 +255,16 @@ def _struct(model: type[BaseModel], where: str, inside: tuple[type[BaseModel], .
             for given in (held.get(name),)
         }
 
-    return Column(pa.struct([(name, column.type) for name, column in columns.items()]), members, structured=True)
+    return Column(pa.struct([(name, column.type) for name, column in columns.items()]), members)
 
 
 def _list_plain(plain: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
-    return list if plain is None else lambda items: [None if item is None else plain(item) for item in items]
+    def items_of(given: Any) -> list[Any]:
+        if isinstance(given, str | bytes | Mapping):
+            raise TypeError(f"a {type(given).__name__} is no list")
+        return list(given) if plain is None else [None if item is None else plain(item) for item in given]
+
+    return items_of
 
 
 def _decimal(metadata: list[Any], where: str) -> tuple[int, int]:

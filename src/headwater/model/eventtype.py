@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from headwater.errors import ModelError
 from headwater.event import DatetimeSource, Event
-from headwater.model.column import SERIALIZERS, TIMESTAMP, Column, admits_none, column_of, member_columns
+from headwater.model.column import SERIALIZERS, TIMESTAMP, Column, admits_none, column_of, is_structured, member_columns
 from headwater.model.naming import DECLARABLE, OUR_PREFIX, PARTITION_COLUMNS, SYSTEM_COLUMNS, refusal_of_table, table_name
 from headwater.model.serializers import returned_by_field, returned_by_model, rewrites
 from headwater.model.validator import brief_validator
@@ -36,11 +36,15 @@ class Table(NamedTuple):
 
 
 class Field(NamedTuple):
-    """A field of the class: the attribute or metric names it reads, best first, and its column."""
+    """A field of the class: the attribute or metric names it reads, best first, and the column its value would have.
+
+    structured: the value is a list, a map or an object, so text in an attribute is parsed as JSON.
+    """
 
     name: str
     keys: tuple[str, ...]
     column: Column
+    structured: bool
     required: bool
     info: FieldInfo
 
@@ -147,7 +151,8 @@ def _field(cls: type[BaseModel], name: str, info: FieldInfo, where: str) -> Fiel
         keys = []
     if not keys or cls.model_config.get("validate_by_name") or cls.model_config.get("populate_by_name"):
         keys.append(name)
-    return Field(name, tuple(dict.fromkeys(keys)), _read_as(cls, name, info, where), info.is_required(), info)
+    column = _read_as(cls, name, info, where)
+    return Field(name, tuple(dict.fromkeys(keys)), column, is_structured(info.annotation), info.is_required(), info)
 
 
 def _read_as(cls: type[BaseModel], name: str, info: FieldInfo, where: str) -> Column:

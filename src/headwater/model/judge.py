@@ -79,7 +79,7 @@ def _prepare(event: EventType, event_type: str, record: Untyped) -> tuple[dict[s
             if isinstance(value, str):
                 if field.column.nullable and value == "null":
                     values[key] = None
-                elif field.column.structured:
+                elif field.structured:
                     values[key] = _parsed(value)
         if not present and field.required and field.column.nullable:
             values[field.keys[0]] = None

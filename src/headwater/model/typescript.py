@@ -152,7 +152,7 @@ class _Writer:
         key = field.keys[0]
         part = properties.get(key, properties.get(field.name, {}))
         members = self._members(part)
-        if "unknown" in members and not field.column.structured:  # a validator of its own: the column knows what it gives
+        if "unknown" in members and not field.structured:  # a validator of its own: the column knows what it gives
             members = [_scalar_of(field.column.type), *(["null"] if field.column.nullable else [])]
         written = " | ".join(members)
         return self._member(key, part, written, field.required, 4)
