@@ -123,6 +123,19 @@ def test_values_of_every_type_can_be_written(engine: Engine, form: str) -> None:
     assert written(engine, query, form)
 
 
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("TIMESTAMPTZ '9999-12-31 23:59:59-05'", "10000-01-01T04:59:59.000000Z"),
+        ("TIMESTAMP '0001-01-01' - INTERVAL 1 DAY", "0000-12-31T00:00:00.000000"),
+        ("DATE '20000-01-01'", "20000-01-01"),
+    ],
+)
+def test_a_time_outside_the_years_that_python_knows_is_written_as_text(engine: Engine, value: str, text: str, form: str) -> None:
+    assert text in str(written(engine, f"SELECT {value} AS at UNION ALL SELECT NULL", form))
+
+
 @pytest.mark.parametrize("value", ["'infinity'::TIMESTAMPTZ", "TIMESTAMP '290000-01-01'"])
 def test_a_time_no_calendar_has_is_an_error_that_says_what_to_do(engine: Engine, value: str) -> None:
     with pytest.raises(QueryError, match="CAST"):

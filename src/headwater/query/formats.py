@@ -121,13 +121,29 @@ def _plain_rows(result: Reading, plain: Callable[[Any], Any] | None = None) -> I
     changes = [_json_value(field.type, plain or _plain) for field in result.schema]
     for batch in result.batches():
         try:
-            columns = [column.to_pylist() for column in batch.columns]
+            columns = [_values(column) for column in batch.columns]
         except (ValueError, OverflowError) as error:
             raise QueryError(f"a value cannot be written as text: {error}; CAST it to VARCHAR in the query") from error
         for at, change in enumerate(changes):
             if change is not None:
                 columns[at] = [None if value is None else change(value) for value in columns[at]]
         yield list(zip(*columns, strict=True))
+
+
+def _values(column: pa.Array[Any]) -> list[Any]:
+    """Return the values for Python; moments outside its years 1 to 9999, which SQL can make, as text."""
+    try:
+        return column.to_pylist()
+    except (ValueError, OverflowError):
+        if not (pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)):
+            raise
+        zone, local = "", column
+        if pa.types.is_timestamp(column.type) and column.type.tz is not None:
+            zone, local = "Z", column.cast(pa.timestamp(column.type.unit))
+        texts = local.cast(pa.string()).to_pylist()
+        if any(text is not None and text.startswith("<") for text in texts):  # infinity
+            raise
+        return [None if text is None else text.replace(" ", "T") + zone for text in texts]
 
 
 def _json_value(kind: pa.DataType, plain: Callable[[Any], Any]) -> Callable[[Any], Any] | None:
