@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import itertools
 import tempfile
@@ -10,6 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+
+import uvloop
 
 from headwater.bench.bare import append_raw
 from headwater.bench.events import Source
@@ -80,7 +81,7 @@ def _signature_row(scale: Scale, load: LoadGenerator, project: Project, collecto
 
 
 def append_rows(scale: Scale) -> list[Row]:
-    """Measure the stream alone: bytes a second made durable, one append after the other, beside write + fdatasync."""
+    """Measure the stream alone, in the loop that roles run: bytes a second made durable, one append at a time, beside write + fdatasync."""
     rows = []
     with tempfile.TemporaryDirectory(prefix="headwater-bench-") as name:
         folders = fresh_folders(Path(name))
@@ -94,7 +95,7 @@ def append_rows(scale: Scale) -> list[Row]:
             size = sum(map(len, blobs)) * commits / len(groups)
 
             def ours(groups: list[list[Record]] = groups, commits: int = commits) -> float:
-                return asyncio.run(_append(next(folders), itertools.islice(itertools.cycle(groups), commits)))
+                return uvloop.run(_append(next(folders), itertools.islice(itertools.cycle(groups), commits)))
 
             def limit(blobs: list[bytes] = blobs, commits: int = commits) -> float:
                 return wall_s(lambda: append_raw(next(folders), list(itertools.islice(itertools.cycle(blobs), commits))))

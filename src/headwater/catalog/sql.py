@@ -6,7 +6,11 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
+from pyiceberg.table import CommitTableResponse, Table
+from pyiceberg.table.metadata import TableMetadata, TableMetadataV2
+from pyiceberg.table.update import TableRequirement, TableUpdate
+from pyiceberg.typedef import Identifier
 from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError
 
@@ -17,9 +21,35 @@ BUSY_MS = 10_000
 
 
 class DurableSqlCatalog(SqlCatalog):
-    """A `SqlCatalog` in WAL mode with `synchronous=FULL`; *busy_ms* (a property) is how long it waits for another writer."""
+    """A `SqlCatalog` in WAL mode with `synchronous=FULL`; *busy_ms* (a property) is how long it waits for another writer.
+
+    It keeps the newest metadata of each table that it read or wrote: a metadata file never changes, so its location says whether that is
+    still what the table has, and a commit need not read what the one before it wrote.
+    """
 
     _checked = False
+
+    def __init__(self, name: str, **properties: str) -> None:
+        self._newest: dict[Identifier, tuple[str, TableMetadata]] = {}
+        super().__init__(name, **properties)
+
+    def commit_table(
+        self, table: Table, requirements: tuple[TableRequirement, ...], updates: tuple[TableUpdate, ...]
+    ) -> CommitTableResponse:
+        """Commit, and keep what the table has now."""
+        response = super().commit_table(table, requirements, updates)
+        self._newest[table.name()] = (response.metadata_location, response.metadata)
+        return response
+
+    def _convert_orm_to_iceberg(self, orm_table: IcebergTables) -> Table:
+        identifier = (*self.identifier_to_tuple(orm_table.table_namespace), orm_table.table_name)
+        location, metadata = self._newest.get(identifier, ("", None))
+        if metadata is None or location != orm_table.metadata_location:
+            table: Table = super()._convert_orm_to_iceberg(orm_table)
+            table.metadata = _shared(table.metadata)
+            self._newest[identifier] = (table.metadata_location, table.metadata)
+            return table
+        return Table(identifier, metadata, location, self._load_file_io(metadata.properties, location), self)
 
     def _init_catalog(self) -> None:
         event.listen(self.engine, "connect", self._prepare)
@@ -39,3 +69,20 @@ class DurableSqlCatalog(SqlCatalog):
         if not self._checked:
             check_pages(connection, Path(str(self.engine.url.database)))
             self._checked = True
+
+
+class _SharedMetadata(TableMetadataV2):
+    """Metadata whose deep copies share its parts.
+
+    PyIceberg copies a table's metadata deeply three times a commit, with all snapshots that are kept, and never changes a part in place.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> _SharedMetadata:
+        return self.__copy__()
+
+
+def _shared(metadata: TableMetadata) -> TableMetadata:
+    """Return the same metadata, cheap to copy; that of another format than ours as it is."""
+    if type(metadata) is not TableMetadataV2:
+        return metadata
+    return _SharedMetadata.model_construct(metadata.model_fields_set, **metadata.__dict__)
