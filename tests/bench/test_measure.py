@@ -1,7 +1,7 @@
 import os
 import time
 
-from headwater.bench.measure import in_turns, percentile, process_cpu_s, process_memory
+from headwater.bench.measure import difference, in_turns, percentile, process_cpu_s, process_memory
 
 
 def test_both_sides_take_turns_after_one_uncounted_call_each() -> None:
@@ -37,3 +37,9 @@ def test_the_cpu_of_a_process_is_what_it_says_of_itself() -> None:
 def test_a_process_that_is_gone_has_no_memory() -> None:
     assert process_memory(os.getpid()) > 1_000_000
     assert process_memory(2**22 + 1) == 0
+
+
+def test_a_difference_is_taken_turn_by_turn_so_that_a_slow_minute_counts_once() -> None:
+    dearer, cheaper = iter([15.0, 95.0, 16.0]), iter([10.0, 70.0, 10.0])
+
+    assert difference(3, lambda: next(dearer), lambda: next(cheaper)) == 6.0

@@ -59,7 +59,9 @@ def test_a_commit_upon_an_older_state_is_refused_and_changes_neither_state(catal
 
     with pytest.raises(CommitFailedException):
         catalog.commit_table(
-            old, (AssertRefSnapshotId(**{"ref": "main", "snapshot-id": None}),), (SetPropertiesUpdate(updates={"told": "yes"}),)
+            old,
+            (AssertRefSnapshotId.model_validate({"type": "assert-ref-snapshot-id", "ref": "main", "snapshot-id": None}),),
+            (SetPropertiesUpdate(updates={"told": "yes"}),),
         )
 
     assert old.metadata.snapshots == []

@@ -49,6 +49,16 @@ def in_turns(rounds: int, ours: Callable[[], float], limit: Callable[[], float],
     return Paired(median(a for a, _ in costs), median(b for _, b in costs), median(a / b for a, b in costs))
 
 
+def difference(rounds: int, dearer: Callable[[], float], cheaper: Callable[[], float]) -> float:
+    """Return by how much one cost exceeds the other: the median over many short turns, for a small difference of two large figures."""
+    found = []
+    for turn in range(rounds):
+        first, second = (dearer, cheaper) if turn % 2 else (cheaper, dearer)
+        costs = {first: first(), second: second()}
+        found.append(costs[dearer] - costs[cheaper])
+    return median(found)
+
+
 def cpu_s(work: Callable[[], object], collect: bool = True) -> float:
     """Return the CPU seconds (user + sys, all threads of this process) that *work* takes; garbage of before is collected first."""
     if collect:

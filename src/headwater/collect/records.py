@@ -14,11 +14,12 @@ from msgspec import Raw
 
 from headwater.collect.shapes import Caller, Event, Refusal, Session
 from headwater.endpoint import Profile
-from headwater.endpoint.profile import EPOCH, MILLISECOND, Demographic, epoch_ms
+from headwater.endpoint.profile import EPOCH, Demographic, epoch_ms
 from headwater.record import Run
 
 ENDPOINT_EVENT_TYPE = "_headwater.endpoint"
 EVENT_VERSION = "3.1"
+DAY_MS = 86_400_000
 
 _encode = msgspec.json.Encoder().encode
 _SDK = re.compile(r"([A-Za-z0-9_.-]{1,64})/([A-Za-z0-9_.+-]{1,64})")
@@ -98,7 +99,8 @@ class RecordMaker:
                 application, session, heads = named, event.session, []
                 runs.append(Run(self.profile.endpoint_id, arrival_ms, self._tail(named, session, arrival_ms, trace_id, sent_at), heads))
             head.event_type = event.event_type
-            head.event_timestamp = (event.timestamp - EPOCH) // MILLISECOND
+            age = event.timestamp - EPOCH  # part by part: dividing one timedelta by another takes twice as long
+            head.event_timestamp = age.days * DAY_MS + age.seconds * 1_000 + age.microseconds // 1_000
             head.attributes = event.attributes or _EMPTY
             head.metrics = event.metrics or _EMPTY
             headwater.event_id = event_id
