@@ -55,6 +55,19 @@ def test_each_day_gets_one_read_only_file_under_its_unpadded_path(project: Proje
     assert sorted(project.in_lake("visits")) == ["0a", "0b", "1a", "1b", "2a", "2b"]
 
 
+def test_ids_and_times_are_written_without_a_dictionary_and_what_repeats_with_one_nested_or_not(project: Project) -> None:
+    tags = pa.array([["piano", "slow"]] * 500, pa.list_(pa.string()))
+    project.commit({"visits": visits([str(n) for n in range(500)]).append_column("tags", tags)})
+
+    project.lake.fold("visits")
+
+    [file] = project.data_files("visits")
+    columns = pq.read_metadata(file).row_group(0).to_dict()["columns"]
+    dictionaries = {column["path_in_schema"] for column in columns if "RLE_DICTIONARY" in column["encodings"]}
+    assert dictionaries == {"year", "month", "day", "count", "tags.list.element"}
+    assert pq.read_table(file)["event_id"].to_pylist() == [str(n) for n in range(500)]
+
+
 def test_more_days_than_usual_are_still_folded(project: Project) -> None:
     project.commit({"visits": visits([str(n) for n in range(40)], apart=timedelta(days=1))})
 

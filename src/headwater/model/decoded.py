@@ -99,7 +99,7 @@ class Decoded:
         Never the arrival where there is an event id, for that differs from one try of a client to the next.
         """
         batch = self._batch
-        stamps = np.fromiter((source.event_timestamp for source in self._sources), np.int64, len(self))
+        stamps = np.array([source.event_timestamp for source in self._sources], np.int64)
         for index in self._odd:
             stray = batch.strays.get(index)
             stamps[index] = (stray.timestamp_ms or 0) if stray is not None and stray.has_event_id else batch.arrivals[index]

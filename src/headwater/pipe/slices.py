@@ -33,8 +33,12 @@ def slices(batch: Batch, after: int, most: int, open_record: OpenRecord) -> Iter
             yield made.close(batch, after, made.numbers[-1])
             after, made, size = made.numbers[-1], _Open(), 0
         events = open_record(record, batch.shard_id, number)
-        if events[0] is not record:
-            made.parts.update((len(made.events) + part, part) for part in range(len(events)))
+        if events[0] is record:  # nearly all are one event: what is done for each of them is done as often as there are events
+            made.events.append(record)
+            made.numbers.append(number)
+            size += len(record.body)
+            continue
+        made.parts.update((len(made.events) + part, part) for part in range(len(events)))
         size += sum(len(event.body) for event in events)
         made.events += events
         made.numbers += [number] * len(events)

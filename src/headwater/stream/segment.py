@@ -79,7 +79,7 @@ def encode_payload(records: Sequence[Record], into: bytearray) -> None:
     _encoder.encode_into(_Shared(records.runs) if isinstance(records, Runs) else _Plain(list(records)), into, _BLOB.size)
 
 
-def decode_payload(payload: bytes) -> tuple[list[Record], int]:
+def decode_payload(payload: bytes | memoryview) -> tuple[list[Record], int]:
     """Return the records of a payload and the bytes they take in memory, roughly; raises `msgspec.MsgspecError` if it is none."""
     decoded = _decoder.decode(payload)
     if isinstance(decoded, _Plain):
@@ -138,7 +138,7 @@ class Blob(NamedTuple):
     """A blob whose checksum was right."""
 
     header: BlobHeader
-    payload: bytes
+    payload: bytes | memoryview
 
 
 class SegmentFile:
@@ -186,7 +186,7 @@ class SegmentFile:
         with memoryview(blob) as view:
             if len(blob) < header.end - offset or _CHECKSUM.unpack_from(blob, _BLOB.size - _CHECKSUM.size)[0] != _checksum(view):
                 return None
-        return Blob(header, blob[_BLOB.size :])
+        return Blob(header, memoryview(blob)[_BLOB.size :])
 
     def blobs(self, offset: int = HEADER_BYTES) -> Iterator[Blob]:
         """Give every good blob that starts at *offset* or later, stepping over what is bad."""
