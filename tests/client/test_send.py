@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from headwater.client import NotDelivered
 from tests.served import Served, free_port, invoke
@@ -38,12 +41,64 @@ def test_a_number_is_a_metric_unless_the_class_says_text(served: Served) -> None
 
 
 def test_an_event_that_events_py_refuses_is_accepted_and_said_to_become_a_dead_letter(served: Served) -> None:
-    done = invoke("send", "SignUpEvent", "email=nobody", "--event-id", "dead-1", "-C", served.folder)
+    done = invoke("send", "SignUpEvent", "email=nobody", "--event-id", "dead-1", "-C", served.folder, check=False)
 
     served.settle()
     [letter] = served.sql("SELECT message FROM dead_letters WHERE event_id = 'dead-1'")
     assert done.stdout == "accepted: SignUpEvent dead-1\n"
+    assert done.returncode == 1
     assert letter["message"] in done.stderr
+
+
+NOW, GOOD = datetime.now(UTC), {"email": "ada@example.org"}
+MATRIX: dict[str, dict[str, Any]] = {
+    "a row": {"event_type": "SignUpEvent", "attributes": GOOD},
+    "a field is wrong": {"event_type": "SignUpEvent", "attributes": {"email": "nobody"}},
+    "a field is missing": {"event_type": "SignUpEvent"},
+    "a field too many": {"event_type": "SignUpEvent", "attributes": {"email": "ada@example.org", "more": "1"}},
+    "long ago": {"event_type": "SignUpEvent", "attributes": GOOD, "timestamp": (NOW - timedelta(days=400)).isoformat()},
+    "far ahead": {"event_type": "SignUpEvent", "attributes": GOOD, "timestamp": (NOW + timedelta(days=40)).isoformat()},
+    "nobody modelled it": {"event_type": "Whatever", "attributes": {"a": "1"}, "metrics": {"n": 1}},
+    "its own time and session": {
+        "event_type": "app/visit", "session_id": "s", "attributes": {"page": "/"}, "timestamp": "2026-11-23T05:00:00+00:00",
+    },
+    "no session": {"event_type": "app/visit", "attributes": {"page": "/"}},
+    "twice": {"event_type": "SignUpEvent", "event_id": "matrix-0", "attributes": {"email": "nobody"}},
+}  # fmt: skip
+
+
+def test_what_send_says_of_each_event_is_what_became_of_it(served: Served, tmp_path: Path) -> None:
+    path = tmp_path / "matrix.jsonl"
+    lines = [{"event_id": f"matrix-{number}"} | line for number, line in enumerate(MATRIX.values())]
+    path.write_text("\n".join(map(json.dumps, lines)))
+
+    said = send(served, "--file", str(path), check=False)
+
+    query = "SELECT event_id, message FROM dead_letters WHERE event_id LIKE 'matrix-%'"
+    letters = {row["event_id"]: row["message"] for row in served.sql(query)}
+    assert {each["event_id"]: each["reason"] for each in said["dead_letters"]} == letters
+    assert {list(MATRIX)[int(name.removeprefix("matrix-"))] for name in letters} == {
+        "a field is wrong", "a field is missing", "a field too many", "long ago", "far ahead", "no session",
+    }  # fmt: skip
+    assert "pipe.past_days" in letters["matrix-4"]
+    assert "pipe.ahead_days" in letters["matrix-5"]
+
+
+@pytest.mark.parametrize("name", ["SignupEvent", "SignUpEvnt", "signupevent"])
+def test_a_type_that_is_nearly_a_known_one_is_said_to_be_so(served: Served, name: str) -> None:
+    verdict = send(served, name, "email=ada@example.org")
+
+    assert verdict["stored"] is True
+    assert verdict["hint"] == f"{name} is no event type of events.py, so it goes to the table other_events; did you mean SignUpEvent?"
+
+
+def test_a_known_type_has_no_hint_and_a_session_of_its_own(served: Served) -> None:
+    verdict = send(served, "SignUpEvent", "email=session@example.org")
+
+    served.settle()
+    assert verdict["hint"] is None
+    [row] = served.sql("SELECT session_id FROM sign_up_events WHERE email = 'session@example.org'")
+    assert len(row["session_id"]) == 36
 
 
 def test_a_refused_event_ends_with_1_and_says_why(served: Served) -> None:
@@ -103,7 +158,7 @@ def test_what_a_client_could_not_deliver_can_be_sent_from_a_file(served: Served,
         path = tmp_path / "lost.jsonl"
         path.write_text("\n".join(map(json.dumps, lost.events)))
 
-    assert send(served, "--file", str(path)) == {"accepted": 2, "refused": []}
+    assert send(served, "--file", str(path)) == {"accepted": 2, "refused": [], "dead_letters": []}
     served.settle()
     assert served.sql("SELECT email, session_id FROM sign_up_events WHERE client_id = 'lost'") == [
         {"email": "lost@example.org", "session_id": "s-7"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import uuid
 from pathlib import Path
 from typing import IO
 
@@ -56,7 +57,7 @@ def types(typescript: bool, output: Path | None, checked: Path | None, as_json: 
 )
 @click.option("--endpoint-id", help="The device, column client_id (default: the user's id, else this machine's name).")
 @click.option("--user-id", help="The user of that device.")
-@click.option("--session", help="The session's id.")
+@click.option("--session", help="The session's id (default: a new one).")
 @click.option("--event-id", help="The event's id (default: a new one); the same id is the same event.")
 @click.option("--url", help="A server elsewhere (default: the project served here).")
 @click.option("--app-id", help="The app there; for --url outside of a project.")
@@ -82,7 +83,10 @@ def send(
     as_json: bool,
     project: Path,
 ) -> None:
-    """Send one event, or a file of them, and say what became of it. Numbers become metrics, other values attributes."""
+    """Send one event, or a file of them, and say what became of it. Numbers become metrics, other values attributes.
+
+    Ends with 1 if an event was refused or became a dead letter. With --url, what became of accepted events is not known here.
+    """
     from headwater.process.send import find_door, parse_data, send_event, send_lines
 
     door = find_door(project, url, app_id, key_id, secret, working("waiting for a server that is starting …"))
@@ -90,27 +94,37 @@ def send(
         if fields or data is not None or endpoint_id or user_id or session or event_id:
             raise click.UsageError("with --file, each line says its own fields and ids; only EVENT_TYPE may stand for all")
         with advancing(lines) as progress:
-            accepted, refusals = send_lines(door, lines, event_type, timeout, progress)
+            sent = send_lines(door, lines, event_type, None if url else project, timeout, progress)
+        letters = sent.dead_letters
         if as_json:
-            print_json({"accepted": accepted, "refused": [refusal._asdict() for refusal in refusals]})
+            refused = [each._asdict() for each in sent.refused]
+            became = None if letters is None else [each._asdict() for each in letters]
+            print_json({"accepted": sent.accepted, "refused": refused, "dead_letters": became})
         else:
-            click.echo(f"{accepted:,} accepted, {len(refusals):,} refused")
-            for refusal in refusals[:20]:
-                click.echo(f"  line {refusal.line}: {refusal.reason}", err=True)
-        sys.exit(1 if refusals else 0)
+            lost = f", of them {len(letters):,} dead letters" if letters else ""
+            click.echo(f"{sent.accepted:,} accepted{lost}, {len(sent.refused):,} refused")
+            for each in sent.refused[:20]:
+                click.echo(f"  line {each.line}: {each.reason}", err=True)
+            for each in (letters or [])[:20]:
+                click.echo(f"  line {each.line} became a dead letter: {each.reason}", err=True)
+        sys.exit(1 if sent.refused or letters else 0)
     if event_type is None:
         raise click.UsageError("say which EVENT_TYPE, or --file FILE")
-    ids = {"endpoint_id": endpoint_id, "user_id": user_id, "session": session, "event_id": event_id}
+    ids = {"endpoint_id": endpoint_id, "user_id": user_id, "session": session or str(uuid.uuid4()), "event_id": event_id}
     verdict = send_event(door, event_type, fields, parse_data(data), None if url else project, timeout, **ids)
     if as_json:
         print_json(verdict._asdict())
     elif verdict.accepted:
         click.echo(f"accepted: {verdict.event_type} {verdict.event_id}")
         if verdict.dead_letter is not None:
-            click.echo(f"but events.py refuses it, so it becomes a dead letter: {verdict.dead_letter}", err=True)
+            click.echo(f"but it became a dead letter: {verdict.dead_letter}", err=True)
+        elif verdict.stored is None and not url:
+            click.echo("not stored yet: the worker is behind (headwater status)", err=True)
+        if verdict.hint is not None:
+            click.echo(verdict.hint, err=True)
     else:
         click.echo(f"not accepted: {verdict.message}", err=True)
-    sys.exit(0 if verdict.accepted else 1)
+    sys.exit(0 if verdict.accepted and verdict.dead_letter is None else 1)
 
 
 @main.command()

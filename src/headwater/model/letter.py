@@ -99,7 +99,9 @@ def clock(timestamp_ms: int, arrival_ms: int, past_ms: int, ahead_ms: int) -> Le
     """Return the letter for a client's timestamp outside [arrival - past, arrival + ahead]."""
     earliest, latest, given = (_moment(ms) for ms in (arrival_ms - past_ms, arrival_ms + ahead_ms, timestamp_ms))
     expected = f"between {earliest} and {latest}"
-    message = f"event_timestamp {given} is not {expected}; the client's clock is wrong, or the event was kept too long"
+    setting = "pipe.past_days" if timestamp_ms < arrival_ms else "pipe.ahead_days"
+    why = "the client's clock is wrong, or the event was kept too long"
+    message = f"event_timestamp {given} is not {expected}; {why}; how far it may be off is {setting} in headwater.toml"
     return Letter("clock", "event_timestamp", given, expected, message)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -16,15 +17,12 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from headwater.client import Client, NotDelivered
-from headwater.client.entry import attribute_text
 from headwater.control import Control
 from headwater.errors import BadRequest, Conflict, ProjectError, SettingsError
 from headwater.model.eventtype import EventType
-from headwater.model.judge import judge
-from headwater.model.letter import Letter
-from headwater.model.wire import Untyped
 from headwater.places import load_project_models, open_project_control
 from headwater.process.address import local_url
+from headwater.process.outcome import dead_letters
 from headwater.process.starting import wait_for_server
 from headwater.settings import FILE, load_settings
 
@@ -62,17 +60,23 @@ class Door(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What became of one event: refused with a message, or accepted; then `dead_letter` says why events.py makes no row of it, if so."""
+    """What became of one event: refused with a message, or accepted.
+
+    `stored` is None where nobody knows: the server is elsewhere, or its worker is behind. `dead_letter` says why an accepted event became
+    no row, `hint` that another name may have been meant.
+    """
 
     event_id: str
     event_type: str
     accepted: bool
     message: str
     dead_letter: str | None = None
+    stored: bool | None = None
+    hint: str | None = None
 
 
 class Refusal(NamedTuple):
-    """A line of a file that was not accepted; `line` is None for a change of an endpoint, which has no id to tell it by."""
+    """A line of a file that was not accepted, or became a dead letter; `line` is None for a change of an endpoint, which has no id."""
 
     line: int | None
     event_id: str | None
@@ -139,9 +143,11 @@ def send_event(
     """Send one event with the fields of *data* and of the `key=value` texts in *pairs*, and return its verdict.
 
     Numbers become metrics, unless the class in the *project*'s events.py says that the field is none. *options*: `endpoint_id`, `user_id`,
-    `session` and `event_id` as for `Client.record`. After *timeout_s* without an answer the event is given up.
+    `session` and `event_id` as for `Client.record`. After *timeout_s* without an answer the event is given up; within the same time, the
+    *project*'s worker is waited for.
     """
-    event = None if project is None else load_project_models(project).event_types.get(event_type)
+    event_types = {} if project is None else load_project_models(project).event_types
+    event, since = event_types.get(event_type), time.time()
     attributes, metrics = _fields(pairs, data, event)
     lost: list[NotDelivered] = []
     client = door.client(on_error=lost.append)
@@ -149,19 +155,38 @@ def send_event(
     client.close(timeout_s)
     if lost:
         return Verdict(event_id, event_type, False, lost[0].reason)
-    return Verdict(event_id, event_type, True, "Accepted", _dead_letter(event, event_type, attributes, metrics))
+    if project is None:
+        return Verdict(event_id, event_type, True, "Accepted")
+    letters = dead_letters(project, {event_id: None}, since, timeout_s)
+    hint = None if event is not None else _hint(event_type, event_types)
+    if letters is None:
+        return Verdict(event_id, event_type, True, "Accepted", None, None, hint)
+    return Verdict(event_id, event_type, True, "Accepted", letters[0].reason if letters else None, not letters, hint)
+
+
+class Sent(NamedTuple):
+    """What became of a file of events. `dead_letters` is None where nobody knows: the server is elsewhere, or its worker is behind."""
+
+    accepted: int
+    refused: list[Refusal]
+    dead_letters: list[Refusal] | None
 
 
 def send_lines(
-    door: Door, lines: Iterable[bytes], event_type: str | None, timeout_s: float, progress: Callable[[int, int], None]
-) -> tuple[int, list[Refusal]]:
-    """Send the events of a file, a JSON object a line, in order; return how many were accepted, and the others.
+    door: Door,
+    lines: Iterable[bytes],
+    event_type: str | None,
+    project: Path | None,
+    timeout_s: float,
+    progress: Callable[[int, int], None],
+) -> Sent:
+    """Send the events of a file, a JSON object a line, in order; return what became of them.
 
     A line has `event_type` (or *event_type* stands for it), and may have `event_id`, `timestamp`, `client_id`, `session_id`, `user_id`,
     `attributes` and `metrics`. What `NotDelivered` holds are such lines, changes of endpoints among them. *progress* is told the lines and
     bytes done. After *timeout_s* without an answer, the rest is given up.
     """
-    accepted, refusals, numbers = 0, list[Refusal](), dict[str, int]()
+    accepted, refusals, numbers, since = 0, list[Refusal](), dict[str, int](), time.time()
 
     def refused(error: NotDelivered) -> None:
         for line in error.events:
@@ -187,12 +212,19 @@ def send_lines(
             except TimeoutError:
                 client.close(0)
                 raise ProjectError(f"no answer from {door.url} for {timeout_s:g} s; sent up to line {chunk[0][0] - 1}") from None
-            numbers.clear()
+            if project is None:
+                numbers.clear()
             accepted += given - (len(refusals) - before)
             progress(len(chunk), sum(len(line) for _, line in chunk))
     finally:
         client.close(0)
-    return accepted, sorted(refusals, key=lambda refusal: refusal.line or 0)
+    letters = None if project is None else dead_letters(project, numbers, since, timeout_s)
+    became = None if letters is None else [Refusal(numbers[letter.event_id], *letter) for letter in letters]
+    return Sent(accepted, _by_line(refusals), None if became is None else _by_line(became))
+
+
+def _by_line(refusals: Iterable[Refusal]) -> list[Refusal]:
+    return sorted(refusals, key=lambda refusal: refusal.line or 0)
 
 
 def _own_key(control: Control) -> tuple[str, str]:
@@ -230,13 +262,11 @@ def _is_number(column: pa.DataType) -> bool:
     return bool(pa.types.is_integer(column) or pa.types.is_floating(column) or pa.types.is_decimal(column))
 
 
-def _dead_letter(event: EventType | None, event_type: str, attributes: Mapping[str, Any], metrics: Mapping[str, Any]) -> str | None:
-    """Say why the class refuses the event, if it does; what depends on the endpoint's profile cannot be told from here."""
-    if event is None or event.datetime_source != "event_timestamp":
-        return None
-    texts = {name: attribute_text(name, value) for name, value in attributes.items()}
-    verdict = judge(event, event_type, Untyped(event_timestamp=time.time_ns() // 1_000_000, attributes=texts, metrics=dict(metrics)))
-    return verdict.message if isinstance(verdict, Letter) else None
+def _hint(event_type: str, known: Iterable[str]) -> str:
+    names = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(event_type.lower(), names, 1)
+    told = f"{event_type} is no event type of events.py, so it goes to the table other_events"
+    return f"{told}; did you mean {names[close[0]]}?" if close else told
 
 
 def _chunks(lines: Iterable[bytes]) -> Iterator[list[tuple[int, bytes]]]:
