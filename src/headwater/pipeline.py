@@ -372,10 +372,11 @@ def build_sandboxes(settings: Settings, project: Path) -> Sandboxes:
     )
 
 
-def build_engine(settings: Settings, project: Path, *, sandboxed: bool = False) -> Engine:
+def build_engine(settings: Settings, project: Path, *, sandboxed: bool = False, local_files: bool = False) -> Engine:
     """Return an engine that answers about the project, whether it is served or not. Raises `ProjectError` if it never was.
 
     *sandboxed*: statements come from people who may not do all that this process may; each runs in a process of its own.
+    *local_files*: statements are the owner's, who may read other files as well.
     """
     from headwater.catalog.entries import open_entries
     from headwater.lake import open_index
@@ -421,6 +422,7 @@ def build_engine(settings: Settings, project: Path, *, sandboxed: bool = False) 
         memory_limit=settings.query.memory,
         threads=settings.query.threads,
         temp_directory=spill.absolute(),
+        local_files=local_files,
     )
 
 
@@ -464,7 +466,7 @@ def open_lake(project: str | Path = ".") -> Engine:
     folder = Path(project)
     settings = load_settings(folder)
     check_presence(settings, folder)
-    return build_engine(settings, folder)
+    return build_engine(settings, folder, local_files=True)
 
 
 async def ask_elsewhere(query: str, project: Path) -> list[dict[str, Any]]:

@@ -17,10 +17,12 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as EnvironmentValueError
 
 from headwater.errors import ProjectError, SettingsError
 
 FILE = "headwater.toml"
+PREFIX = "HEADWATER_"
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Bytes = Annotated[int, Field(ge=0)]
@@ -292,7 +294,7 @@ class WorkgroupSettings(Section):
 
 
 class S3Settings(Section):
-    """Buckets of Amazon S3, or of a server that speaks its protocol; needs `headwater[s3]`."""
+    """Buckets of Amazon S3, or of a server that speaks its protocol; needs the package boto3."""
 
     buckets: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")], ...] = ()
     """Buckets that are there, beside those that `lake.folder` and `query.results` name: statements may read them and put results there."""
@@ -333,7 +335,7 @@ class TelemetrySettings(Section):
     """Traces for an OpenTelemetry collector; metrics are always at `/metrics` of the private listener."""
 
     otlp_endpoint: Annotated[str, Field(pattern=r"^(https?://[^\s?#]+)?$")] = ""
-    """OTLP/HTTP endpoint that traces are sent to, such as `http://127.0.0.1:4318`; needs `headwater[otel]`. Empty: no traces."""
+    """OTLP/HTTP endpoint that traces are sent to, such as `http://127.0.0.1:4318`; needs OpenTelemetry. Empty: no traces."""
     sample_ratio: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Share of requests that are traced from the door to the commit. A client's own `traceparent` decides for its requests."""
 
@@ -366,7 +368,7 @@ class Settings(BaseSettings):
     workgroups: tuple[WorkgroupSettings, ...] = ()
     """Workgroups of the Athena API; write each as a table `[[workgroups]]`."""
     s3: S3Settings = S3Settings()
-    """Buckets of Amazon S3, or of a server that speaks its protocol; needs `headwater[s3]`."""
+    """Buckets of Amazon S3, or of a server that speaks its protocol; needs the package boto3."""
     log: LogSettings = LogSettings()
     """What the processes say about themselves."""
     telemetry: TelemetrySettings = TelemetrySettings()
@@ -401,10 +403,39 @@ def load_settings(project: Path) -> Settings:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error
+    if wrong := _unknown_variables():
+        raise SettingsError("\n".join(wrong))
     try:
         return Settings(**values)
+    except EnvironmentValueError as error:
+        raise SettingsError(f"a HEADWATER_… variable cannot be read: {error}; write HEADWATER_SECTION__KEY=value, lists as JSON") from None
     except ValidationError as error:
-        raise SettingsError(f"{path} is wrong:\n" + "\n".join(f"  {_explain(e)}" for e in error.errors())) from None
+        # A variable wins over the file, so what is set by one is wrong there, and not in the file.
+        told = [(_variable_of(each), each) for each in error.errors()]
+        lines = [f"  variable {variable}: {_explain(each)}" for variable, each in told if variable]
+        lines += [f"  {_explain(each)}" for variable, each in told if not variable]
+        where = f"{path} is wrong" if any(not variable for variable, _ in told) else "the environment is wrong"
+        raise SettingsError(f"{where}:\n" + "\n".join(lines)) from None
+
+
+def _unknown_variables() -> list[str]:
+    """Say which variables look like settings and are none: a typing error would pass without a word otherwise."""
+    known = {f"{PREFIX}{section}__{key}".upper() for section in Settings.model_fields for key in _fields([section])}
+    sections = tuple(f"{PREFIX}{section}_".upper() for section in Settings.model_fields)
+    wrong = []
+    for name in sorted(os.environ):
+        upper = name.upper()
+        if upper in known or not upper.startswith(PREFIX) or not ("__" in upper or upper.startswith(sections)):
+            continue
+        close = difflib.get_close_matches(upper, known, 1, cutoff=0.7)
+        meant = f"did you mean {close[0]}?" if close else f"variables are {PREFIX}SECTION__KEY, as docs/settings.md lists them"
+        wrong.append(f"variable {name}: no such setting; {meant}")
+    return wrong
+
+
+def _variable_of(error: Any) -> str | None:
+    name = PREFIX + "__".join(str(part) for part in error["loc"][:2]).upper()
+    return next((given for given in os.environ if given.upper() == name), None)
 
 
 def _explain(error: Any) -> str:

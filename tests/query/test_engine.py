@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -321,3 +322,27 @@ def test_an_erased_table_is_gone_for_queries_too(project: Project, engine: Engin
 
     with pytest.raises(QueryError, match="no table"):
         engine.sql("SELECT n FROM sign_ins")
+
+
+def test_the_owner_joins_files_and_nobody_else_does(tmp_path: Path, project: Project) -> None:
+    file = tmp_path / "plans.csv"
+    file.write_text("plan\ngold\n")
+    query = f"SELECT plan FROM read_csv('{file}')"
+
+    with project.engine() as shared, project.engine(local_files=True) as own:
+        with pytest.raises(QueryError, match="read_csv"):
+            shared.sql(query)
+        assert own.sql(query).rows() == [("gold",)]
+        with pytest.raises(QueryError, match="not available"):
+            own.sql(f"SELECT * FROM read_text('{file}')")
+
+
+def test_a_view_reads_no_file_for_the_owner_either(tmp_path: Path, project: Project) -> None:
+    file = tmp_path / "secret.csv"
+    file.write_text("a\n1\n")
+
+    with (
+        project.engine(local_files=True, views={"sly": f"SELECT * FROM read_csv('{file}')"}) as own,
+        pytest.raises(QueryError, match="read_csv"),
+    ):
+        own.sql("SELECT * FROM sly").rows()

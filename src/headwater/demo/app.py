@@ -98,7 +98,7 @@ def boto3_client(url: str, region: str, access_key_id: str, secret_access_key: s
         import boto3
         from botocore.config import Config
     except ImportError:
-        raise HeadwaterError("the simulated app sends with boto3: pip install 'headwater[demo]'") from None
+        raise HeadwaterError("the simulated app sends with boto3: pip install boto3") from None
     return boto3.client(
         "pinpoint",
         endpoint_url=url,

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from headwater.collect.frames import as_put
-from headwater.places import open_stream_reader
+from headwater.places import Paths, open_stream_reader
+from headwater.process.lock import is_held
 from headwater.process.status import FAR_FUTURE_MS
 from headwater.record import Record
 from headwater.settings import load_settings
@@ -20,6 +21,8 @@ async def follow_stream(project: Path, from_beginning: bool, count: int | None, 
     *width*: where a line is cut, None for nowhere.
     """
     stream = open_stream_reader(load_settings(project), project)
+    if not is_held(Paths(project).project_lock):
+        sys.stderr.write("the project is not served: nothing comes until `headwater serve` runs\n")
     try:
         [shard_id, *_] = await stream.shards()
         after = 0 if from_beginning else await stream.position_at(shard_id, FAR_FUTURE_MS)

@@ -44,6 +44,7 @@ def make_project(folder: Path, name: str, app_id: str | None, identity_pool_id: 
     files = [folder / FILE, folder / "events.py", folder / FORMAT_FILE]
     if present := [path.name for path in files if path.exists()]:
         raise ProjectError(f"{folder} already has {', '.join(present)}; nothing was written. Choose an empty folder, or use what is there")
+    made_up = [each for each in (folder, *folder.parents) if not each.exists()]
     app_id = app_id or secrets.token_hex(16)
     identity_pool_id = identity_pool_id or f"{region}:{uuid.uuid4()}"
     # All of it synced, the names too: events are acknowledged into these folders a moment later, and apps have the ids baked in.
@@ -55,6 +56,8 @@ def make_project(folder: Path, name: str, app_id: str | None, identity_pool_id: 
         load_settings(folder)
     except Exception:
         settings.unlink()
+        for empty in made_up:
+            empty.rmdir()
         raise
     from headwater.model import example_events  # brings PyArrow, which a role that only checks formats must not load
 

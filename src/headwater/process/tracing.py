@@ -19,5 +19,8 @@ def open_traces(settings: Settings, role: str) -> Traces | None:
     try:
         from headwater.telemetry.traces import Traces
     except ImportError as error:
-        raise SettingsError(f"telemetry.otlp_endpoint is {endpoint}, which needs OpenTelemetry: pip install 'headwater[otel]'") from error
+        raise SettingsError(
+            f"telemetry.otlp_endpoint is {endpoint}, which needs OpenTelemetry: "
+            "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
+        ) from error
     return Traces(endpoint, settings.telemetry.sample_ratio, role)

@@ -15,18 +15,22 @@ import pyarrow as pa
 from headwater.errors import HeadwaterError, QueryError
 from headwater.lake.index import Field
 from headwater.query.binder import Binder, Bound, Parameters
+from headwater.query.columns import quote
 from headwater.query.external import ExternalTables
 from headwater.query.held import HeldFiles
 from headwater.query.result import Result, Running, refused
+from headwater.query.scope import FILE_FUNCTIONS, TABLE_FUNCTIONS
 from headwater.query.session import Session, Sessions, local_sessions
 from headwater.query.source import Planner, TableStats, TailSource
 from headwater.query.statement import Statement, parse
 from headwater.query.tables import Tables
+from headwater.query.unknown_column import explained, unknown_column
 from headwater.query.watch import Watch
 from headwater.store import Stores
 
 _PARSED = 512
 _PARSED_CHARS = 16_384
+_TABLES_EXPLAINED = 4
 
 
 class Engine:
@@ -38,7 +42,7 @@ class Engine:
     external: tables that are files of other people; a table of the lake with that name takes the place of one.
     stores: where files lie whose paths are URLs of buckets.
     sessions: where statements run, None = in this process: then memory_limit (like '2GB') and threads are DuckDB's, and what does not
-    fit in memory goes to temp_directory, None = nowhere.
+    fit in memory goes to temp_directory, None = nowhere. local_files: whether statements may read any file that this process may.
     """
 
     def __init__(
@@ -55,13 +59,15 @@ class Engine:
         memory_limit: str | None = None,
         threads: int | None = None,
         temp_directory: Path | None = None,
+        local_files: bool = False,
     ) -> None:
+        self._local_files = local_files
         self._database, self._stores = database, stores
         self._known = Tables(planner, ledger, database, tables or {}, views or {}, external)
         self._binder = Binder(self._known, database, self._parse)
         self._sessions = sessions or local_sessions(database, memory_limit, threads, temp_directory)
         self._lock = threading.Lock()
-        self._parsed: OrderedDict[str, Statement] = OrderedDict()
+        self._parsed: OrderedDict[tuple[str, bool], Statement] = OrderedDict()
 
     def sql(self, query: str, parameters: Parameters = None, *, watch: Watch | None = None) -> Result:
         """Return the answer to one read-only statement, seeing every row committed to the ledger before this call, each once.
@@ -71,7 +77,7 @@ class Engine:
         """
         session = self._sessions.take()
         try:
-            statement = self._parse(query, session)
+            statement = self._parse(query, session, self._local_files)
         finally:
             self._sessions.give_back(session)
         return Result(lambda: self._start(statement, parameters, watch or Watch()))
@@ -120,19 +126,29 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _parse(self, query: str, session: Session) -> Statement:
+    def _columns(self, statement: Statement) -> dict[str, list[str]]:
+        """Return the columns of the tables and views that a statement names, the first few of them."""
+        found = {}
+        for path in list(dict.fromkeys(reference.path for reference in statement.references))[:_TABLES_EXPLAINED]:
+            with self.sql(f"SELECT * FROM {'.'.join(map(quote, path))} LIMIT 0") as rows:
+                found[path[-1]] = rows.schema.names
+        return found
+
+    def _parse(self, query: str, session: Session, files: bool = False) -> Statement:
+        """Read a statement; *files*: it may read files. Views may not: who wrote one need not be who asks."""
         with self._lock:
-            if (found := self._parsed.get(query)) is not None:
-                self._parsed.move_to_end(query)
+            if (found := self._parsed.get((query, files))) is not None:
+                self._parsed.move_to_end((query, files))
                 return found
+        functions = TABLE_FUNCTIONS | FILE_FUNCTIONS if files else TABLE_FUNCTIONS
         try:
-            statement = parse(query, self._database, session.ask, self._known.fixed, self._sessions.check)
+            statement = parse(query, self._database, session.ask, self._known.fixed, self._sessions.check, functions)
         except (duckdb.Error, UnicodeEncodeError) as error:
             raise QueryError(str(error).strip()) from error
         if len(query) > _PARSED_CHARS:
             return statement
         with self._lock:
-            self._parsed[query] = statement
+            self._parsed[query, files] = statement
             while len(self._parsed) > _PARSED:
                 self._parsed.popitem(last=False)
         return statement
@@ -165,6 +181,8 @@ class Engine:
             reader = session.run(text, parameters)
         except duckdb.Error as error:
             let_go()
+            if (name := unknown_column(str(error))) is not None:
+                raise QueryError(explained(name, self._columns(statement))) from error
             raise refused(error, bound.lost, bound.told) from error
         except FileNotFoundError as error:
             let_go()

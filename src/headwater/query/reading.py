@@ -71,4 +71,4 @@ def _require(module: str) -> Any:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        raise QueryError(f"{module} is not installed; it comes with `pip install headwater[{module}]`") from error
+        raise QueryError(f"{module} is not installed; pip install {module}") from error

@@ -16,6 +16,8 @@ _TIMESTAMPTZ = {"TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"}
 
 TABLE_FUNCTIONS = frozenset({"unnest", "range", "generate_series", "json_each", "json_tree"})
 """The table functions a statement may call, by their lower-case names: they compute rows from their arguments."""
+FILE_FUNCTIONS = frozenset({"read_csv", "read_csv_auto", "read_json", "read_json_auto", "read_ndjson", "read_parquet"})
+"""Those that read files: only for who could read them without us."""
 READ_ONLY = "only reading is possible here: SELECT, WITH, VALUES, FROM, DESCRIBE, SUMMARIZE, EXPLAIN or SHOW TABLES"
 
 
@@ -57,7 +59,8 @@ class _Cte:
 class Walk:
     """What was found in one statement; raises `QueryError` where it would write or read what is not a table of the lake."""
 
-    def __init__(self, statement: Node) -> None:
+    def __init__(self, statement: Node, functions: frozenset[str] = TABLE_FUNCTIONS) -> None:
+        self._functions = functions
         self.constants = Constants()
         self.references: list[Reference] = []
         self.selects: list[Select] = []
@@ -137,9 +140,9 @@ class Walk:
             if kind == "BASE_TABLE":
                 self._table(part, ctes, None, frozenset())
                 return
-            if kind == "TABLE_FUNCTION" and part["function"].get("function_name", "").lower() not in TABLE_FUNCTIONS:
+            if kind == "TABLE_FUNCTION" and part["function"].get("function_name", "").lower() not in self._functions:
                 name = part["function"].get("function_name")
-                raise QueryError(f"the table function {name}() is not available here; there are: {', '.join(sorted(TABLE_FUNCTIONS))}")
+                raise QueryError(f"the table function {name}() is not available here; there are: {', '.join(sorted(self._functions))}")
             if kind == "SHOW_REF" and "query" not in part:
                 raise QueryError("only SHOW TABLES, DESCRIBE <table or query> and SUMMARIZE <table or query> can show something here")
         for item in part.values():

@@ -11,7 +11,7 @@ from headwater.errors import QueryError
 from headwater.query.days import is_read_by_day, rewrite_days
 from headwater.query.names import name_of
 from headwater.query.predicate import Constants, Kind, Node
-from headwater.query.scope import READ_ONLY, Reference, Walk, columns_named, uses_clock_words
+from headwater.query.scope import READ_ONLY, TABLE_FUNCTIONS, Reference, Walk, columns_named, uses_clock_words
 
 Ask = Callable[[str, list[Any]], Any]
 """Run one SQL text with parameters in the engine and return the first value of its first row."""
@@ -57,10 +57,18 @@ class Statement(NamedTuple):
     clock_words: bool
 
 
-def parse(text: str, database: str, ask: Ask, fixed_names: frozenset[str], check: Callable[[Node], None]) -> Statement:
+def parse(
+    text: str,
+    database: str,
+    ask: Ask,
+    fixed_names: frozenset[str],
+    check: Callable[[Node], None],
+    functions: frozenset[str] = TABLE_FUNCTIONS,
+) -> Statement:
     """Return what *text* reads; raise `QueryError` unless it is one statement that only reads.
 
     *fixed_names* (lower-case) are tables and views that are not in the lake. *check* raises `QueryError` for trees it does not like.
+    *functions*: the table functions that may be called.
     """
     kind: Literal["query", "explain"] = "query"
     prefix, run = "", text
@@ -73,7 +81,7 @@ def parse(text: str, database: str, ask: Ask, fixed_names: frozenset[str], check
             raise QueryError(f"{READ_ONLY} (and PIVOT with its values named: PIVOT t ON column IN (...) USING ...)")
         if _shows_tables(found["node"]):
             return Statement("show tables", text, (), None, None, frozenset(), frozenset(), None, False)
-        walk = Walk(found)
+        walk = Walk(found, functions)
         check(found)
         constants = _constant_query(walk.constants, ask)
         clock_words = uses_clock_words(walk)

@@ -25,7 +25,7 @@ try:
     from botocore.exceptions import BotoCoreError, ClientError
     from s3transfer.exceptions import RetriesExceededError  # type: ignore[import-untyped]
 except ModuleNotFoundError as error:
-    raise SettingsError("buckets of an S3 server need boto3: pip install 'headwater[s3]'") from error
+    raise SettingsError("buckets of an S3 server need boto3: pip install boto3") from error
 
 # What these say about each request has headers in it.
 for _name in ("boto3", "botocore", "s3transfer", "urllib3"):

@@ -10,6 +10,7 @@ from headwater.query.columns import literal
 from headwater.query.dialect.errors import QueryFailed
 from headwater.query.dialect.types import Type
 from headwater.query.dialect.value import Value
+from headwater.query.unknown_column import nearest
 
 
 class Field(NamedTuple):
@@ -69,7 +70,9 @@ class Scope:
                 if found:
                     return dereference(Value(found[0].sql, found[0].type), parts[count:], where)
             scope = scope.parent
-        raise QueryFailed("COLUMN_NOT_FOUND", f"{where}Column '{'.'.join(parts)}' cannot be resolved")
+        meant = nearest(names[-1], [item.name for item in self.fields if item.name is not None])
+        hint = "" if meant is None else f"; did you mean '{meant}'?"
+        raise QueryFailed("COLUMN_NOT_FOUND", f"{where}Column '{'.'.join(parts)}' cannot be resolved{hint}")
 
     def of_relation(self, parts: Sequence[str], where: str) -> list[Field]:
         """Return the columns that `table.*` means."""
