@@ -40,7 +40,7 @@ def sql(query: str, dialect: str, form: str, output: Path | None, project: Path)
 
     if query == "-":
         try:
-            query = click.get_binary_stream("stdin").read().decode()
+            query = sys.stdin.buffer.read().decode()
         except UnicodeDecodeError as error:
             raise click.ClickException(f"what standard input gives is no SQL, it is not even text: {error}") from None
     if form == "parquet" and output is None and sys.stdout.isatty():
