@@ -243,11 +243,14 @@ def test_a_token_added_after_signing_is_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"region": "eu-west-1"}, "Credential should be scoped to a valid region. "),
-        ({"service": "kinesis"}, "Credential should be scoped to correct service: 'mobiletargeting'. "),
+        ({"region": "eu-west-1"}, "Credential should be scoped to a valid region: 'us-east-1', given 'eu-west-1'."),
+        ({"service": "kinesis"}, "Credential should be scoped to correct service: 'mobiletargeting', given 'kinesis'."),
         (
             {"region": "x", "service": "y"},
-            "Credential should be scoped to a valid region. Credential should be scoped to correct service: 'mobiletargeting'. ",
+            (
+                "Credential should be scoped to a valid region: 'us-east-1', given 'x'."
+                " Credential should be scoped to correct service: 'mobiletargeting', given 'y'."
+            ),
         ),
     ],
 )
