@@ -30,13 +30,13 @@ def partition(*values: str, location: str | None = None) -> Partition:
 
 
 def test_the_projects_own_database_is_there_from_the_start(entries: Entries) -> None:
-    assert entries.databases() == ["analytics"]
+    assert entries.databases() == ["analytics", "default"]
     assert entries.database("analytics") == Database("analytics")
     assert entries.database("other") is None
 
     entries.put_database(Database("other", "what it is for", parameters={"a": "b"}))
 
-    assert entries.databases() == ["analytics", "other"]
+    assert entries.databases() == ["analytics", "default", "other"]
     assert entries.database("other") == Database("other", "what it is for", parameters={"a": "b"})
 
 
@@ -61,7 +61,7 @@ def test_a_catalog_no_writer_has_opened_is_empty_for_readers(tmp_path: Path) -> 
 
     reader = open_entries(tmp_path / "catalog.db", "analytics")
 
-    assert (reader.databases(), reader.tables("analytics"), reader.table("analytics", "t")) == (["analytics"], [], None)
+    assert (reader.databases(), reader.tables("analytics"), reader.table("analytics", "t")) == (["analytics", "default"], [], None)
     reader.close()
 
 
@@ -153,7 +153,7 @@ def test_what_is_deleted_leaves_nothing_behind(entries: Entries, tmp_path: Path)
     assert not entries.delete("analytics", "t")
     entries.delete_database("other")
 
-    assert entries.databases() == ["analytics"]
+    assert entries.databases() == ["analytics", "default"]
     with sqlite3.connect(tmp_path / "catalog.db") as sql:
         for name in ("headwater_tables", "headwater_table_versions", "headwater_partitions"):
             assert sql.execute(f"SELECT count(*) FROM {name}").fetchone() == (0,)

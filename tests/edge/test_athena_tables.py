@@ -38,11 +38,11 @@ def athena(served: AthenaServed) -> Any:
 
 
 def test_databases_are_told_with_what_is_known_of_them(athena: Any) -> None:
-    first = athena.list_databases(**CATALOG, MaxResults=1)
-    second = athena.list_databases(**CATALOG, MaxResults=1, NextToken=first["NextToken"])
+    first = athena.list_databases(**CATALOG, MaxResults=2)
+    second = athena.list_databases(**CATALOG, MaxResults=2, NextToken=first["NextToken"])
 
     shop = {"Name": "shop", "Description": "what is sold", "Parameters": {"team": "retail"}}
-    assert (first["DatabaseList"], second["DatabaseList"]) == ([{"Name": "analytics"}], [shop])
+    assert (first["DatabaseList"], second["DatabaseList"]) == ([{"Name": "analytics"}, {"Name": "default"}], [shop])
     assert "NextToken" not in second
     assert athena.get_database(**CATALOG, DatabaseName="SHOP")["Database"] == shop
 

@@ -70,7 +70,7 @@ def test_databases_are_made_listed_and_removed(glue: Any, shop: str) -> None:
     first = glue.get_databases(MaxResults=1)
     second = glue.get_databases(MaxResults=1, NextToken=first["NextToken"])
 
-    assert [each["Name"] for each in (*first["DatabaseList"], *second["DatabaseList"])] == ["analytics", "shop"]
+    assert [each["Name"] for each in (*first["DatabaseList"], *second["DatabaseList"])] == ["analytics", "default"]
     found = glue.get_database(Name="SHOP")["Database"]
     assert (found["Name"], found["Description"], found["CatalogId"]) == ("shop", "what is sold", ACCOUNT)
     assert code(lambda: glue.create_database(DatabaseInput={"Name": "shop"})) == "AlreadyExistsException"
@@ -222,10 +222,14 @@ def test_what_vanishes_while_it_is_listed_is_left_out(served: AthenaServed, glue
         return [each["Name"] for each in run(asked, caller)[key]]
 
     assert listed(tables.tables, "TableList", TablesInput(database_name=shop)) == ["orders"]
-    assert listed(tables.databases, "DatabaseList", PageInput()) == ["analytics", "shop"]
+    assert listed(tables.databases, "DatabaseList", PageInput()) == ["analytics", "default", "shop"]
     asked = ListTableMetadataInput(catalog_name="AwsDataCatalog", database_name=shop)
     assert listed(athena.list_tables, "TableMetadataList", asked) == ["orders"]
-    assert listed(athena.list_databases, "DatabaseList", ListDatabasesInput(catalog_name="AwsDataCatalog")) == ["analytics", "shop"]
+    assert listed(athena.list_databases, "DatabaseList", ListDatabasesInput(catalog_name="AwsDataCatalog")) == [
+        "analytics",
+        "default",
+        "shop",
+    ]
 
 
 AT = datetime(2026, 11, 23, 10, tzinfo=UTC)

@@ -49,7 +49,7 @@ def test_files_in_a_bucket_become_a_table_that_outlives_a_crash_of_the_worker(se
     assert served.sql("SELECT plan, sum(price) AS s FROM shop.prices GROUP BY plan") == [{"plan": "gold", "s": 4.0}]
     rows(athena, "DROP TABLE shop.prices")
     rows(athena, "DROP DATABASE shop CASCADE")
-    assert rows(athena, "SHOW DATABASES") == [["analytics"]]
+    assert rows(athena, "SHOW DATABASES") == [["analytics"], ["default"]]
     assert (folder / "day=2026-01-01" / "1.parquet").exists()
 
 

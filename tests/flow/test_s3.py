@@ -103,7 +103,7 @@ def test_a_result_goes_where_the_client_says(served: Served, server: S3Server) -
     athena.create_work_group(Name="free", Configuration={"EnforceWorkGroupConfiguration": False})
     asked = {"WorkGroup": "free", "ResultConfiguration": {"OutputLocation": f"s3://{BUCKET}/elsewhere/"}}
 
-    assert rows(athena, "SHOW DATABASES", **asked) == [["analytics"]]
+    assert rows(athena, "SHOW DATABASES", **asked) == [["analytics"], ["default"]]
     assert [key.rpartition(".")[2] for key in server.keys("elsewhere/")] == ["txt", "metadata"]
     with pytest.raises(athena.exceptions.InvalidRequestException, match="no bucket that is known here"):
         rows(athena, "SELECT 1", WorkGroup="free", ResultConfiguration={"OutputLocation": "s3://of-somebody-else/"})

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from headwater.catalog.file import CatalogFile, Part
+from headwater.catalog.names import DEFAULT
 from headwater.catalog.shapes import Database, Partition, Table
 from headwater.errors import Refused
 
@@ -62,12 +63,12 @@ class Entries:
 
     def databases(self) -> list[str]:
         """Return the names of all databases, sorted."""
-        return sorted({self._own, *(row[0] for row in self._file.read("SELECT name FROM headwater_databases"))})
+        return sorted({self._own, DEFAULT, *(row[0] for row in self._file.read("SELECT name FROM headwater_databases"))})
 
     def database(self, name: str) -> Database | None:
         """Return a database, None for no such one."""
         rows = self._file.read("SELECT body FROM headwater_databases WHERE name = ?", name)
-        return _decode(rows[0][0], Database) if rows else Database(name) if name == self._own else None
+        return _decode(rows[0][0], Database) if rows else Database(name) if name in (self._own, DEFAULT) else None
 
     def put_database(self, database: Database) -> None:
         """Keep *database* in the place of what has its name."""

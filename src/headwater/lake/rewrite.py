@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from pyiceberg.table import Table
 from pyiceberg.types import NestedField
 
 from headwater.catalog.made import Partitioning
+from headwater.catalog.names import NAME
 from headwater.catalog.partition import day_position
 from headwater.catalog.schema import canonical, iceberg_schema
 from headwater.clock import Clock
@@ -28,7 +28,6 @@ from headwater.lake.plan import DataFile
 from headwater.lake.snapshots import Keep
 
 _MAX_AGE, _MIN_COUNT = "vacuum_max_snapshot_age_seconds", "vacuum_min_snapshots_to_keep"
-_NAME = re.compile(r"(?:[a-z0-9_]+\.)?[a-z0-9_]+")
 PIN_S = 3_600.0
 """For how long the snapshot that a statement reads is kept for it."""
 
@@ -75,7 +74,7 @@ class Tables:
         if_not_exists: bool = False,
     ) -> Change:
         """Make a table, with *rows* in it. Raises `Refused` with ALREADY_EXISTS, or NOT_SUPPORTED for what no table can hold."""
-        if not _NAME.fullmatch(table):
+        if not all(NAME.fullmatch(part) for part in table.split(".", 1)):
             raise Refused("INVALID_TABLE_NAME", f"{table!r} cannot be the name of a table")
         if (there := self._find(table)) is not None:
             if (done := changes_of(there).get(change_id)) is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import wraps
@@ -12,15 +11,13 @@ from typing import Any
 import msgspec
 
 from headwater.catalog.entries import Entries, Entry
-from headwater.catalog.names import join_name, split_name
+from headwater.catalog.names import DEFAULT, NAME, join_name, split_name
 from headwater.catalog.shapes import Database, Partition, Table
 from headwater.clock import Clock
 from headwater.errors import Refused
 from headwater.process.job import Job
 from headwater.query.external.properties import check_properties
 from headwater.store import Stores
-
-_NAME = re.compile(r"[a-z0-9_]{1,128}")
 
 
 class Changes:
@@ -76,6 +73,8 @@ class Changes:
             raise Refused("SCHEMA_NOT_FOUND", f"Database {name} does not exist")
         if name == self._own:
             raise Refused("NOT_SUPPORTED", f"{name} is the project's own database, where its events are: it cannot be dropped")
+        if name == DEFAULT:
+            raise Refused("NOT_SUPPORTED", f"{name} is the database that is always there: it cannot be dropped, what is in it can")
         of_lake = [table for table in self._lake_tables() if split_name(table, self._own)[0] == name]
         if not cascade and (of_lake or self._entries.tables(name)):
             raise Refused("SCHEMA_NOT_EMPTY", f"Database {name} is not empty. One or more tables exist.")
@@ -214,8 +213,8 @@ class Changes:
 
 
 def _check_name(kind: str, name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise Refused("INVALID_PARAMETER_USAGE", f"{name!r} is no name of a {kind}: it may have letters a to z, digits and _, up to 128")
+    if not NAME.fullmatch(name):
+        raise Refused("INVALID_PARAMETER_USAGE", f"{name!r} is no name of a {kind}: it may have letters a to z, digits, _ and -, up to 128")
 
 
 def _missing(kind: str, database: str, name: str) -> Refused:

@@ -28,4 +28,4 @@ def test_every_statement_of_the_page_runs(everywhere: Bucket) -> None:
     assert said["SELECT customer, count(*) AS"] == ["customer", "ada"]
     assert said["SELECT count(*) AS n"] == ["n", "1"]
     assert said["MSCK REPAIR TABLE shop.orders"][1:] == ["Repair: Added partition to metastore orders:day=2026-11-20"]
-    assert everywhere.do("SHOW DATABASES") == ["analytics"]
+    assert everywhere.do("SHOW DATABASES") == ["analytics", "default"]

@@ -19,19 +19,19 @@ def test_databases_are_made_shown_used_and_dropped(bucket: Bucket) -> None:
     bucket.put_parquet("other/t/1.parquet", a=[1])
     bucket.do("CREATE EXTERNAL TABLE other.t (a bigint) STORED AS PARQUET LOCATION 's3://files/other/t/'")
 
-    assert bucket.do("SHOW DATABASES") == ["analytics", "other"]
+    assert bucket.do("SHOW DATABASES") == ["analytics", "default", "other"]
     assert bucket.do("SHOW TABLES IN other") == ["t"]
     assert "t" not in bucket.do("SHOW TABLES")
     assert bucket.rows("SELECT a FROM other.t") == [["1"]]
     assert bucket.room.rows("SELECT a FROM t", database="other")[1:] == [["1"]]
     assert bucket.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'other'") == [["t"]]
-    assert bucket.rows("SELECT schema_name FROM information_schema.schemata") == [["analytics"], ["other"]]
+    assert bucket.rows("SELECT schema_name FROM information_schema.schemata") == [["analytics"], ["default"], ["other"]]
     assert bucket.reason("CREATE DATABASE other") == "ALREADY_EXISTS: Database other already exists"
     assert bucket.reason("DROP DATABASE other") == "SCHEMA_NOT_EMPTY: Database other is not empty. One or more tables exist."
 
     bucket.do("DROP DATABASE other CASCADE")
 
-    assert bucket.do("SHOW DATABASES") == ["analytics"]
+    assert bucket.do("SHOW DATABASES") == ["analytics", "default"]
     assert bucket.reason("SELECT a FROM other.t").startswith("SCHEMA_NOT_FOUND: ")
     assert bucket.reason("DROP DATABASE other").startswith("SCHEMA_NOT_FOUND: ")
     bucket.do("DROP DATABASE IF EXISTS other")
@@ -160,7 +160,10 @@ def test_columns_and_properties_are_altered(bucket: Bucket) -> None:
         ("CREATE EXTERNAL TABLE x (a int) PARTITIONED BY (a int) LOCATION 's3://files/x/'", "DUPLICATE_COLUMN_NAME: "),
         ("CREATE EXTERNAL TABLE x (a array<int>) LOCATION 's3://files/x/'", "NOT_SUPPORTED: a cannot be an array"),
         ("CREATE EXTERNAL TABLE x (a int) PARTITIONED BY (b) LOCATION 's3://files/x/'", "the partition key b has no type"),
-        ("CREATE EXTERNAL TABLE `x-y` (a int) LOCATION 's3://files/x/'", "INVALID_PARAMETER_USAGE: 'x-y' is no name of a table"),
+        ("CREATE EXTERNAL TABLE `x y` (a int) LOCATION 's3://files/x/'", "INVALID_PARAMETER_USAGE: 'x y' is no name of a table"),
+        ("CREATE EXTERNAL TABLE `-x` (a int) LOCATION 's3://files/x/'", "INVALID_PARAMETER_USAGE: '-x' is no name of a table"),
+        ("CREATE EXTERNAL TABLE x (a struct<b:int,B:int>) LOCATION 's3://files/x/'", "DUPLICATE_COLUMN_NAME: a struct has the field 'b'"),
+        ("DROP DATABASE default", "NOT_SUPPORTED: default is the database that is always there"),
         ("CREATE EXTERNAL TABLE nowhere.x (a int) LOCATION 's3://files/x/'", "SCHEMA_NOT_FOUND: Schema 'nowhere' does not exist"),
         ("CREATE EXTERNAL TABLE sign_up_events (a int) LOCATION 's3://files/x/'", "ALREADY_EXISTS: "),
         ("CREATE TABLE x (a int) LOCATION 's3://files/x/'", "NOT_SUPPORTED: CREATE TABLE makes Iceberg tables"),
@@ -189,7 +192,7 @@ def test_what_cannot_be_done_is_refused_and_changes_nothing(bucket: Bucket, stat
 
     assert said in bucket.reason(statement)
     assert [name for name in bucket.do("SHOW TABLES") if name in ("t", "v", "x")] == ["t", "v"]
-    assert bucket.do("SHOW DATABASES") == ["analytics"]
+    assert bucket.do("SHOW DATABASES") == ["analytics", "default"]
 
 
 @pytest.mark.parametrize(
@@ -241,3 +244,31 @@ def test_a_view_may_be_of_any_database_and_shadow_a_view_of_every_project(bucket
     assert bucket.do("SHOW CREATE VIEW other.v") == ["CREATE VIEW other.v AS", "SELECT email FROM analytics.sign_up_events"]
     assert bucket.do("SHOW TBLPROPERTIES other.v") == ["comment\tPresto View", "presto_view\ttrue"]
     assert bucket.rows("SELECT view_definition FROM information_schema.views") == [["SELECT email FROM analytics.sign_up_events"]]
+
+
+def test_names_have_hyphens_and_the_database_of_the_context_may_stand_in_back_quotes(bucket: Bucket) -> None:
+    bucket.do("CREATE DATABASE `my-db`")
+    bucket.do(
+        "CREATE EXTERNAL TABLE `my-db`.`my-table` (a int) PARTITIONED BY (`my-day` string) STORED AS PARQUET LOCATION 's3://files/hy/'"
+    )
+    bucket.do('INSERT INTO "my-db"."my-table" VALUES (1, \'x-y\')')
+    bucket.do('CREATE VIEW "my-db"."my-view" AS SELECT a, "my-day" FROM "my-db"."my-table"')
+    bucket.do("CREATE TABLE `my-db`.`of-the-lake` (a int) TBLPROPERTIES ('table_type'='ICEBERG')")
+    bucket.do('INSERT INTO "my-db"."of-the-lake" SELECT a FROM "my-db"."my-view"')
+
+    assert bucket.rows('SELECT * FROM "my-db"."my-view"') == [["1", "x-y"]]
+    assert bucket.rows('SELECT * FROM "my-db"."of-the-lake"') == [["1"]]
+    for statement in ("MSCK REPAIR TABLE `my-table`", "DESCRIBE `my-table`", "SHOW PARTITIONS `my-table`", 'SELECT * FROM "my-table"'):
+        assert bucket.room.run(statement, database="`my-db`", may_change=True).state == "SUCCEEDED", statement
+    for statement in ("DROP VIEW `my-db`.`my-view`", "DROP TABLE `my-db`.`of-the-lake`", "DROP DATABASE `my-db` CASCADE"):
+        bucket.do(statement)
+    assert bucket.do("SHOW DATABASES") == ["analytics", "default"]
+
+
+def test_tables_can_be_made_in_the_database_default(bucket: Bucket) -> None:
+    bucket.do("CREATE EXTERNAL TABLE default.t (a int) STORED AS PARQUET LOCATION 's3://files/default/'")
+    bucket.do("CREATE TABLE default.lake WITH (table_type = 'ICEBERG', is_external = false) AS SELECT 1 AS a")
+
+    assert bucket.do("SHOW TABLES IN default") == ["lake", "t"]
+    assert bucket.rows("SELECT a FROM default.lake") == [["1"]]
+    assert bucket.room.rows("SELECT count(*) FROM t", database="default")[1:] == [["0"]]

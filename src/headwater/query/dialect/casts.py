@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from headwater.query.columns import literal
 from headwater.query.dialect.errors import QueryFailed
+from headwater.query.dialect.fromjson import json_sql
 from headwater.query.dialect.scope import row_item
-from headwater.query.dialect.types import INTEGERS, NUMBERS, ZONED, Type
+from headwater.query.dialect.types import INTEGERS, NUMBERS, ZONED, Type, field_names
 from headwater.query.dialect.value import Value, fail, fill, let
 from headwater.query.dialect.zones import engine_zone
 
@@ -69,9 +70,9 @@ def _sql(value: Value, wanted: Type, where: str) -> str:
         case "array" | "map" | "row" if given.name == wanted.name:
             return _nested(value, wanted, where)
         case "array" | "map" | "row":
-            return plain
+            return json_sql(value.sql, wanted)
     if given.name == "json":
-        return _from_json(value, wanted)
+        return json_sql(value.sql, wanted)
     if wanted.name in INTEGERS:
         return _to_integer(value, wanted)
     if given.name in _TEXT:
@@ -210,10 +211,6 @@ def _from_text(value: Value, wanted: Type) -> str:
     return f"CAST({sql} AS {wanted.duckdb})"
 
 
-def _from_json(value: Value, wanted: Type) -> str:
-    return f"CAST(json_extract_string({value.sql}, '$') AS {wanted.duckdb})"
-
-
 def _json_ready(value: Value) -> str:
     """Return a value whose JSON is what Athena makes of it: times as their text."""
     if value.type.name in ("timestamp", ZONED, "varbinary"):
@@ -247,14 +244,9 @@ def _nested(value: Value, wanted: Type, where: str) -> str:
     one = value._replace(sql='"$r"')
     parts = [
         f"{name} := {cast(row_item(one, at), kind, where).sql}"
-        for at, (kind, name) in enumerate(zip(wanted.items, row_names(wanted), strict=True))
+        for at, (kind, name) in enumerate(zip(wanted.items, field_names(wanted), strict=True))
     ]
     # Written once: a row within a row within a row would be written eight times.
     return (
         f'list_extract(list_transform([{value.sql}], lambda "$r": CASE WHEN "$r" IS NOT NULL THEN struct_pack({", ".join(parts)}) END), 1)'
     )
-
-
-def row_names(kind: Type) -> list[str]:
-    """Return the names of a row's fields as identifiers; one without a name has its place for one."""
-    return ['"' + (name or f"field{at}").replace('"', '""') + '"' for at, name in enumerate(kind.fields)]

@@ -109,6 +109,8 @@ _DIFFERENCES = [
     "- Timestamps keep six digits of a second.",
     "- `approx_distinct` and `approx_percentile` approximate by other algorithms: other errors of the same size.",
     "- `json_parse` keeps the order of members.",
+    "- In a JSON path a number in brackets is a place of an array; any other name is a member of an object.",
+    "- UNNEST of an array of rows takes one name for the row, too, as AWS's examples write it.",
     "- NaN is equal to itself, and greater than every other number.",
     "- `upper` of `ß` is `ẞ`.",
     "",

@@ -227,6 +227,7 @@ class Relations:
                 ]
             else:
                 raise QueryFailed("INVALID_FUNCTION_ARGUMENT", f"{where}Cannot unnest type: {value.type}")
+        lists = _whole(lists, node)
         parts: list[str] = []
         outer_parts: list[str] = []
         columns: list[tuple[str | None, Type]] = []
@@ -254,6 +255,19 @@ class Relations:
             node = node.copy()
             node.set("alias", alias)
         return self._aliased(sql, columns, [f"u{at}" for at in range(len(columns))], node)
+
+
+def _whole(lists: list[tuple[str, Type, bool]], node: exp.Unnest) -> list[tuple[str, Type, bool]]:
+    """Return the lists with rows kept whole where there are as many names as lists, and more fields than that.
+
+    Trino gives each field of a row a column; AWS's examples give the row one name: UNNEST(records) AS t(record).
+    """
+    alias, offset = node.args.get("alias"), node.args.get("offset")
+    names = len(alias.args.get("columns") or ()) if alias is not None else 0
+    # sqlglot has taken the last name away for the ordinality where there was one.
+    names -= bool(offset) and not isinstance(offset, exp.Identifier)
+    fields = sum(len(kind.items) if spread else 1 for _, kind, spread in lists)
+    return [(sql, kind, False) for sql, kind, _ in lists] if names == len(lists) != fields else lists
 
 
 def _without_alias(node: exp.Expr) -> exp.Expr:

@@ -110,6 +110,11 @@ def row(*fields: tuple[str | None, Type]) -> Type:
     return Type("row", items=tuple(kind for _, kind in fields), fields=tuple(name for name, _ in fields))
 
 
+def field_names(kind: Type) -> list[str]:
+    """Return the names of a row's fields as identifiers of the engine; one without a name has its place for one."""
+    return [quote(name or f"field{at}") for at, name in enumerate(kind.fields)]
+
+
 def decimal(precision: int, scale: int) -> Type:
     """Return a decimal type of at most 38 digits."""
     return Type("decimal", (min(MOST_DIGITS, precision), scale))

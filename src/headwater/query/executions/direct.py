@@ -21,7 +21,7 @@ from headwater.query.executions.executions import Executions
 from headwater.query.executions.parameters import texts, values
 from headwater.query.executions.queue import Ticket
 from headwater.query.executions.saved import PreparedStatement, Shelf
-from headwater.query.executions.statement import read
+from headwater.query.executions.statement import context_database, read
 from headwater.query.executions.workgroup import PRIMARY
 from headwater.query.executions.workgroups import Workgroups
 from headwater.query.formats import write
@@ -116,7 +116,7 @@ class Asked:
             raise InvalidRequest(
                 f"a statement of Athena's SQL has at most {MOST_LETTERS:,} characters, as at Athena: this has {len(question.sql):,}"
             )
-        database = (question.database or self._room.database).lower()
+        database = context_database(question.database, self._room.database)
         request = Request(question.sql, self._id, database=database, parameters=texts(values(question.parameters)))
         try:
             asked = read(request, self._room.catalog, database, self._room.prepared)

@@ -27,7 +27,7 @@ from headwater.query.executions.results import Results
 from headwater.query.executions.rows import Row
 from headwater.query.executions.runner import Limits, Runner
 from headwater.query.executions.saved import PreparedStatement, Shelf
-from headwater.query.executions.statement import Read, read, reread
+from headwater.query.executions.statement import Read, context_database, read, reread
 from headwater.query.executions.token import Tokens
 from headwater.query.executions.upkeep import Upkeep
 from headwater.query.executions.work import Done, Work, costs_of
@@ -115,7 +115,7 @@ class Executions:
         self._results.check(prefix)
         if request.catalog is not None and not self._catalog.is_catalog(request.catalog):
             raise InvalidRequest(f"Catalog {request.catalog} does not exist; there is: AwsDataCatalog")
-        asked = read(request, self._catalog, (request.database or self._database).lower(), self._prepared)
+        asked = read(request, self._catalog, context_database(request.database, self._database), self._prepared)
         if asked.changes and not (may_change and asked.text.trusted):
             raise AccessDenied(_not_allowed(principal, asked))
         execution_id = str(uuid.uuid4())
@@ -226,7 +226,7 @@ class Executions:
 
     def _reread(self, live: Live, pin: Pin) -> Statement:
         """Read a statement again, for a state of its table that is said."""
-        return reread(live.read, self._catalog, (live.execution.request.database or self._database).lower(), pin)
+        return reread(live.read, self._catalog, context_database(live.execution.request.database, self._database), pin)
 
     def _same(self, request: Request) -> str | None:
         known = self._history.with_token(request.token)

@@ -74,6 +74,12 @@ class Read(NamedTuple):
         return execution_id if self.substatement == "INSERT" else f"{execution_id}.txt"
 
 
+def context_database(given: str | None, own: str) -> str:
+    """Return where a bare table name is looked for: clients write the database of the context as Hive does, in back quotes or not."""
+    name = given or own
+    return (name[1:-1] if len(name) > 2 and name[0] == name[-1] == "`" else name).lower()
+
+
 def read(request: Request, catalog: Catalog, database: str, prepared: Shelf[PreparedStatement]) -> Read:
     """Read a request; raises `MalformedQuery` and `InvalidRequest` for what is refused before it becomes an execution."""
     text = Text(request.query, request.parameters)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headwater.catalog.names import join_name
+from headwater.catalog.names import NAME, join_name
 from headwater.errors import Refused
 from headwater.query.dialect import Pin, QueryFailed, Statement
 from headwater.query.dialect.commands import CreateTableAs, Delete, InsertInto, Merge, TableName, Unload, Update
@@ -28,7 +27,6 @@ from headwater.query.executions.spill import Spill, named
 Reread = Callable[[Live, Pin], Statement]
 
 _TRIES = 3
-_NAME = re.compile(r"[a-z0-9_]{1,128}")
 
 
 class Written(NamedTuple):
@@ -241,9 +239,9 @@ def kept_properties(given: Mapping[str, str | Sequence[str]]) -> dict[str, str]:
 
 def check_name(table: TableName) -> None:
     """Raise `QueryFailed` for what no new table may be called."""
-    if not _NAME.fullmatch(table.name):
+    if not NAME.fullmatch(table.name):
         raise QueryFailed(
-            "INVALID_TABLE_NAME", f"'{table.name}' cannot be the name of a table: it may have letters a to z, digits and _, up to 128"
+            "INVALID_TABLE_NAME", f"'{table.name}' cannot be the name of a table: it may have letters a to z, digits, _ and -, up to 128"
         )
 
 

@@ -11,7 +11,10 @@ from headwater.query.dialect.signatures import Bound, Library
 from headwater.query.dialect.types import JSON
 from headwater.query.dialect.value import fail, fill
 
-_STEP = re.compile(r"""\.([A-Za-z_][\w-]*)|\[(\d+)\]|\[(?:"((?:[^"\\]|\\.)*)"|'([^']*)')\]|\."([^"]*)\"""")
+# A member, a place, a member in brackets and quotes or without; quotes of one stroke, or without brackets, are a courtesy.
+_STEP = re.compile(
+    r"""\.([\w:-]+)|\[(\d+)\]|\[(?:"((?:[^"\\]|\\["\\])*)"|'([^']*)'|([\w-]+))\]|\."([^"]*)\""""
+)  # fmt: skip
 _GROUP = re.compile(r"\$(?:(\d)|\{(\w+)\})|\\(.)|\\$")
 
 
@@ -31,8 +34,9 @@ def json_path(text: str, where: str) -> str:
         if step[2] is not None:
             found += f"[{step[2]}]"
         else:
-            name = next(part for part in (step[1], step[3], step[4], step[5]) if part is not None)
-            found += '."' + name.replace('"', '\\"') + '"'
+            quoted = None if step[3] is None else re.sub(r"\\(.)", r"\1", step[3])
+            name = next(part for part in (step[1], quoted, step[4], step[5], step[6]) if part is not None)
+            found += '."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
         at = step.end()
     return found
 
@@ -48,14 +52,29 @@ def _extract(bound: Bound) -> str:
 
 
 def _extract_scalar(bound: Bound) -> str:
-    return scalar_at(document(bound), json_path(bound.text(1), bound.where))
+    value = bound.arguments[0]
+    return scalar_at(document(bound), json_path(bound.text(1), bound.where), None if value.type == JSON else value.sql)
 
 
-def scalar_at(sql: str, path: str) -> str:
-    """Return the SQL of the text of a scalar in a document, NULL where there is an object, an array or nothing."""
-    return fill(
-        "(CASE WHEN json_type({0}, {1}) IN ('OBJECT', 'ARRAY') THEN NULL ELSE json_extract_string({0}, {1}) END)", [sql, literal(path)]
-    )
+# A text in which every number that stands outside of strings is a string itself; it ends with an empty one, which is cut off. The runs
+# before a number take whole strings, so that none of them is looked into.
+_NUMBERS_AS_TEXT = (
+    "left(regexp_replace({2} || ' ', '(?s)((?:\"(?:[^\"\\\\]|\\\\.)*\"|[^\"0-9-])*)(-?[0-9][0-9.eE+-]*|$)', '\\1\"\\2\"', 'g'), -2)"
+)
+
+
+def scalar_at(sql: str, path: str, text: str | None = None) -> str:
+    """Return the SQL of the text of a scalar in a document, NULL where there is an object, an array or nothing.
+
+    *text*: the SQL of the document as it was written, if it was text. A number in it is told as it stands there: the engine would make a
+    double of `19.90`, and lose digits.
+    """
+    plain = "WHEN json_type({0}, {1}) IN ('OBJECT', 'ARRAY') THEN NULL "
+    if text is None:
+        return fill(f"(CASE {plain}ELSE json_extract_string({{0}}, {{1}}) END)", [sql, literal(path)])
+    number = "json_type({0}, {1}) = 'DOUBLE' OR (json_type({0}, {1}) = 'BIGINT' AND json_extract_string({0}, {1}) = '0')"
+    exact = f"WHEN {number} THEN json_extract_string({_NUMBERS_AS_TEXT}, {{1}}) "
+    return fill(f"(CASE {plain}{exact}ELSE json_extract_string({{0}}, {{1}}) END)", [sql, literal(path), text])
 
 
 def _json_parse(bound: Bound) -> str:
