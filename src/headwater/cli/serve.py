@@ -88,17 +88,22 @@ _role("query", "Run the query role alone: answers on the private listener.")
 @json_option
 @project_option
 def status(as_json: bool, project: Path) -> None:
-    """Say whether the project is served, where, and how far the worker is behind."""
+    """Say whether the project is served, where, how far the worker is behind, and what stands still."""
+    from headwater.process.standstill import standing_still
     from headwater.process.status import project_status
+    from headwater.settings import load_settings
 
     facts = asyncio.run(project_status(project))
+    still = asyncio.run(standing_still(load_settings(project), project))
+    facts["standing_still"] = [each._asdict() for each in still]
     if as_json:
         print_json(facts)
         return
     lag = facts["lag"]
     named = [(key, facts[key]) for key in ("running", "app_id", "identity_pool_id", "region", "public_url", "private_url")]
     roles = [(role, _told(state)) for role, state in facts["roles"].items()]
-    print_facts([*named, *roles, ("lag", f"{lag['records']:,} records, {lag['seconds']:.1f} s")])
+    stands = [("stands still", f"{each.what}, for {each.seconds:.0f} s: {each.reason}") for each in still]
+    print_facts([*named, *roles, *stands, ("lag", f"{lag['records']:,} records, {lag['seconds']:.1f} s")])
 
 
 def _told(role: dict[str, Any]) -> str:

@@ -46,7 +46,7 @@ Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Metrics = Callable[[], Awaitable[tuple[bytes, str]]]
-Health = Callable[[], tuple[bool, dict[str, Any]]]
+Health = Callable[[], tuple[bool, dict[str, Any]] | Awaitable[tuple[bool, dict[str, Any]]]]
 
 LOGGED_TEXT_LIMIT = 256
 _PREFLIGHT_MAX_AGE = b"172800"
@@ -277,7 +277,8 @@ def health_route(health: Health) -> Route:
     """Return `GET /healthz`: 200 and the state when ready, else 503; nobody needs to sign it."""
 
     async def healthz(request: Request) -> Answer:
-        ready, state = health()
+        said = health()
+        ready, state = said if isinstance(said, tuple) else await said
         return Answer(200 if ready else 503, _encode(state))
 
     return Route("GET", "/healthz", healthz, unsigned=True)

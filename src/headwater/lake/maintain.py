@@ -51,6 +51,10 @@ class Maintenance:
         ]
         return sorted(due, key=lambda waiting: -waiting.rows)
 
+    def failing(self) -> dict[str, str]:
+        """Return table -> why, of the tables that could not be served when it was last tried."""
+        return {name: f"{type(error).__name__}: {error}" for name, error in list(self._retries.failing.items())}
+
     def fold_all(self) -> list[FoldResult]:
         """Fold everything that is in the tail now. Raises a `HeadwaterError` where a fold failed, after all tables were tried."""
         folds: list[FoldResult] = []

@@ -10,11 +10,15 @@ FIRST_MS, LATEST_MS = 1_000, 60_000
 
 
 class Retries:
-    """Remembers by name what failed last time, and when it may be tried again: after a second, then twice as long, up to a minute."""
+    """Remembers by name what failed last time, and when it may be tried again: after a second, then twice as long, up to a minute.
+
+    failing: name -> why, of what failed last time.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._waits: dict[str, tuple[int, int]] = {}
+        self.failing: dict[str, Exception] = {}
 
     def due(self, name: str) -> bool:
         """Return whether nothing of that name failed, or its wait is over."""
@@ -25,7 +29,8 @@ class Retries:
         try:
             work()
             self._waits.pop(name, None)
+            self.failing.pop(name, None)
         except Exception as error:  # noqa: BLE001  # a mistake in what one of them needs must not stop the others
             wait_ms = min(2 * self._waits.get(name, (0, FIRST_MS // 2))[1], LATEST_MS)
             self._waits[name] = (self._clock.now_ms() + wait_ms, wait_ms)
-            failures[name] = error
+            failures[name] = self.failing[name] = error

@@ -19,6 +19,7 @@ from headwater.clock import SystemClock
 from headwater.errors import HeadwaterError
 from headwater.places import Paths, open_ledger_reader, open_stream_reader
 from headwater.process.job import send_job
+from headwater.process.standstill import standing_still
 from headwater.process.status import measure_lag
 from headwater.settings import Settings
 from headwater.stream.streams import Streams
@@ -105,10 +106,12 @@ async def project_families(settings: Settings, project: Path) -> list[Family]:
     answers = await asyncio.gather(*(asyncio.to_thread(_asked, role, socket) for role, socket in sockets.items()))
     resting = await _resting(settings, project)
     roles = _roles(paths.status)
+    still: Values = [({"what": each.what}, each.seconds) for each in await standing_still(settings, project)]
     up = [({"role": role}, float(answer is not None)) for role, answer in zip(sockets, answers, strict=True)]
     return [
         gauge("headwater_role_up", "Whether a role answers when it is asked for its metrics.", [*up, ({"role": "query"}, 1.0)]),
         *roles,
+        gauge("headwater_standing_still_seconds", "Roles, pipes and tables that do not get on, and for how long.", still),
         *(family for answer in answers if answer is not None for family in answer),
         *resting,
     ]

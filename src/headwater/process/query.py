@@ -18,6 +18,7 @@ from headwater.process import listen
 from headwater.process.job import send_job
 from headwater.process.metrics import project_families
 from headwater.process.repeat import repeat
+from headwater.process.standstill import standing_still
 from headwater.process.uvicorn_listener import Listener
 from headwater.query.executions.metrics import families
 from headwater.settings import Settings
@@ -84,5 +85,7 @@ class QueryRole:
     def _ask(self, job: str, /, **arguments: Any) -> Any:
         return send_job(Paths(self._project).worker_socket, job, JOB_WITHIN_S, **arguments)
 
-    def _health(self) -> tuple[bool, dict[str, Any]]:
-        return self._ready, {"role": "query", "ready": self._ready}
+    async def _health(self) -> tuple[bool, dict[str, Any]]:
+        """Say whether this role is ready, and whether everything behind it gets on: a monitor needs no more than the code of the answer."""
+        still = await standing_still(self._settings, self._project)
+        return self._ready and not still, {"role": "query", "ready": self._ready, "standing_still": [each._asdict() for each in still]}

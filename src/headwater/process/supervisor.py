@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 
 from headwater import memory
+from headwater.clock import SystemClock
 from headwater.errors import SettingsError
 from headwater.process.role import CONFIG_EXIT
 
@@ -39,10 +40,13 @@ class Role:
     facts: dict[str, Any] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
     has_been_ready: bool = False
+    deaths_ms: list[int] = field(default_factory=list)
+    died_of: str | None = None
 
     def status(self) -> dict[str, Any]:
         """Return what `headwater status` shows of it."""
-        return {"state": self.state, "pid": self.pid, "restarts": self.restarts, **self.facts}
+        died = {"deaths_ms": self.deaths_ms, "died_of": self.died_of} if self.deaths_ms else {}
+        return {"state": self.state, "pid": self.pid, "restarts": self.restarts, **died, **self.facts}
 
 
 class Supervisor:
@@ -97,6 +101,8 @@ class Supervisor:
             pause_s = 0.0 if time.monotonic() - started > CALM_S else next_pause_s
             next_pause_s = min(max(pause_s * 2, FIRST_PAUSE_S), LONGEST_PAUSE_S)
             role.restarts += 1
+            role.deaths_ms = [*role.deaths_ms[-4:], SystemClock().now_ms()]
+            role.died_of = ", ".join(f"{name} {value}" for name, value in died.items())
             self._note(role, f"restarting in {pause_s:.1f} s")
             self._log.error("a role died and is started again", role=role.name, **died, pause_s=pause_s, restarts=role.restarts)
             with contextlib.suppress(TimeoutError):

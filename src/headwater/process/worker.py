@@ -28,6 +28,7 @@ from headwater.process.job import serve_jobs
 from headwater.process.metrics import WorkerCounts, plain
 from headwater.process.repeat import repeat
 from headwater.process.role import give_up
+from headwater.process.standstill import Troubles
 from headwater.process.table_jobs import TableJobs
 from headwater.process.tracing import open_traces
 from headwater.settings import Settings
@@ -45,6 +46,7 @@ class WorkerRole:
         self._ending = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
         self._log = structlog.get_logger("worker")
+        self._troubles = Troubles()
         self._counts, self._traces = WorkerCounts(), open_traces(settings, "worker")
 
     async def start(self) -> dict[str, Any]:
@@ -53,7 +55,13 @@ class WorkerRole:
         # What is loaded now stays: the collector of garbage need not look at it again and again while batches come and go.
         gc.collect()
         gc.freeze()
-        jobs = {"fold": self.fold, "metrics": self._metrics, **self._changes().jobs(), **self._tables().jobs()}
+        jobs = {
+            "fold": self.fold,
+            "metrics": self._metrics,
+            "standstills": self._standstills,
+            **self._changes().jobs(),
+            **self._tables().jobs(),
+        }
         anew = self._anew_if_broken
         self._jobs = await serve_jobs(Paths(self._project).worker_socket, {name: anew(job) for name, job in jobs.items()})
         self._moving = asyncio.create_task(self._move())
@@ -150,11 +158,13 @@ class WorkerRole:
                 async with self._one_at_a_time:
                     moved = await self._parts.pipe.step(wait_s=0.25)
                 pause_s = FIRST_PAUSE_S
+                self._troubles.went_on(f"pipe {PIPE}")
             except LedgerBroken as error:
                 give_up(self._log, str(error))
             except Exception as error:  # noqa: BLE001
                 # The batch stays in the stream; a full disk or a locked file passes. A mistake of ours shows its trace.
                 show = self._log.error if isinstance(error, HeadwaterError) else self._log.exception
+                self._troubles.failed(f"pipe {PIPE}", f"{type(error).__name__}: {error}")
                 show("a batch could not be stored and is tried again", reason=str(error), pause_s=pause_s)
                 moved, pause_s = 0, min(pause_s * 2, LONGEST_PAUSE_S)
                 await self._pause(pause_s)
@@ -181,6 +191,7 @@ class WorkerRole:
         upkeep = await asyncio.to_thread(self._parts.maintenance.maintain)
         self._counts.folded(upkeep.folds)
         self._counts.fold_failures.update(upkeep.failures.keys())
+        self._troubles.replace("table", self._parts.maintenance.failing())
         for table, failure in upkeep.failures.items():
             trace = None if isinstance(failure, HeadwaterError) else failure  # a mistake of ours shows its trace
             self._log.error("a table could not be folded and is tried again", table=table, reason=str(failure), exc_info=trace)
@@ -189,6 +200,9 @@ class WorkerRole:
         self._counts.moved(PIPE, len(batch.records), (committed_ns - read_ns) / 1e9)
         if self._traces is not None:
             self._traces.moved(PIPE, (record.body for record in batch.records), read_ns, committed_ns)
+
+    async def _standstills(self) -> Any:
+        return [list(each) for each in self._troubles.lasting()]
 
     async def _metrics(self) -> Any:
         return plain(self._counts.families())
