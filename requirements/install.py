@@ -21,7 +21,7 @@ def install(venv: Path, pinned: Path) -> None:
         f"installing {pinned.name.removesuffix('.txt')} packages into {venv} (up to {packages}; about a minute the first time)", flush=True
     )
     python = venv / "bin/python"
-    if not python.exists():
+    if not (venv / "bin/pip").exists():  # also where making it was broken off
         subprocess.run([sys.executable, "-m", "venv", venv], check=True)
     seen = 0
     with subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -134,6 +135,24 @@ def test_what_was_asked_for_cannot_be(project: Path, tmp_path: Path, arguments: 
     done = run(*(part.format(tmp=tmp_path) for part in arguments), "-C", project, check=False)
 
     assert says in told(done)
+
+
+@pytest.mark.parametrize("command", ["fold", "keys create", "serve", "check"])
+@pytest.mark.parametrize("allowed", ["a-w", "a-rwx"])
+def test_a_folder_that_this_user_may_not_use(project: Path, command: str, allowed: str) -> None:
+    # Who runs tests as root is asked by permission bits as well, without these two rights.
+    plain = [] if os.geteuid() else ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    if plain and shutil.which("setpriv") is None:
+        pytest.skip("root may do anything here: setpriv is not installed; on Debian: apt-get install util-linux")
+    subprocess.run(["chmod", "-R", allowed, project / "data"], check=True)
+    try:
+        call = [*plain, *HEADWATER, *command.split(), *CALLS[f"headwater {command}"], "-C", project]
+        done = subprocess.run(call, capture_output=True, text=True, timeout=120)
+    finally:
+        subprocess.run(["chmod", "-R", "u+rwX", project / "data"], check=True)
+
+    assert str(project / "data") in told(done) or "may this user write" in done.stderr
+    assert "backup" not in done.stderr
 
 
 def test_an_id_that_is_refused_leaves_no_folder(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def read_identity(project: Path) -> ProjectIdentity | None:
         return msgspec.json.decode(path.read_bytes(), type=ProjectIdentity)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError) as error:
+    except msgspec.MsgspecError as error:
         raise ProjectError(
             f"{path} cannot be read: {error}; restore it from a backup, or remove it: it is made again from the catalog"
         ) from error

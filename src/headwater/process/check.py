@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from headwater.errors import ProjectError
 from headwater.pipeline import check_tables
 from headwater.places import Paths, load_project_models
 from headwater.process import listen
@@ -26,6 +29,7 @@ def check_project(project: Path) -> list[dict[str, Any]]:
     if tls is not None:
         load_context(tls)
     check_openable(project, settings)
+    _check_writable(Paths(project).run)
     models = load_project_models(project, settings)
     check_tables(settings, project, models)
     if not is_held(Paths(project).project_lock):
@@ -40,3 +44,10 @@ def check_project(project: Path) -> list[dict[str, Any]]:
         }
         for event_type, event in models.event_types.items()
     ]
+
+
+def _check_writable(folder: Path) -> None:
+    """Raise `ProjectError` where a server could not write its run folder, or the nearest folder that there is yet."""
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ProjectError(f"{there} cannot be written by this user ({getpass.getuser()}); `ls -ld` says whose it is")
