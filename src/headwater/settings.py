@@ -202,7 +202,7 @@ class PipeSettings(Section):
     duplicates_days: Annotated[float, Field(gt=0)] = 3
     """Days after its last arrival that an event's id is remembered, so that a re-sent event is not stored twice."""
     duplicates_in_memory: Annotated[int, Field(ge=10_000)] = 2_000_000
-    """Most de-duplication keys held in memory (16 bytes each); the others are read from disk when needed."""
+    """Most de-duplication keys held in memory (26 to 52 bytes each); the others are read from disk when needed."""
 
 
 class LakeSettings(Section):

@@ -115,3 +115,20 @@ def test_a_hundred_thousand_keys_are_all_found_and_no_other() -> None:
     assert keys.contains(inside).all()
     assert not keys.contains(outside).any()
     assert len(keys) == 100_000
+
+
+def test_the_keys_in_memory_are_counted_and_bounded_and_what_was_let_go_is_still_known() -> None:
+    log, chance = Log(), random.Random(5)
+    seen = SeenKeys(log, most_in_memory=500)
+    sent = [([chance.randbytes(16) for _ in range(100)], minute) for minute in range(20) for _ in range(2)]
+
+    for keys, minute in sent:
+        found = seen.check(keys, [minute] * len(keys))
+        log.commit(found.keys)
+        seen.remember(found.keys)
+        assert found.duplicates == set()
+        assert seen.keys == sum(map(len, seen._buckets.values())) <= 500
+        assert seen.nbytes == sum(bucket.nbytes for bucket in seen._buckets.values())
+
+    assert seen.nbytes < 500 * 60
+    assert all(len(seen.check(keys, [minute] * len(keys)).duplicates) == 100 for keys, minute in sent)

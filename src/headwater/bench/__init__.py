@@ -35,6 +35,7 @@ class Part(NamedTuple):
 
 PARTS = {
     "decode": Part("records -> Arrow, beside bare msgspec", "headwater.bench.transform:decode_rows"),
+    "refused": Part("large refused events, beside good ones of their size", "headwater.bench.refused:refused_rows"),
     "parquet": Part("stream -> Parquet, beside the article's path and DuckDB's COPY", "headwater.bench.transform:parquet_rows"),
     "append": Part("durable appends, beside write + fdatasync", "headwater.bench.accept:append_rows"),
     "http": Part("signed PutEvents -> durable answer, beside bare uvicorn", "headwater.bench.accept:http_rows"),

@@ -156,7 +156,8 @@ def text_of(value: Any) -> str:
     if isinstance(value, str):
         return shorten(value)
     try:
-        return shorten(msgspec.json.encode(value).decode())
+        written = msgspec.json.encode(value)
+        return shorten(msgspec.json.decode(written, type=str) if written.startswith(b'"') else written.decode())  # moments, decimals
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
         return f"({type(value).__name__})"
 

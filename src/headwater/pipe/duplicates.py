@@ -23,6 +23,8 @@ class Seen(NamedTuple):
 class SeenKeys:
     """Knows every key of the last days: recent minutes packed in memory, others read from the key log when a batch needs them.
 
+    keys, nbytes: how many are in memory, and what they take up there: 26 to 52 bytes each, and half a kilobyte for a minute of few.
+
     The caller commits a batch's keys to the log and then calls `remember`; if the commit failed it must not.
     """
 
@@ -30,6 +32,7 @@ class SeenKeys:
         self._log = log
         self._most = most_in_memory
         self._buckets: OrderedDict[int, KeySet] = OrderedDict()
+        self.keys = self.nbytes = 0
 
     def check(self, keys: Sequence[bytes], minutes: Sequence[int]) -> Seen:
         """Return which of *keys* (16 bytes each) were seen before, in earlier batches or earlier in this one."""
@@ -50,17 +53,24 @@ class SeenKeys:
     def remember(self, keys: Mapping[int, bytes]) -> None:
         """Take in the keys of a batch that is committed."""
         for minute, packed in keys.items():
-            self._bucket(minute).add(np.frombuffer(packed, dtype=np.uint64).reshape(-1, 2))
-        while len(self._buckets) > 1 and sum(map(len, self._buckets.values())) > self._most:
-            self._buckets.popitem(last=False)
+            self._add(self._bucket(minute), packed)
+        while len(self._buckets) > 1 and self.keys > self._most:
+            _, oldest = self._buckets.popitem(last=False)
+            self.keys, self.nbytes = self.keys - len(oldest), self.nbytes - oldest.nbytes
 
     def _bucket(self, minute: int) -> KeySet:
         bucket = self._buckets.get(minute)
         if bucket is None:
             bucket = self._buckets[minute] = KeySet()
-            bucket.add(np.frombuffer(self._log.keys(minute), dtype=np.uint64).reshape(-1, 2))
+            self.nbytes += bucket.nbytes
+            self._add(bucket, self._log.keys(minute))
         self._buckets.move_to_end(minute)
         return bucket
+
+    def _add(self, bucket: KeySet, packed: bytes) -> None:
+        keys, nbytes = len(bucket), bucket.nbytes
+        bucket.add(np.frombuffer(packed, dtype=np.uint64).reshape(-1, 2))
+        self.keys, self.nbytes = self.keys + len(bucket) - keys, self.nbytes + bucket.nbytes - nbytes
 
 
 def _repeats(keys: Sequence[bytes]) -> set[int]:

@@ -24,6 +24,11 @@ class KeySet:
         """Return how many keys it holds, or slightly more where one stood twice in what was added."""
         return self._count
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory its arrays take."""
+        return self._low.nbytes + self._high.nbytes + self._used.nbytes
+
     def contains(self, keys: Halves) -> npt.NDArray[np.bool_]:
         """Return for each of *keys* whether it is in the set."""
         low, high = keys[:, 0], keys[:, 1]

@@ -33,6 +33,7 @@ from headwater.process.table_jobs import TableJobs
 from headwater.process.tracing import open_traces
 from headwater.settings import Settings
 from headwater.stream import Batch
+from headwater.telemetry.metrics import gauge
 
 FATES_KEPT_DAYS = 30
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
@@ -205,7 +206,12 @@ class WorkerRole:
         return [list(each) for each in self._troubles.lasting()]
 
     async def _metrics(self) -> Any:
-        return plain(self._counts.families())
+        seen = self._parts.seen
+        keys = [
+            gauge("headwater_duplicate_keys", "De-duplication keys held in memory.", [({}, seen.keys)]),
+            gauge("headwater_duplicate_keys_bytes", "What they take up there.", [({}, seen.nbytes)]),
+        ]
+        return plain([*self._counts.families(), *keys])
 
     async def _forget(self) -> None:
         now_ms = SystemClock().now_ms()
