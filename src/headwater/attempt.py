@@ -38,7 +38,7 @@ class Attempts:
         os.pwrite(self._fd, msgspec.json.encode([name, str(after), str(upto), deaths]).ljust(_BYTES), 0)
 
     def end(self) -> None:
-        """Note that it is done."""
+        """Note that it is over, well or not: the process lives."""
         self.left = None
         os.pwrite(self._fd, b" ", 0)
 

@@ -210,7 +210,7 @@ def test_events_packed_into_one_record_are_rows_each_and_consumers_read_the_reco
         f"SELECT reason, message LIKE 'the record is zstd%' AS named FROM dead_letters WHERE sequence_number = '{numbers['unknown']}'",
         [{"reason": "not-json", "named": True}],
     )
-    assert set(consume(served, "app", 100_000, within_s=1)) >= set(data.values())
+    assert set(consume(served, "app", None)) >= set(data.values())
 
 
 def test_who_put_a_packed_record_is_who_its_events_are_from(served: Served) -> None:

@@ -39,6 +39,9 @@ HELD = {
     "a line that cannot be read": (A + b'\n{"cut":\n' + B, [A, b'{"cut":', B]),
     "a line that is no object": (A + b"\n5\n" + B, [A, b"5", B]),
     "an element that is no object": (b"[1," + A + b"]", [b"1", A]),
+    "an array on many lines": (b"[\r\n " + A + b"\n,\t" + B + b"\n]", [A, B]),
+    "an element that is no UTF-8": (b'["\xff",' + A + b"]", [b'"\xff"', A]),
+    "many record separators": (A + b"\x1e\n\x1e\x1e " + B, [A, B]),
     "a number of 5,000 digits": (b'{"n":%s}%s' % (b"9" * 5_000, A), [b'{"n":%s}' % (b"9" * 5_000), A]),
 }
 
@@ -79,6 +82,9 @@ NAMED = {
     "null": (b"null", "JSON, but null"),
     "an empty array": (b"[]", "a JSON array without objects"),
     "an array of numbers": (b"[1,2]", "a JSON array without objects"),
+    "an array that does not end": (b"[" + A + b",", "JSON that cannot be read"),
+    "an array and more": (b"[" + A + b"]]", "JSON that cannot be read"),
+    "an array with a comma too many": (b"[" + A + b",]", "JSON that cannot be read"),
     "UTF-16": (A.decode().encode("utf-16"), "text in UTF-16"),
     "zstd": (b"\x28\xb5\x2f\xfd\x00", "zstd"),
     "bzip2": (bz2.compress(A), "bzip2"),
@@ -129,6 +135,24 @@ def test_a_small_record_does_not_become_a_large_one(layers: int) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 5 * UNPACKED_LIMIT
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[" + b"0," * 5_000_000 + b"0]", b"{}" + b"\x1e" * 9_999_990 + b"x", b"{\n" * 5_000_000, b"\r" * 9_999_990 + b"x"],
+    ids=["numbers", "separators", "open lines", "line ends"],
+)
+def test_what_a_small_record_says_in_ten_megabytes_is_not_made_millions_of_objects(content: bytes) -> None:
+    record = gzip.compress(content)
+    tracemalloc.start()
+
+    with pytest.raises(Unreadable):
+        take_apart(record)
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(record) < 20_000
+    assert peak < 10 * UNPACKED_LIMIT
 
 
 @pytest.mark.parametrize(

@@ -122,8 +122,9 @@ class EventStreams:
             if batch.upto <= after:
                 continue
             now_ms = self._clock.now_ms()
-            for some in _some_at_a_time(batch):
-                events = [Record(event.body, event.partition_key, now_ms) for event in some if _is_of(app_id, event.body)]
+            opened = _some_at_a_time(batch, app_id, now_ms)
+            # Packed records may take long to be taken apart, and callers wait for this loop.
+            while (events := await asyncio.to_thread(next, opened, None)) is not None:
                 if events:
                     await target.append(events)
             taken += batch.upto - after
@@ -155,11 +156,12 @@ class EventStreams:
         return copied
 
 
-def _some_at_a_time(batch: Batch) -> Iterator[list[Record]]:
-    """Yield the events of the batch, those of packed records each by itself, so that never too many are held."""
+def _some_at_a_time(batch: Batch, app_id: str, now_ms: int) -> Iterator[list[Record]]:
+    """Yield the app's events in the batch, those of packed records each by itself, so that never too many are held."""
     some: list[Record] = []
     for number, record in zip(batch.sequence_numbers, batch.records, strict=True):
-        some += open_record(record, batch.shard_id, number)
+        events = open_record(record, batch.shard_id, number)
+        some += [Record(event.body, event.partition_key, now_ms) for event in events if _is_of(app_id, event.body)]
         if len(some) >= READ_LIMIT:
             yield some
             some = []

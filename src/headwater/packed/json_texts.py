@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from json.decoder import WHITESPACE  # type: ignore[attr-defined]
-
-import msgspec
+import re
 
 from headwater.packed.limits import PARTS_LIMIT, TooMuch
 
 _BOM = b"\xef\xbb\xbf"
 _OBJECT, _ARRAY = b"{", b"["
 _BLANK = b" \t\r\n\x1e"  # RFC 7464 puts a record separator before each text
-_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_blanks = re.compile(r"[ \t\r\n\x1e]*")
+_after_element = re.compile(r"[ \t\r\n]*([,\]])[ \t\r\n]*").match
+_filled_lines = re.compile(rb"[^ \t\r\n\x1e][^\r\n]*").finditer
 # Where a text ends is all that is asked; numbers may be as long as they like.
 _read = json.JSONDecoder(parse_int=len, parse_float=len).raw_decode
 
@@ -25,7 +25,7 @@ def split(data: bytes, most: int) -> list[bytes]:
     """
     data = data.removeprefix(_BOM).strip(_BLANK)
     if data.startswith(_ARRAY):
-        texts = _array(data)
+        texts = _array(data, most)
         if texts is not None:
             return _checked(texts, most)
     texts = _one_after_another(data, most)
@@ -42,18 +42,31 @@ def _is_object(text: bytes) -> bool:
     return text.startswith(_OBJECT) and _one_after_another(text, 1) is not None
 
 
-def _array(data: bytes) -> list[bytes] | None:
-    try:
-        return [bytes(element).strip() for element in _elements(data)]
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return None
+def _array(data: bytes, most: int) -> list[bytes] | None:
+    """Return the elements, or some more than *most*; None if it cannot be read. It may say in a few bytes that it has millions."""
+    text, texts = data.decode("utf-8", "surrogateescape"), list[str]()
+    at, more = _past_blanks(text, 1), True
+    if text.startswith("]", at):
+        at, more = at + 1, False
+    while more and len(texts) <= most:
+        try:
+            _, end = _read(text, at)
+        except (ValueError, RecursionError):
+            return None
+        if (after := _after_element(text, end)) is None:
+            return None
+        texts.append(text[at:end])
+        at, more = after.end(), after[1] == ","
+    return None if not more and at < len(text) else _encoded(texts)
 
 
 def _lines(data: bytes, most: int) -> list[bytes]:
     texts: list[bytes] = []
-    for line in data.splitlines():
-        if (line := line.strip(_BLANK)) and len(texts) <= most:
-            texts += _one_after_another(line, most) or [line]
+    for line in _filled_lines(data):
+        if len(texts) > most:
+            break
+        content = line[0].strip(_BLANK)
+        texts += _one_after_another(content, most) or [content]
     return texts
 
 
@@ -66,7 +79,15 @@ def _one_after_another(data: bytes, most: int) -> list[bytes] | None:
         except (ValueError, RecursionError):
             return None
         texts.append(text[at:end])
-        at = WHITESPACE.match(text, end).end()
-        while text.startswith("\x1e", at):
-            at = WHITESPACE.match(text, at + 1).end()
+        at = _past_blanks(text, end)
+    return _encoded(texts)
+
+
+def _past_blanks(text: str, at: int) -> int:
+    found = _blanks.match(text, at)
+    assert found is not None
+    return found.end()
+
+
+def _encoded(texts: list[str]) -> list[bytes]:
     return [text.encode("utf-8", "surrogateescape") for text in texts]

@@ -15,7 +15,7 @@ from headwater.ledger.packing import packed
 from headwater.model import Decoded, Letter, Models, Window
 from headwater.pipe.caution import Caution
 from headwater.pipe.duplicates import SeenKeys
-from headwater.pipe.judging import ended, faulty
+from headwater.pipe.judging import ended, failed, faulty
 from headwater.pipe.outcome import FATES, LETTERS, count_fates, fate_rows, letter_rows, stored_of, without_stored
 from headwater.pipe.slices import OpenRecord, Slice, slices
 from headwater.stream import Batch, Stream
@@ -84,11 +84,15 @@ class Pipe:
 
     def _store(self, part: Slice, read_ns: int) -> None:
         batch, after = part.batch, part.after
-        dead = {} if self._caution is None else self._caution.begin(batch, after)
-        stored = self._prepare(part, {index: ended(how) for index, how in dead.items()})
-        self._ledger.commit(stored)
-        if self._caution is not None:
-            self._caution.end()
+        letters = {index: failed(error) for index, error in part.unopened.items()}
+        try:
+            if self._caution is not None:
+                letters |= {index: ended(how) for index, how in self._caution.begin(batch, after).items()}
+            stored = self._prepare(part, letters)
+            self._ledger.commit(stored)
+        finally:  # a failure, too, is no death of the process
+            if self._caution is not None:
+                self._caution.end()
         self._between("committed")
         self._positions[batch.shard_id] = batch.upto
         self._seen.remember(stored.keys)

@@ -14,13 +14,15 @@ from headwater.trial import Trial
 
 # Whoever sends one event that ends a process mostly sends more.
 CAREFUL_S = 600.0
+# Whoever ends the worker for reasons of their own, such as a machine short of memory, does not hit the same lone record that often.
+MOST_DEATHS = 4
 
 
 class Caution:
     """Notes which batch is under way, and finds the records that ended the process before; one pipe's.
 
     Until a death there is nothing to do but a note a batch. A death that no trial explains, such as one for want of memory, halves the
-    batch at every further one.
+    batch at every further one, and a record that is alone at it again and again is at fault.
     """
 
     def __init__(self, attempts: Attempts, trial: Trial, window: Window) -> None:
@@ -45,7 +47,7 @@ class Caution:
                 found = self._trial.deadly(request_for(batch, self._window))
             except OSError as error:  # no process to be had: the batch is tried all the same
                 self._log.warning("a batch cannot be tried in another process", reason=str(error))
-        if not found and here and left is not None and left.deaths and batch.upto - after == 1:
+        if not found and here and left is not None and left.deaths >= MOST_DEATHS and batch.upto - after == left.upto - left.after == 1:
             found = dict.fromkeys(range(len(batch.records)), f"{left.deaths + 1} times, though not in a trial")
         if found:
             self._careful_until = now + CAREFUL_S
@@ -60,7 +62,7 @@ class Caution:
         return found
 
     def end(self) -> None:
-        """Note that the batch is stored."""
+        """Note that the batch is stored, or failed: this process did not die at it."""
         self._attempts.end()
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from headwater.record import Record
@@ -17,12 +17,14 @@ OpenRecord = Callable[[Record, str, int], list[Record]]
 class Slice(NamedTuple):
     """What one transaction stores. *batch*: events in the place of records, so several may have one number, up to all of a packed record.
 
-    after: where the slice before ended. parts: index of an event -> which part of its packed record it is.
+    after: where the slice before ended. parts: index of an event -> which part of its packed record it is. unopened: index of a record
+    that stands as it is, because taking it apart failed -> how.
     """
 
     batch: Batch
     after: int
     parts: dict[int, int]
+    unopened: Mapping[int, Exception] = {}
 
 
 def slices(batch: Batch, after: int, most: int, open_record: OpenRecord) -> Iterator[Slice]:
@@ -32,7 +34,11 @@ def slices(batch: Batch, after: int, most: int, open_record: OpenRecord) -> Iter
         if made.events and (len(made.events) >= most or size >= BYTES_LIMIT):
             yield made.close(batch, after, made.numbers[-1])
             after, made, size = made.numbers[-1], _Open(), 0
-        events = open_record(record, batch.shard_id, number)
+        try:
+            events = open_record(record, batch.shard_id, number)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is of this record, and the others go on
+            made.unopened[len(made.events)] = error
+            events = [record]
         if events[0] is record:  # nearly all are one event: what is done for each of them is done as often as there are events
             made.events.append(record)
             made.numbers.append(number)
@@ -52,7 +58,8 @@ class _Open:
         self.events: list[Record] = []
         self.numbers: list[int] = []
         self.parts: dict[int, int] = {}
+        self.unopened: dict[int, Exception] = {}
 
     def close(self, batch: Batch, after: int, upto: int) -> Slice:
         damaged: tuple[Damage, ...] = tuple(damage for damage in batch.damaged if after < damage.first <= upto)
-        return Slice(Batch(batch.shard_id, self.events, self.numbers, damaged, upto), after, self.parts)
+        return Slice(Batch(batch.shard_id, self.events, self.numbers, damaged, upto), after, self.parts, self.unopened)
