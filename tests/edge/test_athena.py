@@ -275,7 +275,7 @@ def test_workgroups(served: AthenaServed, athena: Any) -> None:
         "ResultConfiguration": {"OutputLocation": "s3://team/"},  # not a word of encryption, for there is none
         "ManagedQueryResultsConfiguration": {"Enabled": False},
         "EnforceWorkGroupConfiguration": True,
-        "PublishCloudWatchMetricsEnabled": True,
+        "PublishCloudWatchMetricsEnabled": False,
         "RequesterPaysEnabled": False,
         "EngineVersion": {"SelectedEngineVersion": "Athena engine version 3", "EffectiveEngineVersion": "Athena engine version 3"},
         "BytesScannedCutoffPerQuery": 10_000_000,

@@ -10,6 +10,7 @@ from typing import Any
 
 from headwater.catalog.entries import open_entries
 from headwater.clock import SystemClock
+from headwater.lake.alter import Alterations
 from headwater.lake.rewrite import Tables
 from headwater.process.catalog_jobs import Changes
 from headwater.process.table_jobs import TableJobs
@@ -35,7 +36,7 @@ class Jobs:
         )
         spill = spill or folder
         tables = Tables(project.lake, declared, spill, SystemClock())
-        self._jobs = {**changes.jobs(), **TableJobs(tables, self.stores, spill).jobs()}
+        self._jobs = {**changes.jobs(), **TableJobs(tables, Alterations(project.lake, tables, SystemClock()), self.stores, spill).jobs()}
 
     def ask(self, job: str, /, **arguments: Any) -> Any:
         """Do a job and return what the worker would answer."""

@@ -20,12 +20,15 @@ from headwater.catalog.partition import day_position, partition_values
 from headwater.catalog.schema import TIME_COLUMN, UTC_MICROSECONDS, arrow_schema
 from headwater.lake.conform import conform
 from headwater.lake.parquet import WrittenFile, day_keys, with_keys, written_file
+from headwater.lake.properties import codec
 from headwater.store import Store, join_url
 
 FILE_BYTES = 128 << 20
 _GROUP_BYTES = 32 << 20
 _PENDING_BYTES = 96 << 20
 _OPEN_FILES = 64
+
+_LEVELS = {"zstd": 3}
 
 Key = tuple[Any, ...]
 
@@ -39,7 +42,7 @@ class Output:
     def __init__(self, table: Table, store: Store, folder: str, scratch: Path, file_bytes: int = FILE_BYTES) -> None:
         self._table, self._store, self._folder, self._scratch, self._file_bytes = table, store, folder, scratch, file_bytes
         self._spec, self._schema, self._arrow = table.spec(), table.schema(), arrow_schema(table)
-        self._day = day_position(self._spec, self._schema)
+        self._day, self._codec = day_position(self._spec, self._schema), codec(table.properties)
         self._open: dict[Key, _Part] = {}
         self.files: list[WrittenFile] = []
         self.rows = 0
@@ -54,7 +57,7 @@ class Output:
             if key not in self._open:
                 if len(self._open) >= _OPEN_FILES:
                     self._close(max(self._open, key=lambda key: self._open[key].size))
-                self._open[key] = _Part(self._arrow, self._scratch)
+                self._open[key] = _Part(self._arrow, self._scratch, self._codec)
             self._open[key].add(part)
             if self._open[key].pending >= _GROUP_BYTES:
                 self._flush(key)
@@ -112,12 +115,13 @@ class Output:
 class _Part:
     """A file that is being written."""
 
-    def __init__(self, schema: pa.Schema, scratch: Path) -> None:
+    def __init__(self, schema: pa.Schema, scratch: Path, compression: Any) -> None:
         self.file = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115  # closed by `finish`, or with the output
         self._footers: list[pq.FileMetaData] = []
         self._writer = pq.ParquetWriter(
-            self.file, schema, compression="zstd", compression_level=3, store_schema=False, metadata_collector=self._footers
-        )
+            self.file, schema, compression=compression, compression_level=_LEVELS.get(compression), store_schema=False,
+            metadata_collector=self._footers,
+        )  # fmt: skip
         self._timed = TIME_COLUMN in schema.names and schema.field(TIME_COLUMN).type == UTC_MICROSECONDS
         self._rows: list[pa.Table] = []
         self.pending, self.size = 0, 0

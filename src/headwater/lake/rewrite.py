@@ -25,9 +25,9 @@ from headwater.lake.iceberg import live_entries, live_files
 from headwater.lake.output import FILE_BYTES, Output
 from headwater.lake.parquet import WrittenFile
 from headwater.lake.plan import DataFile
+from headwater.lake.properties import MAX_AGE, MIN_COUNT, checked
 from headwater.lake.snapshots import Keep
 
-_MAX_AGE, _MIN_COUNT = "vacuum_max_snapshot_age_seconds", "vacuum_min_snapshots_to_keep"
 PIN_S = 3_600.0
 """For how long the snapshot that a statement reads is kept for it."""
 
@@ -82,10 +82,9 @@ class Tables:
             if if_not_exists:
                 return self._change(change_id, "CREATE")
             raise Refused("ALREADY_EXISTS", f"Table '{table}' already exists")
-        if wrong := [name for name in (_MAX_AGE, _MIN_COUNT) if not (properties or {}).get(name, "1").isdigit()]:
-            raise Refused("INVALID_TABLE_PROPERTY", f"{wrong[0]} is a whole number")
+        kept = checked(properties or {})
         with self._lake.writing(table):
-            new = self._lake.stage(table, schema, partitioning, {**(properties or {}), MADE: "sql"})
+            new = self._lake.stage(table, schema, partitioning, {**kept, MADE: "sql"})
             files, count = self._write(table, new.table, rows)
             change = self._change(change_id, "CREATE", rows=count)
             self._lake.create(new, table, change, files)
@@ -176,7 +175,7 @@ class Tables:
         `vacuum_min_snapshots_to_keep`.
         """
         told = self._table(table).properties
-        age_s, count = told.get(_MAX_AGE), told.get(_MIN_COUNT, "1")
+        age_s, count = told.get(MAX_AGE), told.get(MIN_COUNT, "1")
         return self._lake.tidy(table, keep=None if age_s is None else Keep(int(age_s) * 1_000, int(count)))
 
     def add_columns(self, table: str, schema: pa.Schema) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from headwater.errors import Refused
+from headwater.lake.alter import Alterations
 from headwater.lake.hive import HiveFiles
 from headwater.lake.rewrite import Tables
 from headwater.process.job import Job
@@ -25,14 +26,14 @@ _ROWS = 65_536
 class TableJobs:
     """Makes tables and changes their rows. *spill*: the folder where rows are left for it. *stores*: what s3:// places mean."""
 
-    def __init__(self, tables: Tables, stores: Stores, spill: Path) -> None:
-        self._tables, self._stores, self._spill = tables, stores, spill
+    def __init__(self, tables: Tables, alterations: Alterations, stores: Stores, spill: Path) -> None:
+        self._tables, self._alterations, self._stores, self._spill = tables, alterations, stores, spill
 
     def jobs(self) -> Mapping[str, Job]:
         """Return the jobs by name."""
         jobs = (
             self.create_table, self.insert_rows, self.pin_table, self.replace_rows, self.optimize_table, self.vacuum_table,
-            self.add_columns, self.write_files,
+            self.add_columns, self.drop_column, self.change_column, self.set_properties, self.rename_table, self.write_files,
         )  # fmt: skip
         return {job.__name__: _job(job) for job in jobs}
 
@@ -82,6 +83,22 @@ class TableJobs:
     def add_columns(self, *, table: str, schema: str) -> None:
         """Add columns to an Iceberg table."""
         self._tables.add_columns(table, _schema(schema))
+
+    def drop_column(self, *, change: str, table: str, column: str) -> None:
+        """Take a column of an Iceberg table away."""
+        self._alterations.drop_column(change, table, column)
+
+    def change_column(self, *, change: str, table: str, column: str, schema: str, **more: Any) -> None:
+        """Give a column another name, type, comment or place; see `Alterations.change_column`."""
+        self._alterations.change_column(change, table, column, _schema(schema), **more)
+
+    def set_properties(self, *, change: str, table: str, properties: Mapping[str, str], removed: Sequence[str] = ()) -> None:
+        """Set and remove properties of an Iceberg table."""
+        self._alterations.set_properties(change, table, properties, removed)
+
+    def rename_table(self, *, change: str, table: str, to: str) -> None:
+        """Give an Iceberg table another name."""
+        self._alterations.rename(change, table, to)
 
     def write_files(self, *, change: str, location: str, rows: str, **form: Any) -> dict[str, Any]:
         """Write rows as files beneath a location; see `HiveFiles`. Return their URLs, how many rows, and the partitions they are in."""

@@ -16,6 +16,7 @@ import structlog
 from headwater.clock import SystemClock
 from headwater.collect.kinesis import open_record
 from headwater.errors import HeadwaterError, LedgerBroken
+from headwater.lake.alter import Alterations
 from headwater.lake.rewrite import Tables
 from headwater.pipe.relearn import relearn_keys
 from headwater.pipeline import DAY_MS, PIPE, WorkerParts, build_worker
@@ -121,7 +122,9 @@ class WorkerRole:
         parts, spill = self._parts, Paths(self._project).spill
         for path in spill.glob("*.part"):
             path.unlink(missing_ok=True)
-        return TableJobs(Tables(parts.lake, parts.models.tables.keys(), spill, SystemClock()), parts.stores, spill)
+        clock = SystemClock()
+        tables = Tables(parts.lake, parts.models.tables.keys(), spill, clock)
+        return TableJobs(tables, Alterations(parts.lake, tables, clock), parts.stores, spill)
 
     def close(self) -> None:
         """Let go of the files."""

@@ -261,6 +261,13 @@ class ChangeColumn(NamedTuple):
     after: str | None = None
 
 
+class RenameTable(NamedTuple):
+    """ALTER TABLE table RENAME TO other."""
+
+    table: TableName
+    to: TableName
+
+
 class RepairTable(NamedTuple):
     """MSCK REPAIR TABLE."""
 
@@ -328,5 +335,5 @@ Command = (
     ShowTables | ShowViews | ShowDatabases | ShowColumns | ShowPartitions | ShowCreate | ShowProperties | Describe | Explain
     | CreateView | DropView | CreateDatabase | DropDatabase | CreateTable | CreateTableAs | DropTable | InsertInto | Unload
     | AddPartitions | DropPartitions | RenamePartition | SetLocation | SetProperties | UnsetProperties | AddColumns | ReplaceColumns
-    | DropColumn | ChangeColumn | RepairTable | Optimize | Vacuum | Delete | Update | Merge | Prepare | Execute | Deallocate
+    | DropColumn | ChangeColumn | RenameTable | RepairTable | Optimize | Vacuum | Delete | Update | Merge | Prepare | Execute | Deallocate
 )  # fmt: skip

@@ -131,8 +131,8 @@ def alter(reader: Reader, database: str) -> Statement:
         return _ddl(reader, "ALTER_TABLE_UNSET_TBLPROPERTIES", commands.UnsetProperties(table, _strings(reader)))
     if reader.take("SET", "LOCATION"):
         return _ddl(reader, "ALTER_TABLE_SET_LOCATION", commands.SetLocation(table, reader.string()))
-    if reader.peek("RENAME"):
-        raise MalformedQuery("ALTER TABLE RENAME TO is not supported; use CREATE TABLE ... AS and DROP TABLE")
+    if reader.take("RENAME", "TO"):
+        return _ddl(reader, "ALTER_TABLE_RENAME", commands.RenameTable(table, table_name(reader, table.database)))
     if reader.peek("PARTITION"):
         return _alter_partition(reader, table)
     raise reader.mismatch()

@@ -32,7 +32,7 @@ _STATEMENTS = (
     ("INSERT INTO, UNLOAD", "same", ""),
     ("DELETE, UPDATE, MERGE", "translated", "WHEN NOT MATCHED BY SOURCE is refused"),
     ("ALTER TABLE ADD, DROP, RENAME PARTITION; SET LOCATION, SET and UNSET TBLPROPERTIES; ADD, REPLACE, DROP, CHANGE COLUMN", "same", ""),
-    ("ALTER TABLE RENAME TO", "refused", "CREATE TABLE AS, then DROP TABLE"),
+    ("ALTER TABLE RENAME TO", "same", "Iceberg tables only; writes the rows anew, older states are gone"),
     ("MSCK REPAIR TABLE", "same", "refuses folders with a key in upper case"),
     ("OPTIMIZE ... REWRITE DATA USING BIN_PACK, VACUUM", "same", ""),
     ("transactions, USE, GRANT, REVOKE, SET, CALL, ANALYZE", "refused", "nothing; Athena refuses them, too"),

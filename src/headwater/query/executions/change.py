@@ -187,8 +187,8 @@ class Changes:
             raise QueryFailed("TABLE_NOT_FOUND", f"line 1:1: Table 'awsdatacatalog.{name.database}.{name.name}' does not exist")
         raise QueryFailed(
             "NOT_SUPPORTED",
-            f"{name.database}.{name.name} is no external table, and ALTER TABLE and MSCK are for those: an event's table has the columns of"
-            " its class, a view is made anew by CREATE OR REPLACE VIEW",
+            f"{name.database}.{name.name} is no external table, and MSCK, partitions, SET LOCATION and REPLACE COLUMNS are for those: a"
+            " view is made anew by CREATE OR REPLACE VIEW, columns of an Iceberg table are added, changed and dropped one by one",
         )
 
     def _existing(self, entry: Entry, values: list[str]) -> tuple[list[str], Partition]:

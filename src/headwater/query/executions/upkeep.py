@@ -1,21 +1,35 @@
-"""Statements about Iceberg tables as such: CREATE TABLE, ALTER TABLE ADD COLUMNS, OPTIMIZE, VACUUM."""
+"""Statements about Iceberg tables as such: CREATE TABLE, ALTER TABLE, OPTIMIZE, VACUUM."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 
 from headwater.catalog.names import join_name
 from headwater.query.dialect import QueryFailed
-from headwater.query.dialect.commands import AddColumns, Command, CreateTable, NewColumn, Optimize, TableName, Vacuum
+from headwater.query.dialect.commands import (
+    AddColumns,
+    ChangeColumn,
+    Command,
+    CreateTable,
+    DropColumn,
+    NewColumn,
+    Optimize,
+    RenameTable,
+    SetProperties,
+    TableName,
+    UnsetProperties,
+    Vacuum,
+)
 from headwater.query.dialect.types import Type, parse_type
 from headwater.query.executions.catalog import LakeCatalog
 from headwater.query.executions.change import is_iceberg
 from headwater.query.executions.jobs import Jobs
 from headwater.query.executions.live import Live
 from headwater.query.executions.runner import Runner
-from headwater.query.executions.write import check_name, encoded, kept_properties
+from headwater.query.executions.write import check_name, encoded
 
 _DAYS = """SELECT DISTINCT CAST("datetime" AT TIME ZONE 'UTC' AS DATE) - DATE '1970-01-01' FROM {table} WHERE ({condition})"""
 _ARROW: dict[str, pa.DataType] = {
@@ -38,6 +52,18 @@ class Upkeep:
                 self._create(live, command)
             case AddColumns(table, columns) if self._catalog.is_of_lake(*table):
                 self._jobs.ask(live, "add_columns", table=self._name(table), schema=encoded(_schema(columns)))
+            case DropColumn(table, column) if self._catalog.is_of_lake(*table):
+                self._ask(live, "drop_column", table, column=column)
+            case ChangeColumn(table) if self._catalog.is_of_lake(*table):
+                schema = encoded(_schema([command.column]))
+                more = {"comment": command.column.comment, "first": command.first, "after": command.after}
+                self._ask(live, "change_column", table, column=command.old, schema=schema, **more)
+            case SetProperties(table, properties) if self._catalog.is_of_lake(*table):
+                self._ask(live, "set_properties", table, properties=dict(properties))
+            case UnsetProperties(table, names) if self._catalog.is_of_lake(*table):
+                self._ask(live, "set_properties", table, properties={}, removed=list(names))
+            case RenameTable(table, to):
+                self._rename(live, table, to)
             case Optimize(table, condition):
                 self._check(table)
                 self._jobs.ask(
@@ -50,15 +76,33 @@ class Upkeep:
                 return False
         return True
 
+    def _ask(self, live: Live, job: str, table: TableName, **arguments: Any) -> None:
+        self._jobs.ask(live, job, change=live.execution.id, table=self._name(table), **arguments)
+
+    def _rename(self, live: Live, table: TableName, to: TableName) -> None:
+        if self._catalog.columns(*table) is None:
+            raise QueryFailed("TABLE_NOT_FOUND", f"line 1:1: Table 'awsdatacatalog.{'.'.join(table)}' does not exist")
+        if not self._catalog.is_of_lake(*table):
+            raise QueryFailed(
+                "NOT_SUPPORTED", f"{'.'.join(table)} is no Iceberg table, and RENAME TO is for those: make it anew under the other name"
+            )
+        self._check_new(to)
+        if self._catalog.columns(*to) is not None and not self._catalog.gives_way(self._name(to)):
+            raise QueryFailed("ALREADY_EXISTS", f"line 1:1: Table 'awsdatacatalog.{'.'.join(to)}' already exists")
+        self._ask(live, "rename_table", table, to=self._name(to))
+
+    def _check_new(self, table: TableName) -> None:
+        if table.database not in self._catalog.databases():
+            raise QueryFailed("SCHEMA_NOT_FOUND", f"line 1:1: Schema {table.database} not found")
+        check_name(table)
+
     def _create(self, live: Live, command: CreateTable) -> None:
         database, name = command.table
-        if database not in self._catalog.databases():
-            raise QueryFailed("SCHEMA_NOT_FOUND", f"line 1:1: Schema {database} not found")
+        self._check_new(command.table)
         if self._catalog.columns(database, name) is not None and not self._catalog.gives_way(self._name(command.table)):
             if command.if_not_exists:
                 return
             raise QueryFailed("ALREADY_EXISTS", f"line 1:1: Table 'awsdatacatalog.{database}.{name}' already exists")
-        check_name(command.table)
         self._jobs.ask(
             live,
             "create_table",
@@ -66,7 +110,7 @@ class Upkeep:
             table=self._name(command.table),
             schema=encoded(_schema(command.columns)),
             partitioning=[(each.transform, each.column, each.width) for each in command.transforms],
-            properties=kept_properties(command.properties),
+            properties=dict(command.properties),
             if_not_exists=command.if_not_exists,
         )
 

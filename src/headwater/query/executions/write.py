@@ -234,7 +234,7 @@ _MADE_OF_OTHERS = "it is no table of its own, but made of others"
 
 def kept_properties(given: Mapping[str, str | Sequence[str]]) -> dict[str, str]:
     """Return what a table remembers of the properties of its statement."""
-    return {name.lower(): str(value) for name, value in given.items() if name.lower().startswith(("vacuum_", "optimize_"))}
+    return {name.lower(): str(value) for name, value in given.items() if name.lower().startswith(("vacuum_", "optimize_", "write_"))}
 
 
 def check_name(table: TableName) -> None:
