@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 from contextlib import closing
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from headwater.places.identity import read_identity
 from headwater.process.doctor import examine
 from tests.flow.trouble import wait_for
 from tests.places.conftest import Copy, ask, remove
@@ -51,6 +53,28 @@ def test_a_lost_place_is_named_with_a_way_out_and_nothing_is_deleted(copy: Copy,
     assert all(("headwater catalog rebuild" if name == "catalog" else f"headwater doctor --give-up {name}") in each for each in said)
     assert files(copy) == before
     assert [each["state"] for each in examine(copy.folder).places if each["place"] == name] == ["LOST"]
+
+
+def test_an_identity_that_is_lost_is_made_again_from_what_the_lake_says(copy: Copy) -> None:
+    was = read_identity(copy.folder)
+    remove(copy.data / "identity.json")
+
+    served = copy.serve()
+    served.kill()
+
+    made = read_identity(copy.folder)
+    assert was is not None and made is not None
+    assert (made.id, made.folder, made.places) == (was.id, was.folder, was.places)
+    assert copy.rows() == copy.all_rows()
+
+
+def test_a_copy_without_an_identity_is_told_from_the_project(copy: Copy, tmp_path: Path) -> None:
+    shutil.copytree(copy.folder, tmp_path / "other", ignore=shutil.ignore_patterns("*.sock", "identity.json"))
+
+    done = invoke("sql", "SELECT 1", "-C", tmp_path / "other", check=False)
+
+    assert done.returncode == 1
+    assert "headwater move" in done.stderr
 
 
 @pytest.mark.parametrize("name", REBUILT)

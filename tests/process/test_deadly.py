@@ -34,6 +34,8 @@ class Order(Event):
             os._exit(0)
         if how == "raised":
             sys.exit(3)
+        if how == "memory":  # says nothing about the record, and so is no verdict
+            raise MemoryError
         return how
 
 
@@ -55,7 +57,7 @@ def test_each_event_that_ends_the_worker_is_one_letter_and_the_others_are_rows(t
     (served.folder / "events.py").write_text(EVENTS)
     served.start()
     try:
-        hows = ["fine"] * 30 + ["killed"] + ["fine"] * 17 + ["aborted", "left"] + ["fine"] * 20 + ["raised"]
+        hows = ["memory"] + ["fine"] * 30 + ["killed", "memory"] + ["fine"] * 17 + ["aborted", "left"] + ["fine"] * 20 + ["raised"]
         sent = send(served, hows) | send(served, ["killed"] * 5, "Visit")
         served.settle()
         restarts = served.roles()["worker"]["restarts"]
@@ -74,6 +76,7 @@ def test_each_event_that_ends_the_worker_is_one_letter_and_the_others_are_rows(t
         assert by_how["aborted"][0] == "judge" and "SIGABRT" in by_how["aborted"][1]
         assert by_how["left"][0] == "judge" and "exit code 0" in by_how["left"][1]
         assert by_how["raised"][0] == "validator"
+        assert by_how["memory"][0] == "judge" and "MemoryError" in by_how["memory"][1]
         # The first batch ends the worker once, however many such events are in it, and the later one not at all.
         assert restarts == 1, log_of(served)
         assert after == restarts

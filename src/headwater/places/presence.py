@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from headwater.errors import ProjectError
-from headwater.places import lake_root, path_of
+from headwater.errors import ProjectError, Unavailable
+from headwater.places import lake_root, open_lake_store, path_of
 from headwater.places.identity import (
     ProjectIdentity,
     home_of,
@@ -22,7 +22,7 @@ from headwater.places.identity import (
     read_identity,
     write_identity,
 )
-from headwater.places.marker import MARKER
+from headwater.places.marker import MARKER, owner_of
 from headwater.settings import Settings
 from headwater.store import SCHEME
 
@@ -191,17 +191,20 @@ def _adopted(settings: Settings, project: Path, without: Collection[str]) -> Pro
     """Return the identity of a project that has none noted. Raises `ProjectError` where its catalog says that it lay elsewhere."""
     there = {name: str(path) for name, path in places_of(settings, project).items() if name != "lake" and is_there(name, path)}
     root = lake_root(settings, project)
+    owner = _owner(settings, project, root) if "catalog" in there else None
+    if owner is not None:  # the identity was lost, and the lake still says whose it is
+        there["lake"] = root
     locations = catalog_locations(path_of(settings.stores.catalog, project)) if "catalog" in there else []
     if not locations:
         if "catalog" not in (*there, *without) and not root.startswith(SCHEME) and any(Path(root).glob("metadata/*/*/*.metadata.json")):
             identity = ProjectIdentity("", str(project.resolve()), {"catalog": str(path_of(settings.stores.catalog, project))})
             raise ProjectError(_told(settings, project, identity, "catalog"))
-        return msgspec.structs.replace(new_identity(home_of(project)), places=there)
+        return msgspec.structs.replace(owner or new_identity(home_of(project)), places=there)
     roots = {lake_of(location) for location in locations}
     if len(roots) == 1 and (only := roots.pop()) != root:
         relative = settings.lake.folder
         if not only.startswith(SCHEME) and only.endswith(f"/{relative}") and leads_to(only.removesuffix(f"/{relative}"), project):
-            return msgspec.structs.replace(new_identity(Path(only.removesuffix(f"/{relative}"))), places=there)
+            return msgspec.structs.replace(owner or new_identity(Path(only.removesuffix(f"/{relative}"))), places=there)
         raise ProjectError(
             f"the tables of {project.resolve()} name files at {only}, and its lake is at {root}: was it moved or copied?"
             f" Stop what serves it, then: {command(project, 'move')}"
@@ -210,7 +213,16 @@ def _adopted(settings: Settings, project: Path, without: Collection[str]) -> Pro
         raise ProjectError(
             f"the catalog names tables at {', '.join(sorted(roots | {root}))}, which is more than one lake; restore it from a backup"
         )
-    return msgspec.structs.replace(new_identity(home_of(project)), places=there)
+    return msgspec.structs.replace(owner or new_identity(home_of(project)), places=there)
+
+
+def _owner(settings: Settings, project: Path, root: str) -> ProjectIdentity | None:
+    """Return the identity that the lake at *root* knows of the project in this folder, None where it knows of none."""
+    try:
+        owner = owner_of(open_lake_store(settings, project), root)
+    except OSError as error:
+        raise Unavailable(f"the lake at {root} cannot be used now: {error}") from error
+    return ProjectIdentity(owner.project, owner.folder) if owner is not None and leads_to(owner.folder, project) else None
 
 
 def catalog_locations(path: Path) -> list[str]:
