@@ -230,6 +230,7 @@ def build_worker(
     from headwater.collect.kinesis import open_record
     from headwater.lake import open_index
     from headwater.lake.agreement import check_agreement
+    from headwater.lake.caution import FoldCaution
     from headwater.lake.failures import failing
     from headwater.lake.fold import Lake
     from headwater.lake.maintain import Maintenance
@@ -265,6 +266,7 @@ def build_worker(
         orphan_grace_s=file_grace_s(settings),
         store=store,
         step=between,
+        caution=FoldCaution(Attempts(Paths(project).run / "fold"), Trial("headwater.lake.caution:trial")),
     )
     for table in models.tables.values():
         lake.ensure(table.name, table.schema)

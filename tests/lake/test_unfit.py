@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from headwater.attempt import Attempts
 from headwater.errors import LedgerError
+from headwater.lake.caution import FoldCaution
+from headwater.lake.fold import Lake
 from headwater.model.system import DEAD_LETTER_LOG
+from headwater.trial import Trial
 from tests.lake.conftest import Crash, Project, visits
 
 MOMENT = pa.timestamp("us", tz="UTC")
@@ -123,6 +128,57 @@ def test_what_fails_without_rows_too_makes_no_letters(project: Project, monkeypa
         project.maintenance.fold_all()
     monkeypatch.undo()
     fold_all(project)
+
+    assert sorted(project.in_lake("visits")) == ["a", "b"]
+    assert letters(project) == []
+
+
+def cautious(project: Project, trial: str) -> FoldCaution:
+    caution = FoldCaution(Attempts(project.folder / "fold"), Trial(trial))
+    project.lake = Lake(
+        project.ledger,
+        project.catalog,
+        project.index,
+        project.folder / "lake",
+        "analytics",
+        project.clock,
+        step=lambda name: project.step(name),
+        caution=caution,
+    )
+    return caution
+
+
+def test_rows_at_which_the_process_dies_become_letters_when_the_next_one_folds(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    names = [f"v{number}" for number in range(10)]
+    project.commit({"visits": paid([*names[:4], "deadly 1", *names[4:], "deadly 2"])})
+    # What a process leaves that is gone within a fold: no Python code of its own runs any more.
+    before = Attempts(project.folder / "fold")
+    before.begin("visits", 1, 1)
+    before.close()
+    project.lake.ensure("visits", paid(["x"]).schema)
+
+    caution = cautious(project, "tests.lake.deadly:trial")
+    fold_all(project)
+    caution.close()
+
+    assert sorted(project.in_lake("visits")) == names
+    found = {row["event_id"]: str(row["message"]) for row in letters(project)}
+    assert sorted(found) == ["deadly 1", "deadly 2"]
+    assert "SIGSEGV" in found["deadly 1"]
+    assert Attempts(project.folder / "fold").left is None
+
+
+def test_a_fold_that_was_killed_by_others_is_done_again_whole(project: Project) -> None:
+    project.commit({"visits": paid(["a", "b"])})
+    project.lake.ensure("visits", paid(["x"]).schema)
+    before = Attempts(project.folder / "fold")
+    before.begin("visits", 1, 1)
+    before.close()
+
+    caution = cautious(project, "headwater.lake.caution:trial")
+    fold_all(project)
+    caution.close()
 
     assert sorted(project.in_lake("visits")) == ["a", "b"]
     assert letters(project) == []

@@ -25,6 +25,7 @@ from headwater.catalog.schema import arrow_schema, ensure_table
 from headwater.clock import Clock
 from headwater.errors import HeadwaterError, NotFound, Refused
 from headwater.lake.agreement import state_of
+from headwater.lake.caution import FoldCaution
 from headwater.lake.change import CHANGES, Change, changes_of, noted, refuse_made, removals_of
 from headwater.lake.conform import conform
 from headwater.lake.failures import failing
@@ -36,7 +37,7 @@ from headwater.lake.parquet import WrittenFile, write_days
 from headwater.lake.snapshots import Keep, expired
 from headwater.lake.sweep import Sweeper
 from headwater.lake.transaction import SteadyTransaction
-from headwater.lake.unfit import FAULTS, Nowhere, letters_of, unfit_rows
+from headwater.lake.unfit import FAULTS, Nowhere, letters_of, rows_of, unfit_rows
 from headwater.ledger import FateCount, TailRows
 from headwater.ledger.packing import packed
 from headwater.model.system import DEAD_LETTER_LOG, FATES
@@ -56,7 +57,7 @@ class Lake:
     """Writes the tables under the folder *root*, or the place in a bucket of *store*; one per project, in the worker. Threads may share it.
 
     *database* is the project's own; a table of another is named `database.table`.
-    *step* is called with a name between any two steps of a fold; tests stop there.
+    *step* is called with a name between any two steps of a fold; tests stop there. *caution* knows at which rows the process before died.
     """
 
     def __init__(
@@ -72,11 +73,13 @@ class Lake:
         orphan_grace_s: float = 900.0,
         store: Store | None = None,
         step: Callable[[str], None] = lambda name: None,
+        caution: FoldCaution | None = None,
     ) -> None:
         self._ledger, self._catalog, self._index, self._clock, self._step = ledger, catalog, index, clock, step
         self._root, self._database, self.fold_rows = str(root.absolute() if isinstance(root, Path) else root), database, fold_rows
         self.store = store or open_store("file:")
         self._grace_ms = round(orphan_grace_s * 1_000)
+        self._caution = caution
         self._lock = threading.RLock()
         self._log = structlog.get_logger("lake")
         self._loaded: dict[str, Table] = {}
@@ -114,6 +117,8 @@ class Lake:
                 self._recovered.add(table)
                 return None
             self._step("read")
+            if self._withdraw_deadly(table, tail):
+                return self.fold(table)
             written: list[WrittenFile] = []
             try:
                 rows = self._rows(table, tail)
@@ -126,6 +131,9 @@ class Lake:
                 if not self._withdraw_unfit(table, tail):
                     raise
                 return self.fold(table)
+            finally:
+                if self._caution is not None:
+                    self._caution.end()
             head = describe(target)
             self._commit(table, tail, written)
             self._step("committed")
@@ -149,13 +157,23 @@ class Lake:
             for _ in write_days(self._loaded[table], conform([rows], arrow_schema(self._loaded[table])), Nowhere(), "trial"):
                 pass
 
-        count = 0
-        for part in tail:
-            rows = pa.ipc.open_stream(part.rows.arrow).read_all()
-            unfit = unfit_rows(rows, write)
-            if not unfit:
-                continue
-            count += len(unfit)
+        return sum(self._withdraw(table, part, unfit_rows(rows_of(part), write)) for part in tail)
+
+    def _withdraw_deadly(self, table: str, tail: Sequence[TailRows]) -> int:
+        """Do the same with the rows at which the process before this one died, if it did."""
+        if self._caution is None:
+            return 0
+        loaded = self._loaded.get(table)
+        dead = self._caution.begin(table, tail, None if loaded is None else arrow_schema(loaded))
+        if not dead:
+            return 0
+        count = sum(self._withdraw(table, part, dead.get(part.batch, {})) for part in tail)
+        self._caution.end()
+        return count
+
+    def _withdraw(self, table: str, part: TailRows, unfit: Mapping[int, Exception]) -> int:
+        if unfit:
+            rows = rows_of(part)
             kept = packed(rows.take(pa.array([at for at in range(rows.num_rows) if at not in unfit], pa.int64())))
             letters = {DEAD_LETTER_LOG.name: packed(letters_of(table, part, rows, unfit, self._clock.now_ms()))}
             # Rows of our own tables are no events that were delivered.
@@ -165,7 +183,7 @@ class Lake:
             self._step("withdrawn")
             why = str(next(iter(unfit.values())))
             self._log.error("rows cannot be put into files and are dead letters now", table=table, rows=len(unfit), reason=why)
-        return count
+        return len(unfit)
 
     def fold_waiting(self, table: str, upto_batch: int | None = None) -> Iterator[FoldResult]:
         """Fold what waits of *table* now, a fold at each step, and end there, whatever comes meanwhile. Raises as `fold` does.
@@ -399,7 +417,7 @@ class Lake:
         self._recovered.discard(table)
 
     def _rows(self, table: str, tail: Sequence[TailRows]) -> pa.Table:
-        batches = [pa.ipc.open_stream(part.rows.arrow).read_all() for part in tail]
+        batches = [rows_of(part) for part in tail]
         # A batch may be older or newer than the model this process started with. The table grows to hold what was accepted.
         if new := {batch.schema.remove_metadata() for batch in batches} - self._known.get(table, set()):
             for schema in new:

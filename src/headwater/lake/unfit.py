@@ -39,6 +39,11 @@ class Nowhere:
         return len(content)
 
 
+def rows_of(part: TailRows) -> pa.Table:
+    """Return the rows that the tail has of a table from one batch."""
+    return pa.ipc.open_stream(part.rows.arrow).read_all()
+
+
 def unfit_rows(rows: pa.Table, write: Callable[[pa.Table], object]) -> dict[int, Exception]:
     """Return position -> why, for the first rows with which *write* fails when they are alone; none where it fails without rows, too."""
     if _failure(rows.slice(0, 0), write):
