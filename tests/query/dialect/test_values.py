@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from headwater.query.dialect import ColumnType, QueryFailed, athena_text, athena_type, column_type, failure
+from tests.query.dialect.corpus import engine, run
 
 MOMENT = datetime.fromisoformat("2026-10-10T12:34:56.123456")
 
@@ -140,3 +141,16 @@ def test_a_failure_already_told_is_kept() -> None:
     told = QueryFailed("TYPE_MISMATCH", "line 1:1: no")
 
     assert failure(told) is told
+
+
+def test_elements_come_in_their_order_whatever_the_list_is_made_of() -> None:
+    connection = engine()
+    texts = "VALUES '[1,2,3]', '[4,5]', '[1,2,3]', '[6]'"
+
+    for value in ("CAST(json_parse(j) AS array(integer))", "transform(split(trim(j, '[]'), ','), t -> CAST(t AS integer))"):
+        _, rows = run(connection, f"SELECT x FROM ({texts}) AS t(j) CROSS JOIN UNNEST({value}) AS u(x)")
+        _, numbered = run(connection, f"SELECT x, n FROM ({texts}) AS t(j), UNNEST({value}) WITH ORDINALITY AS u(x, n)")
+
+        assert [row[0] for row in rows] == ["1", "2", "3", "4", "5", "1", "2", "3", "6"]
+        assert numbered[:4] == [("1", "1"), ("2", "2"), ("3", "3"), ("4", "1")]
+    connection.close()

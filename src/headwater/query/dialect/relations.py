@@ -51,7 +51,8 @@ class Relations:
         side, kind, method = (str(join.args.get(part) or "").upper() for part in ("side", "kind", "method"))
         if method or kind in ("SEMI", "ANTI", "STRAIGHT", "STRAIGHT_JOIN", "POSITIONAL", "ASOF") or (side and side not in _SIDES):
             raise NotSupported(f"{where}{(method or kind or side)} JOIN is not supported; say the columns with ON or USING, or use EXISTS")
-        other, added = self.source(join.this, Scope(fields, outer))
+        crossed = not side and join.args.get("on") is None and not join.args.get("using")
+        other, added = self.source(join.this, Scope(fields, outer), crossed=crossed)
         on, using = join.args.get("on"), join.args.get("using")
         if using:
             return self._using(sql, fields, other, added, [name.name for name in using], side, where)
@@ -86,13 +87,16 @@ class Relations:
         rest = [item._replace(hidden=True) if item.sql in gone else item for item in (*fields, *added)]
         return f"{sql} {side + ' ' if side else ''}JOIN {other} ON {' AND '.join(conditions)}", [*merged, *rest]
 
-    def source(self, node: exp.Expr, scope: Scope) -> tuple[str, list[Field]]:
-        """Return one thing to select from and the columns it brings; *scope* is what a LATERAL one may use."""
+    def source(self, node: exp.Expr, scope: Scope, *, crossed: bool = False) -> tuple[str, list[Field]]:
+        """Return one thing to select from and the columns it brings; *scope* is what a LATERAL one may use.
+
+        *crossed*: it is joined with what is before it by CROSS JOIN, and may be two such joins.
+        """
         match node:
             case exp.Table():
                 sql, fields = self._table(node, scope)
             case exp.Unnest():
-                sql, fields = self._unnest(node, scope)
+                sql, fields = self._unnest(node, scope, crossed=crossed)
             case exp.Lateral():
                 if not isinstance(node.this, exp.Subquery):
                     raise NotSupported(f"{self._queries.expressions.where(node)}LATERAL takes a query in brackets")
@@ -213,7 +217,7 @@ class Relations:
         ]
         return f"{sql} AS {quote(unique)}", fields
 
-    def _unnest(self, node: exp.Unnest, scope: Scope) -> tuple[str, list[Field]]:
+    def _unnest(self, node: exp.Unnest, scope: Scope, *, crossed: bool) -> tuple[str, list[Field]]:
         where = self._queries.expressions.where(node)
         values = [self._queries.expressions.value(item, scope) for item in node.expressions]
         lists: list[tuple[str, Type, bool]] = []
@@ -228,6 +232,13 @@ class Relations:
             else:
                 raise QueryFailed("INVALID_FUNCTION_ARGUMENT", f"{where}Cannot unnest type: {value.type}")
         lists = _whole(lists, node)
+        before = ""
+        if crossed:
+            # Worked out in a step of their own, for the engine unnests a column row by row; a list that is worked out on the way it may
+            # join with the rows by a hash of what it is made of, which puts its elements out of order.
+            stage = quote(self._queries.tables.alias("lists"))
+            before = f"LATERAL (SELECT {', '.join(f'{sql} AS l{at}' for at, (sql, *_) in enumerate(lists))}) AS {stage} CROSS JOIN "
+            lists = [(f"{stage}.l{at}", kind, spread) for at, (_, kind, spread) in enumerate(lists)]
         parts: list[str] = []
         outer_parts: list[str] = []
         columns: list[tuple[str | None, Type]] = []
@@ -246,7 +257,7 @@ class Relations:
             parts.append(f"unnest(range(1, {size} + 1)) AS o")
             outer_parts.append(f"o AS u{len(columns)}")
             columns.append((None, BIGINT))
-        sql = f"LATERAL (SELECT {', '.join(outer_parts)} FROM (SELECT {', '.join(parts)}))"
+        sql = f"{before}LATERAL (SELECT {', '.join(outer_parts)} FROM (SELECT {', '.join(parts)}))"
         # sqlglot takes the last name of the alias away for the ordinality.
         alias = node.args.get("alias")
         if isinstance(offset, exp.Identifier) and alias is not None:
