@@ -41,8 +41,8 @@ def test_a_state_that_is_not_kept_fails_with_what_was_asked_for(moments: list[da
     unknown = room.run("SELECT * FROM visits FOR VERSION AS OF 12345")
 
     assert before.state == unknown.state == "FAILED"
-    assert "no kept snapshot of table visits named 'at or before" in str(before.reason)
-    assert "no kept snapshot of table visits named '12345'" in str(unknown.reason)
+    assert str(before.reason).startswith("INVALID_ARGUMENTS: No version history table visits at or before ")
+    assert str(unknown.reason).startswith("INVALID_ARGUMENTS: Iceberg snapshot ID does not exists: 12345")
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,12 @@ def test_each_table_about_a_table_has_its_columns(moments: list[datetime], room:
 
     assert found[0] == columns
     assert len(found) == rows + 1
+
+
+def test_a_state_that_there_is_none_of_is_the_callers_error(room: Room) -> None:
+    for version in ("5", "'abc'", "-5", "1.5", "9" * 30):
+        execution = room.run(f"SELECT * FROM sign_up_events FOR VERSION AS OF {version}")
+        assert str(execution.reason).startswith("INVALID_ARGUMENTS: "), version
+        assert "$snapshots" in str(execution.reason)
+    execution = room.run("SELECT * FROM sign_up_events FOR TIMESTAMP AS OF TIMESTAMP '2001-01-01 00:00:00'")
+    assert str(execution.reason).startswith("INVALID_ARGUMENTS: No version history table sign_up_events at or before 2001-01-01")

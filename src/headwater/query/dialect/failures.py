@@ -74,6 +74,14 @@ _KNOWN: list[tuple[re.Pattern[str], Callable[[re.Match[str]], QueryFailed]]] = [
     ),
     (re.compile(r"Maximum line size of (\d+) bytes exceeded"), _told("HIVE_CURSOR_ERROR", r"a line of a file has more than \1 bytes")),
     (re.compile(r"Could not convert string '([A-Z][A-Z_]+): (.*)' to INT32", re.DOTALL), lambda found: QueryFailed(found[1], found[2])),
+    (
+        re.compile(r"no kept snapshot of table (\S+) named 'at or before ([^']*)'"),
+        _told("INVALID_ARGUMENTS", r"No version history table \1 at or before \2"),
+    ),
+    (
+        re.compile(r"no kept snapshot of table (\S+) named '([^']*)'"),
+        _told("INVALID_ARGUMENTS", r'Iceberg snapshot ID does not exists: \2; "\1$snapshots" lists those there are'),
+    ),
     (re.compile(r"[Dd]ivision by zero"), _told("DIVISION_BY_ZERO", "Division by zero")),
     (re.compile(r"Overflow in (addition|subtraction|multiplication|negation) of (\w+)[^(]*\(([^)]*)\)"), _overflow),
     (re.compile(r"(date|timestamp|time) field value out of range: \"([^\"]*)\""), _out_of_moments),
