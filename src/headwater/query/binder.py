@@ -69,9 +69,10 @@ class Bound:
         """How many rows are in no file yet."""
         return sum(table.tail.rows for table in self.tables.values())
 
-    def told(self, said: str) -> str:
-        """Return what the engine *said* for others to read: which file is damaged, and external files by their URLs."""
-        return self.damaged(said) or self._called(said)
+    def told(self, error: Exception) -> str:
+        """Return what the engine said for others to read: which file is damaged, and external files by their URLs."""
+        said = str(error).strip()
+        return (isinstance(error, duckdb.Error) and self.damaged(said)) or self._called(said)
 
     def lost(self) -> list[str]:
         """Return the files that are not there any more, each with its table."""

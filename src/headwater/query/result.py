@@ -51,7 +51,7 @@ class Running(NamedTuple):
     engine_ms: float
     release: Callable[[bool], None]
     lost_files: Callable[[], list[str]]
-    told: Callable[[str], str]
+    told: Callable[[Exception], str]
 
 
 class Result(Reading):
@@ -173,9 +173,8 @@ def _read(run: Running) -> pa.RecordBatch | None:
         raise refused(error, run.lost_files, run.told) from error
 
 
-def refused(error: Exception, lost_files: Callable[[], list[str]], told: Callable[[str], str]) -> QueryError:
+def refused(error: Exception, lost_files: Callable[[], list[str]], told: Callable[[Exception], str]) -> QueryError:
     """Return the error to raise for what the engine said, as it is *told*."""
     if lost := lost_files():
         return _FilesLostError(lost)
-    said = str(error).strip()
-    return QueryError(told(said) if isinstance(error, duckdb.Error) else said)
+    return QueryError(told(error))

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from headwater.query.columns import literal
+from headwater.query.columns import literal, quote
 from headwater.query.dialect.errors import QueryFailed
 from headwater.query.dialect.types import Type
 from headwater.query.relation import file_literal
@@ -17,6 +17,7 @@ from headwater.query.relation import file_literal
 _DIGITS = {
     "TINYINT": 3, "UTINYINT": 3, "SMALLINT": 5, "USMALLINT": 5, "INTEGER": 10, "UINTEGER": 10, "BIGINT": 19, "UBIGINT": 20,
 }  # fmt: skip
+_WIDTHS = {"tinyint": 1, "smallint": 2, "integer": 4, "bigint": 8}
 _MEMBER = re.compile(r'("(?:[^"]|"")*"|[^ ]+) (.*)', re.DOTALL)
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 # Files of others may have thousands of columns.
@@ -27,8 +28,8 @@ _KEPT = 4_096
 Evaluate = Callable[[str, None, Mapping[str, str]], Any]
 """Run one SQL text without parameters, which opens these files, in the engine and return the first value of its first row."""
 
-Recoded = tuple[tuple[str, str], ...]
-"""Columns of a file, each with the type that it is read in, which is not the declared one: texts and bytes, whose values are the same."""
+Differing = tuple[tuple[str, str], ...]
+"""Columns that a file has in another type than the declared one, with that type; '' for one that it lacks."""
 
 
 class ParquetFile(NamedTuple):
@@ -46,8 +47,8 @@ class Footers:
         self._lock = threading.Lock()
         self._known: OrderedDict[tuple[str, tuple[int, int]], Mapping[str, str]] = OrderedDict()
 
-    def check(self, files: Sequence[ParquetFile], columns: Mapping[str, Type], evaluate: Evaluate) -> list[Recoded]:
-        """Return for each file which of *columns* it has as bytes instead of text, or the other way round.
+    def check(self, files: Sequence[ParquetFile], columns: Mapping[str, Type], evaluate: Evaluate) -> list[Differing]:
+        """Return for each file which of *columns* it has in another type, or not at all.
 
         Raises `QueryFailed` HIVE_BAD_DATA if one has a column in a type that cannot be read as the declared one.
         """
@@ -69,7 +70,7 @@ class Footers:
                         f"Field {name}'s type {found[name]} in parquet file {file.url} is incompatible with type {kind} defined in table"
                         " schema",
                     )
-        return [_recoded(known[file], columns) for file in files]
+        return [_differing(known[file], columns) for file in files]
 
 
 def _read(files: Sequence[ParquetFile], evaluate: Evaluate) -> dict[ParquetFile, dict[str, str]]:
@@ -95,9 +96,27 @@ def _read(files: Sequence[ParquetFile], evaluate: Evaluate) -> dict[ParquetFile,
     return found
 
 
-def _recoded(found: Mapping[str, str], columns: Mapping[str, Type]) -> Recoded:
-    ours = {"varchar": "BLOB", "char": "BLOB", "varbinary": "VARCHAR"}
-    return tuple((name, found[name]) for name, kind in columns.items() if name in found and ours.get(kind.name) == found[name])
+def _differing(found: Mapping[str, str], columns: Mapping[str, Type]) -> Differing:
+    told = [(name, found.get(name, ""), kind.duckdb) for name, kind in columns.items()]
+    return tuple((name, there) for name, there, wanted in told if there.replace(" ", "") != wanted.replace(" ", ""))
+
+
+def value_sql(name: str, found: str, kind: Type) -> str | None:
+    """Return the column *name*, which is of type *found* in a file, as a *kind*.
+
+    None where the reader has to cast, because a value may not fit: it alone can name the file then.
+    """
+    wanted, column = kind.duckdb, quote(name)
+    if not found:
+        return f"CAST(NULL AS {wanted})"
+    # A cast between text and bytes would write `\\xC3` for what is no plain sign.
+    if found == "BLOB" or kind.name == "varbinary":
+        return f"decode({column})" if found == "BLOB" else f"encode({column})"
+    if kind.name in ("array", "map", "row"):
+        return None
+    if kind.name in _WIDTHS:
+        return f"CAST({column} AS {wanted})" if _WIDTHS.get(found.lower(), 99) < _WIDTHS[kind.name] else None
+    return f"CAST({column} AS {wanted})"
 
 
 def _readable(found: str, wanted: Type, *, within: bool = False) -> bool:

@@ -12,7 +12,8 @@ from headwater.query.columns import literal, quote
 from headwater.query.dialect.types import Type, parse_type
 from headwater.query.external.csv import fields_sql, value_sql
 from headwater.query.external.json import object_sql, rules_of
-from headwater.query.external.parquet import Recoded
+from headwater.query.external.parquet import Differing
+from headwater.query.external.parquet import value_sql as parquet_sql
 from headwater.query.external.properties import Properties, csv_escape, text_signs
 from headwater.query.external.values import counted_sql, plain_sql
 from headwater.query.relation import file_literal
@@ -24,13 +25,13 @@ _NEVER = "\x1e\x1d\x1e"
 class Member(NamedTuple):
     """A file, and what all its rows have in the columns beside its own (None = NULL).
 
-    how: of a Parquet file the columns that it has in another type, which is then read; of others how they are compressed: `none`, `gzip` or
-    `zstd`.
+    how: of a Parquet file the columns that it has in another type, or not at all; of others how they are compressed:
+    `none`, `gzip` or `zstd`.
     """
 
     path: str
     values: tuple[str | None, ...]
-    how: Recoded | str
+    how: Differing | str
 
 
 def scan_sql(table: Table, form: Format, members: Sequence[Member], keys: Sequence[tuple[str, Type]]) -> str:
@@ -62,16 +63,22 @@ def _key_sql(values: Sequence[str | None], kind: Type) -> str:
     return f"list_extract(CAST([{', '.join(texts)}] AS {kind.duckdb}[]), CAST(file_index AS BIGINT) + 1)"
 
 
-def _parquet(columns: Sequence[tuple[str, Type]], files: str, recoded: Mapping[str, str]) -> tuple[list[str], str]:
-    kinds = {name: recoded.get(name, kind.duckdb) for name, kind in columns}
-    schema = ", ".join(
-        f"{literal(name)}: {{name: {literal(name)}, type: {literal(kind)}, default_value: NULL}}" for name, kind in kinds.items()
-    )
-    # A cast between text and bytes would write `\\xC3` for what is no plain sign.
-    values = [
-        f"{'decode' if recoded[name] == 'BLOB' else 'encode'}({quote(name)})" if name in recoded else quote(name) for name, _ in columns
+def _parquet(columns: Sequence[tuple[str, Type]], files: str, differing: Mapping[str, str]) -> tuple[list[str], str]:
+    values = [parquet_sql(name, differing[name], kind) if name in differing else quote(name) for name, kind in columns]
+    told = [value for value in values if value is not None]
+    if len(told) == len(values):
+        # Read as they are, files tell how many rows and which values they have: without that joins come in a bad order.
+        return told, f"read_parquet({files}, hive_partitioning = false)"
+    kinds = [
+        differing[name] or kind.duckdb if value and name in differing else kind.duckdb
+        for (name, kind), value in zip(columns, values, strict=True)
     ]
-    return values, f"read_parquet({files}, schema = MAP {{{schema}}}, hive_partitioning = false)"
+    schema = ", ".join(
+        f"{literal(name)}: {{name: {literal(name)}, type: {literal(read)}, default_value: NULL}}"
+        for (name, _), read in zip(columns, kinds, strict=True)
+    )
+    source = f"read_parquet({files}, schema = MAP {{{schema}}}, hive_partitioning = false)"
+    return [value or quote(name) for (name, _), value in zip(columns, values, strict=True)], source
 
 
 def _text(table: Table, columns: Sequence[tuple[str, Type]], files: str) -> tuple[list[str], str]:
