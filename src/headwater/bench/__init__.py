@@ -44,6 +44,7 @@ PARTS = {
     "question": Part("small questions, beside bare DuckDB on compacted files", "headwater.bench.ask:question_rows"),
     "served": Part("a small question to a running server, end to end", "headwater.bench.served:served_rows"),
     "analytics": Part("a product team's questions on ten million events, beside bare DuckDB", "headwater.bench.analytics:analytics_rows"),
+    "tpch": Part("TPC-H on external Parquet by Athena's API, beside bare DuckDB", "headwater.bench.tpch:tpch_rows"),
     "bombs": Part("answers to PutEvents beside questions without an end", "headwater.bench.bombs:bomb_rows"),
     "killed": Part("how soon a project that was killed is back", "headwater.bench.killed:killed_rows"),
     "commit": Part("Iceberg commits as they pile up", "headwater.bench.commits:commit_rows"),

@@ -126,3 +126,26 @@ def test_text_that_is_not_utf_8_is_bad_data_that_says_so(bucket: Bucket) -> None
     bucket.do("CREATE EXTERNAL TABLE t (a string) LOCATION 's3://files/t/'")
 
     assert bucket.reason("SELECT a FROM t") == "HIVE_BAD_DATA: line 2 of a file is not UTF-8: write the file anew in UTF-8"
+
+
+def test_the_engine_knows_how_many_rows_files_of_the_tables_own_types_have(bucket: Bucket) -> None:
+    for at in range(3):
+        bucket.put_parquet(f"t/{at}.parquet", a=list(range(1234)), extra=["x"] * 1234)
+    bucket.do("CREATE EXTERNAL TABLE t (a bigint) STORED AS PARQUET LOCATION 's3://files/t/'")
+
+    plan = "\n".join(line or "" for line in bucket.do("EXPLAIN SELECT a FROM t"))
+
+    assert "3,702" in plan
+
+
+def test_columns_that_some_files_lack_or_have_in_another_type_are_one_table(everywhere: Bucket) -> None:
+    everywhere.put_parquet("t/1.parquet", a=[1], b=["x"], extra=[1])
+    everywhere.put_parquet("t/2.parquet", B=[b"y"])
+    everywhere.put_parquet("t/3.parquet", c=[1.5], a=pa.array([3], pa.int32()))
+    everywhere.put_parquet("t/4.parquet", a=[4], c=pa.array([2.5], pa.float32()), b=["z"])
+    everywhere.do("CREATE EXTERNAL TABLE t (a smallint, b string, c double) STORED AS PARQUET LOCATION 's3://files/t/'")
+
+    assert everywhere.rows('SELECT a, b, c, "$path" FROM t ORDER BY "$path"') == [
+        ["1", "x", None, "s3://files/t/1.parquet"], [None, "y", None, "s3://files/t/2.parquet"],
+        ["3", None, "1.5", "s3://files/t/3.parquet"], ["4", "z", "2.5", "s3://files/t/4.parquet"],
+    ]  # fmt: skip
