@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
 import signal
@@ -102,10 +101,20 @@ def _death(work: Callable[[int, int], object], start: int, end: int) -> str | No
 
 
 def _work_and_leave(work: Callable[[int, int], object], start: int, end: int, writing: int) -> NoReturn:
-    with contextlib.suppress(BaseException):  # who does the work in earnest will see it
-        work(start, end)
+    _work_through(work, start, end)
     os.write(writing, _SURVIVED)
     os._exit(0)
+
+
+def _work_through(work: Callable[[int, int], object], start: int, end: int) -> None:
+    """Do the work with every item: behind one at which it fails may lie one at which the process ends."""
+    try:
+        work(start, end)
+    except BaseException:  # noqa: BLE001 - who does the work in earnest will see it
+        if end - start > 1:
+            middle = (start + end) // 2
+            _work_through(work, start, middle)
+            _work_through(work, middle, end)
 
 
 def _send(to: socket.socket, content: bytes) -> None:

@@ -32,7 +32,7 @@ class Processes:
     def __init__(self, folder: Path) -> None:
         (folder / "events.py").write_text("from headwater import Event\n\n\nclass Other(Event):\n    x: int\n")
         self.path, self.events = folder / "attempt", folder / "events.py"
-        self.trial = Trial("tests.pipe.harmless:trial")
+        self.trial = Trial("tests.pipe.trials:harmless")
 
     def next(self) -> Caution:
         return Caution(Attempts(self.path), self.trial, Window())

@@ -75,11 +75,7 @@ def request_for(batch: Batch, window: Window) -> bytes:
 
 
 def _judge_range(models: Models, batch: Batch, window: Window, start: int, end: int) -> None:
-    """Judge some records of a batch, each of them: behind one at which that fails may lie one at which the process ends."""
-    part = batch._replace(records=batch.records[start:end], sequence_numbers=batch.sequence_numbers[start:end])
-    letters: dict[int, Letter] = {}
-    while found := faulty(models, part, window, letters):
-        letters |= found
+    _judge(models, batch, range(start, end), window)
 
 
 def _judge(models: Models, batch: Batch, indices: Sequence[int], window: Window) -> None:

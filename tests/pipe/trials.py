@@ -1,0 +1,30 @@
+"""Work for trials, in modules of their own because a process that tries it loads them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+from headwater.trial import Work
+
+
+def harmless() -> Callable[[bytes], Work]:
+    """Return work at which nothing dies."""
+    return lambda request: (1, lambda start, end: None)
+
+
+def as_told() -> Callable[[bytes], Work]:
+    """Return work of an item for each letter: `x` fails, `k` ends the process, at anything else nothing happens."""
+
+    def prepare(request: bytes) -> Work:
+        def work(start: int, end: int) -> None:
+            for letter in request.decode()[start:end]:
+                if letter == "k":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                if letter == "x":
+                    raise SystemExit(3)
+
+        return len(request), work
+
+    return prepare
