@@ -52,7 +52,7 @@ def test_an_event_that_events_py_refuses_is_accepted_and_said_to_become_a_dead_l
 
 NOW, GOOD = datetime.now(UTC), {"email": "ada@example.org"}
 MATRIX: dict[str, dict[str, Any]] = {
-    "a row": {"event_type": "SignUpEvent", "attributes": GOOD},
+    "a row": {"event_type": "SignUpEvent", "attributes": GOOD, "timestamp": NOW.isoformat()},
     "a field is wrong": {"event_type": "SignUpEvent", "attributes": {"email": "nobody"}},
     "a field is missing": {"event_type": "SignUpEvent"},
     "a field too many": {"event_type": "SignUpEvent", "attributes": {"email": "ada@example.org", "more": "1"}},
@@ -63,7 +63,7 @@ MATRIX: dict[str, dict[str, Any]] = {
         "event_type": "app/visit", "session_id": "s", "attributes": {"page": "/"}, "timestamp": "2026-11-23T05:00:00+00:00",
     },
     "no session": {"event_type": "app/visit", "attributes": {"page": "/"}},
-    "twice": {"event_type": "SignUpEvent", "event_id": "matrix-0", "attributes": {"email": "nobody"}},
+    "twice": {"event_type": "SignUpEvent", "event_id": "matrix-0", "attributes": {"email": "nobody"}, "timestamp": NOW.isoformat()},
 }  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from headwater.edge.kinesis_shapes import PutRecordInput, StreamInput
+from headwater.edge.shape import Unreadable, read_json
 from tests.edge.kinesis import admin as admin
 from tests.edge.kinesis import put
 from tests.edge.kinesis import stream as stream
@@ -106,3 +108,16 @@ def test_the_last_hash_key_and_a_member_that_is_null_are_taken(served: StreamsSe
     admin.put_record(StreamName=stream, Data=b"", PartitionKey="k", ExplicitHashKey=str(2**128 - 1))
 
     assert served.kinesis_call("ListStreams", b'{"Limit":null,"NextToken":null}', key="admin").status == 200
+
+
+@pytest.mark.parametrize("depth", [500, 900, 100_000])
+def test_what_is_nested_too_deeply_is_unreadable(depth: int) -> None:
+    with pytest.raises(Unreadable, match=r"nested too deeply|not JSON that can be read"):
+        read_json(StreamInput, b'{"StreamName":' + b"[" * depth + b"]" * depth + b"}")
+
+
+def test_bytes_are_read_beside_a_member_that_is_null_and_has_a_default() -> None:
+    asked = read_json(PutRecordInput, b'{"StreamName":"s","Data":"aGk=","PartitionKey":"k","DryRun":null}')
+
+    assert asked.data == b"hi"
+    assert not asked.dry_run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import encodings.idna  # noqa: F401  # loaded at the first connection, it is not found where the process forks or ends meanwhile
 import http.client
 import json
 import os

@@ -63,14 +63,20 @@ def read_json(shape: type[_Shape], body: bytes) -> _Shape:
         value = msgspec.json.decode(body)
     except _MALFORMED:
         raise Unreadable("the body is not JSON that can be read") from None
-    return fit(shape, value)
+    return fit(shape, value, bytes_are_text=True)
 
 
-def fit(shape: type[_Shape], value: Any) -> _Shape:
-    """Return *value*, a body without its encoding, as its *shape*; raises as `read_json` does."""
-    value = _without_nulls(value)
+def fit(shape: type[_Shape], value: Any, *, bytes_are_text: bool = False) -> _Shape:
+    """Return *value*, a body without its encoding, as its *shape*; raises as `read_json` does. *bytes_are_text*: in base64."""
     try:
-        return msgspec.convert(value, shape, builtin_types=(bytes,))
+        return _fit(shape, _without_nulls(value), () if bytes_are_text else (bytes,))
+    except RecursionError:
+        raise Unreadable("the body is nested too deeply") from None
+
+
+def _fit(shape: type[_Shape], value: Any, own_types: tuple[type, ...]) -> _Shape:
+    try:
+        return msgspec.convert(value, shape, builtin_types=own_types)
     except msgspec.ValidationError as error:
         if found := list(itertools.islice(_violations(_info(cast(Hashable, shape)), value, ""), VIOLATIONS_SHOWN)):
             raise Violations(found) from None

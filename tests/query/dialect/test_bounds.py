@@ -50,6 +50,10 @@ LONG = {
     "explained": f"{'EXPLAIN ' * 20_000}SELECT 1",
     "a name of a function": f"SELECT {'x' * 100_000}(1)",
     "two statements": f"SELECT 1;{' SELECT 1' * 20_000}",
+    "comments without an end": f"CREATE TABLE {'/*x' * 80_000}",
+    "strings without an end": "CREATE TABLE '" + r"\'" * 100_000,
+    "names without an end": 'CREATE TABLE "' + r"\"" * 100_000,
+    "a query's comments without an end": f"SELECT {'/*x' * 80_000}",
 }
 
 

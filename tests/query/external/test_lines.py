@@ -6,6 +6,8 @@ import random
 
 import pytest
 
+from headwater.query.dialect.types import parse_type
+from headwater.query.external.json import JsonRules
 from tests.query.external.conftest import Bucket
 
 CSV = "ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.OpenCSVSerde'"
@@ -280,3 +282,34 @@ def test_what_crawlers_and_others_note_beside_a_table_is_kept_and_harmless(bucke
     )
 
     assert bucket.rows("SELECT a FROM t") == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "written"),
+    [
+        ("struct<a_b:{}>", '{{"a.b":{}}}'),
+        ("array<struct<a_b:{}>>", '[{{"a.b":{}}}]'),
+        ("map<string,{}>", '{{"a.b":{}}}'),
+    ],
+    ids=["structs", "lists of structs", "maps"],
+)
+def test_json_within_json_is_written_once(bucket: Bucket, kind: str, written: str) -> None:
+    kinds, text = "int", "7"
+    for _ in range(6):
+        kinds, text = kind.format(kinds), written.format(text)
+
+    [[found]] = read(bucket, f'{{"c":{text}}}\n', f"c {kinds}", JSON, "'dots.in.keys'='true'")
+
+    assert found is not None
+    assert "7" in found
+    # Each level that is written several times in the next one doubles the text at least: 64 levels would be more than any memory holds.
+    deep = parse_type("struct<a_b:" * 60 + "int" + ">" * 60)
+    assert len(JsonRules(True, True, True, (), {}).member("json", "c", deep)) < 100_000
+
+
+@pytest.mark.parametrize(("written", "sign"), [("\\ud83c\\udf0a", "\U0001f30a"), ("\\ud83c", "\ufffd"), ("\\u00e9", "é")])
+def test_a_separator_may_be_any_letter_and_half_of_one_is_none(bucket: Bucket, written: str, sign: str) -> None:
+    clauses = f"ROW FORMAT DELIMITED FIELDS TERMINATED BY '{written}'"
+
+    assert read(bucket, f"a{sign}b\n", "a string, b string", clauses) == [["a", "b"]]
+    assert read(bucket, f"a{sign}b\n", "a string, b string", CSV, f"'separatorChar'='{written}'") == [["a", "b"]]

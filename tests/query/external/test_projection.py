@@ -198,3 +198,28 @@ def test_an_injected_key_needs_its_values_in_the_query(bucket: Bucket, where: st
         assert bucket.reason(query).startswith("CONSTRAINT_VIOLATION: For the injected projected partition column device, ")
     else:
         assert bucket.rows(query) == [[each] for each in expected]
+
+
+@pytest.mark.parametrize(
+    ("properties", "named"),
+    [
+        ({"type": "date", "range": "0001,9999", "format": "yyyy", "interval_unit": "SECONDS"}, "more than 1,000,000 values"),
+        ({"type": "integer", "range": "0,9000000000000000000"}, "more than 1,000,000 values"),
+        ({"type": "integer", "range": "0,99999999999999999999999"}, "no pair of whole numbers"),
+        ({"type": "integer", "range": "0,3", "digits": "100000000"}, "no whole number from 1 to 38"),
+        ({"type": "integer", "range": "0,3", "digits": "²"}, "no whole number from 1 to 38"),
+        ({"type": "integer", "range": "0,3", "interval": "1" * 5_000}, "no whole number from 1 to"),
+        ({"type": "date", "range": f"NOW-{'9' * 5_000}DAYS,NOW", "format": "yyyy-MM-dd"}, "no date written as"),
+    ],
+)
+def test_no_range_asks_for_endless_work_or_memory(properties: dict[str, str], named: str) -> None:
+    with pytest.raises(QueryFailed, match=named):
+        values(**properties)
+
+
+def test_no_partition_lies_deeper_than_folders_are() -> None:
+    long = table(type="enum", values="a")
+    long.parameters["storage.location.template"] = f"s3://b/{'x' * 2_000}/${{k}}"
+
+    with pytest.raises(QueryFailed, match="partitions at more than 1,200 characters"):
+        projected_location(long, {"k": "a"})

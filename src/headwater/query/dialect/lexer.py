@@ -10,12 +10,13 @@ from headwater.query.dialect.grammar import place
 
 Kind = Literal["word", "name", "string", "number", "sign", "end"]
 
+# What is never closed is one sign to the end of the text: looked at again behind each mark, reading it would take quadratic time.
 _WORDS = r"""(?P<skip>\s+|--[^\n]*|/\*.*?\*/)
-    |(?P<name>`(?:[^`]|``)*`|"(?:{double})*")
-    |(?P<string>'(?:{single})*')
+    |(?P<name>`(?:[^`]|``)*+`|"(?:{double})*+")
+    |(?P<string>'(?:{single})*+')
     |(?P<number>\d+(?:\.\d+)?)
     |(?P<word>[^\W\d][\w$]*)
-    |(?P<sign>.)"""
+    |(?P<sign>(?:/\*|[`"']).*|.)"""
 _TRINO, _HIVE = (
     re.compile(_WORDS.format(double=double, single=single), re.VERBOSE | re.DOTALL)
     for double, single in (('[^"]|""', "[^']|''"), (r"[^\"\\]|\"\"|\\.", r"[^'\\]|''|\\."))
@@ -56,9 +57,15 @@ def words(text: str, *, hive: bool = False) -> list[Word]:
 
 def _meant(text: str) -> str:
     """Return what a string of Hive's means, its escapes resolved."""
-    return _ESCAPED.sub(
+    meant = _ESCAPED.sub(
         lambda found: chr(int(found[1], 16)) if found[1] else chr(int(found[2], 8)) if found[2] else _ESCAPES.get(found[3], found[3]), text
     )
+    return whole_letters(meant)
+
+
+def whole_letters(text: str) -> str:
+    """Return *text* with a letter for each pair of surrogates, as Java's escapes write it; half of one is U+FFFD: UTF-8 has none."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 class Reader:

@@ -26,24 +26,8 @@ class JsonRules(NamedTuple):
 
         *depth* keeps the names of nested parts apart.
         """
-        match kind.name:
-            case "row":
-                members = [name or f"field{at}" for at, name in enumerate(kind.fields)]
-                fields = ", ".join(
-                    f"{quote(name)} := {self.member(source, name, item, depth=depth)}"
-                    for name, item in zip(members, kind.items, strict=True)
-                )
-                return f"CASE WHEN json_type({source}) = 'OBJECT' THEN struct_pack({fields}) END"
-            case "array":
-                one = f"i{depth}"
-                inner = self.value(one, kind.items[0], depth=depth + 1)
-                items = f"CASE WHEN json_type({source}) = 'ARRAY' THEN CAST({source} AS JSON[]) END"
-                return f"list_transform({items}, lambda {one}: {inner})"
-            case "map":
-                one = f"i{depth}"
-                inner = self.value(f"{one}.value", kind.items[1], depth=depth + 1)
-                pairs = f"list_transform(map_entries({_members(source)}), lambda {one}: {{'k': CAST({one}.key AS {kind.items[0].duckdb}),"
-                return f"CASE WHEN json_type({source}) = 'OBJECT' THEN map_from_entries({pairs} 'v': {inner}}})) END"
+        if kind.items:
+            return self._nested(source, kind, depth)
         text = f"json_extract_string({source}, '$')"
         if kind.name in INTEGERS:
             return integer_sql(f"regexp_replace({text}, '\\.0+$', '')", kind, strict=self.strict)
@@ -54,7 +38,30 @@ class JsonRules(NamedTuple):
 
     def member(self, source: str, field: str, kind: Type, *, depth: int = 0) -> str:
         """Return what the member that means *field* has, as a *kind*; NULL where there is none."""
-        return self.value(self._found(source, field, depth), kind, depth=depth)
+        found = self._found(source, field, depth)
+        if not kind.items:
+            return self.value(found, kind, depth=depth)
+        # Given a name, since each level writes several times what it reads: rows within rows would be written millions of times.
+        one = f"v{depth}"
+        return f"list_extract(list_transform([{found}], lambda {one}: {self.value(one, kind, depth=depth + 1)}), 1)"
+
+    def _nested(self, source: str, kind: Type, depth: int) -> str:
+        one = f"i{depth}"
+        match kind.name:
+            case "row":
+                members = [name or f"field{at}" for at, name in enumerate(kind.fields)]
+                fields = ", ".join(
+                    f"{quote(name)} := {self.member(source, name, item, depth=depth)}"
+                    for name, item in zip(members, kind.items, strict=True)
+                )
+                return f"CASE WHEN json_type({source}) = 'OBJECT' THEN struct_pack({fields}) END"
+            case "array":
+                inner = self.value(one, kind.items[0], depth=depth + 1)
+                items = f"CASE WHEN json_type({source}) = 'ARRAY' THEN CAST({source} AS JSON[]) END"
+                return f"list_transform({items}, lambda {one}: {inner})"
+        inner = self.value(f"{one}.value", kind.items[1], depth=depth + 1)
+        pairs = f"list_transform(map_entries({_members(source)}), lambda {one}: {{'k': CAST({one}.key AS {kind.items[0].duckdb}),"
+        return f"CASE WHEN json_type({source}) = 'OBJECT' THEN map_from_entries({pairs} 'v': {inner}}})) END"
 
     def _found(self, source: str, field: str, depth: int) -> str:
         one, name = f"m{depth}", self.names.get(field.lower(), field)

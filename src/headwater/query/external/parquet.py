@@ -6,6 +6,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from sys import intern
 from typing import Any, NamedTuple
 
 from headwater.query.columns import literal, quote
@@ -22,7 +23,7 @@ _MEMBER = re.compile(r'("(?:[^"]|"")*"|[^ ]+) (.*)', re.DOTALL)
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 # Files of others may have thousands of columns.
 _AT_ONCE = 16
-_KEPT = 4_096
+_KEPT_COLUMNS = 1_000_000
 
 
 Evaluate = Callable[[str, None, Mapping[str, str]], Any]
@@ -46,6 +47,7 @@ class Footers:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: OrderedDict[tuple[str, tuple[int, int]], Mapping[str, str]] = OrderedDict()
+        self._columns = 0
 
     def check(self, files: Sequence[ParquetFile], columns: Mapping[str, Type], evaluate: Evaluate) -> list[Differing]:
         """Return for each file which of *columns* it has in another type, or not at all.
@@ -59,9 +61,10 @@ class Footers:
             known.update(_read(new[at : at + _AT_ONCE], evaluate))
         with self._lock:
             for file in new:
+                self._columns += _weight(known[file]) - _weight(self._known.get(file[1:], {}))
                 self._known[file[1:]] = known[file]
-            while len(self._known) > _KEPT:
-                self._known.popitem(last=False)
+            while self._columns > _KEPT_COLUMNS:
+                self._columns -= _weight(self._known.popitem(last=False)[1])
         for file, found in known.items():
             for name, kind in columns.items():
                 if name in found and not _readable(found[name], kind):
@@ -89,11 +92,16 @@ def _read(files: Sequence[ParquetFile], evaluate: Evaluate) -> dict[ParquetFile,
         # The schema is a tree, told depth first, from its root.
         for _ in range(int(children or 0)):
             _, name, kind, inner = next(nodes)
-            found[files[int(at)]][name] = kind
+            found[files[int(at)]][intern(name)] = intern(kind)
             left = int(inner or 0)
             while left:
                 left += int(next(nodes)[3] or 0) - 1
     return found
+
+
+def _weight(found: Mapping[str, str]) -> int:
+    """Return how much room columns take: as many as they are, and more for types that are long."""
+    return 1 + sum(1 + len(kind) // 64 for kind in found.values())
 
 
 def _differing(found: Mapping[str, str], columns: Mapping[str, Type]) -> Differing:

@@ -13,14 +13,20 @@ from headwater.query.dialect.formats import joda_format
 
 MOST_VALUES = 1_000_000
 """How many values one key may take: a range with more is a mistake."""
+LONGEST_LOCATION = 1_200
+"""How many characters the URL of a folder may have: a bucket and a key of S3 have fewer."""
+MOST_DIGITS = 38
 
-_NOW = re.compile(r"NOW(?:\s*([+-])\s*(\d+)\s*(YEAR|MONTH|WEEK|DAY|HOUR|MINUTE|SECOND)S?)?")
+_NOW = re.compile(r"NOW(?:\s*([+-])\s*(\d{1,9})\s*(YEAR|MONTH|WEEK|DAY|HOUR|MINUTE|SECOND)S?)?")
 _UNITS = ("YEARS", "MONTHS", "WEEKS", "DAYS", "HOURS", "MINUTES", "SECONDS")
 # What a format's finest letter says of the steps from one value to the next.
 _FINEST = (("s", "SECONDS"), ("m", "MINUTES"), ("H", "HOURS"), ("h", "HOURS"), ("d", "DAYS"), ("M", "MONTHS"), ("y", "YEARS"))
 _LETTERS = re.compile(r"'[^']*'")
 _STEPS = {"WEEKS": timedelta(weeks=1), "DAYS": timedelta(days=1), "HOURS": timedelta(hours=1), "MINUTES": timedelta(minutes=1),
           "SECONDS": timedelta(seconds=1)}  # fmt: skip
+# No shorter than any month or year, in seconds.
+_SECONDS = {"YEARS": 365 * 86_400, "MONTHS": 28 * 86_400, **{unit: int(step.total_seconds()) for unit, step in _STEPS.items()}}
+_WHOLE = re.compile(r"\s*([+-]?\d{1,19})\s*,\s*([+-]?\d{1,19})\s*", re.ASCII)
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -53,13 +59,19 @@ def projected_location(table: Table, values: Mapping[str, str]) -> str:
     template = table.parameters.get("storage.location.template")
     if template is None:
         below = "/".join(f"{key.name}={values[key.name]}" for key in table.partition_keys)
-        return f"{(table.storage_descriptor.location or '').rstrip('/')}/{below}/"
+        return _check_length(table, f"{(table.storage_descriptor.location or '').rstrip('/')}/{below}/")
     named = {name.lower() for name in _PLACEHOLDER.findall(template)}
     if lacking := [key.name for key in table.partition_keys if key.name not in named]:
         raise _wrong(table, f"has a storage.location.template without the partition columns: {', '.join(lacking)}")
     if strange := sorted(named - values.keys()):
         raise _wrong(table, f"has a storage.location.template with what is no partition column: {', '.join(strange)}")
-    return _PLACEHOLDER.sub(lambda found: values[found[1].lower()], template).rstrip("/") + "/"
+    return _check_length(table, _PLACEHOLDER.sub(lambda found: values[found[1].lower()], template).rstrip("/") + "/")
+
+
+def _check_length(table: Table, location: str) -> str:
+    if len(location) > LONGEST_LOCATION:
+        raise _wrong(table, f"has partitions at more than {LONGEST_LOCATION:,} characters, which no folder has: {location[:100]}…")
+    return location
 
 
 def _values(table: Table, key: str, properties: Mapping[str, str], now: datetime) -> Sequence[str] | None:
@@ -83,15 +95,13 @@ def _values(table: Table, key: str, properties: Mapping[str, str], now: datetime
 
 
 def _integers(table: Table, key: str, given: str, properties: Mapping[str, str]) -> Sequence[str]:
-    digits = _number(table, key, "digits", properties, 0)
+    digits = _number(table, key, "digits", properties, 0, MOST_DIGITS)
     step = _number(table, key, "interval", properties, 1)
-    try:
-        first, last = (int(part) for part in given.split(","))
-    except ValueError:
-        raise _wrong(table, f"has projection.{key}.range = {given!r}, which is no pair of whole numbers") from None
-    values = range(first, last + 1, step)
-    _check_count(table, key, len(values))
-    return [f"{value:0{digits}d}" if digits else str(value) for value in values]
+    if (found := _WHOLE.fullmatch(given)) is None:
+        raise _wrong(table, f"has projection.{key}.range = {given!r}, which is no pair of whole numbers")
+    first, last = int(found[1]), int(found[2])
+    _check_count(table, key, (last - first) // step)
+    return [f"{value:0{digits}d}" if digits else str(value) for value in range(first, last + 1, step)]
 
 
 def _dates(table: Table, key: str, given: str, form: str, properties: Mapping[str, str], now: datetime) -> Sequence[str]:
@@ -108,10 +118,9 @@ def _dates(table: Table, key: str, given: str, form: str, properties: Mapping[st
     step = _number(table, key, "interval", properties, 1)
     if unit not in _UNITS:
         raise _wrong(table, f"has projection.{key}.interval.unit = {unit!r}; there are: {', '.join(_UNITS)}")
-    values: dict[str, None] = {}
-    for moment in _moments(first, last, unit, step):
-        values[moment.strftime(written)] = None
-        _check_count(table, key, len(values))
+    # By the steps, not by the values: years that are told every second are few values, and endless work.
+    _check_count(table, key, (last - first).total_seconds() / (_SECONDS[unit] * step))
+    values = dict.fromkeys(moment.strftime(written) for moment in _moments(first, last, unit, step))
     # The end counts by what it is written as: NOW is within the day that NOW's date names.
     values[last.strftime(written)] = None
     return list(values)
@@ -160,17 +169,16 @@ def _moment(table: Table, key: str, text: str, form: str, now: datetime) -> date
         raise _wrong(table, f"has projection.{key}.range with {text!r}, which is no date written as {form!r}") from None
 
 
-def _number(table: Table, key: str, name: str, properties: Mapping[str, str], default: int) -> int:
-    text = properties.get(f"projection.{key}.{name}")
-    if text is None:
-        return default
-    if not text.strip().isdigit() or int(text) < 1:
-        raise _wrong(table, f"has projection.{key}.{name} = {text!r}, which is no whole number from 1 on")
-    return int(text)
+def _number(table: Table, key: str, name: str, properties: Mapping[str, str], default: int, most: int = 10**9) -> int:
+    text = properties.get(f"projection.{key}.{name}", str(default)).strip()
+    number = int(text) if re.fullmatch(r"\d{1,10}", text, re.ASCII) else -1
+    if not (number == default or 1 <= number <= most):
+        raise _wrong(table, f"has projection.{key}.{name} = {text[:64]!r}, which is no whole number from 1 to {most:,}")
+    return number
 
 
-def _check_count(table: Table, key: str, count: int) -> None:
-    if count > MOST_VALUES:
+def _check_count(table: Table, key: str, steps: float) -> None:
+    if steps >= MOST_VALUES:
         raise _wrong(table, f"has a projected column {key} with more than {MOST_VALUES:,} values")
 
 

@@ -11,6 +11,7 @@ from headwater.catalog.shapes import Table
 from headwater.errors import Refused
 from headwater.query.dialect.errors import QueryFailed
 from headwater.query.dialect.formats import joda_format
+from headwater.query.dialect.lexer import whole_letters
 
 _LINES = {"skip.header.line.count", "use.null.for.invalid.data", "timestamp.formats", "serialization.encoding", "line.delim"}
 _USED: dict[Format, set[str]] = {
@@ -130,9 +131,10 @@ def char(text: str) -> str:
     """Return a separator as it is meant: `\\t`, `\\001`, `\\u0001`, or itself; a number is a character's."""
     if (text.isascii() and text.isdigit() and len(text) in (2, 3)) or text == "1":
         return chr(int(text))
-    return _ESCAPED.sub(
+    meant = _ESCAPED.sub(
         lambda found: chr(int(found[1], 16)) if found[1] else chr(int(found[2], 8)) if found[2] else _ESCAPES.get(found[3], found[3]), text
     )
+    return whole_letters(meant)
 
 
 def _check(table: Table, form: Format, name: str, value: str) -> None:
