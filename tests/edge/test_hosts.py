@@ -40,9 +40,13 @@ def test_a_request_that_does_not_say_once_where_it_goes_is_refused(port: int, ho
     assert ask(port, *hosts, method=method) == 400
 
 
-def test_http_1_0_need_not_say_where_it_goes_but_may_say_it_once(served: Served) -> None:
-    assert ask(served.port, version="1.0") == 200
-    assert ask(served.port, "Host: localhost", "Host: localhost", version="1.0") == 400
+def test_http_1_0_need_not_say_where_it_goes_but_may_say_it_once(port: int) -> None:
+    assert ask(port, version="1.0") == 200
+    assert ask(port, "Host: localhost", "Host: localhost", version="1.0") == 400
+
+
+def test_a_page_of_elsewhere_is_refused_without_a_host_too(served: Served) -> None:
+    assert ask(served.private_port, "Origin: https://evil.example", version="1.0") == 403
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:9000", "127.0.0.1:8701", "127.9.9.9", "[::1]:1", "desk.localhost", "localhost."])
