@@ -398,7 +398,7 @@ def test_the_catalog(athena: Any) -> None:
 
     assert athena.list_data_catalogs()["DataCatalogsSummary"] == [{"CatalogName": "AwsDataCatalog", "Type": "GLUE"}]
     assert athena.get_data_catalog(Name="awsdatacatalog")["DataCatalog"]["Parameters"] == {"catalog-id": ACCOUNT}
-    assert athena.list_databases(**catalog)["DatabaseList"] == [{"Name": "analytics"}]
+    assert athena.list_databases(**catalog)["DatabaseList"] == [{"Name": "analytics"}, {"Name": "default"}]
     assert athena.get_database(**catalog, DatabaseName="Analytics")["Database"] == {"Name": "analytics"}
     table = athena.get_table_metadata(**catalog, DatabaseName="analytics", TableName="sign_up_events")["TableMetadata"]
     assert (table["Name"], table["TableType"]) == ("sign_up_events", "EXTERNAL_TABLE")

@@ -236,7 +236,7 @@ def test_an_update_may_move_rows_to_another_day(room: Room, project: Project) ->
             "NOT_SUPPORTED: rows of sign_up_events come in as events",
         ),
         ("CREATE TABLE sign_up_events AS SELECT 1 AS n", "ALREADY_EXISTS: "),
-        ('CREATE TABLE "a-b" AS SELECT 1 AS n', "INVALID_TABLE_NAME: 'a-b'"),
+        ('CREATE TABLE "a b" AS SELECT 1 AS n', "INVALID_TABLE_NAME: 'a b'"),
         ("CREATE TABLE `a/b` (n int) TBLPROPERTIES ('table_type' = 'ICEBERG')", "INVALID_TABLE_NAME: 'a/b'"),
         ("CREATE TABLE nowhere.t AS SELECT 1 AS n", "SCHEMA_NOT_FOUND: "),
         ("CREATE TABLE t AS SELECT NULL AS n", "COLUMN_TYPE_UNKNOWN: "),
