@@ -7,6 +7,7 @@ import difflib
 import inspect
 import os
 import re
+import shlex
 import tomllib
 from functools import cache
 from ipaddress import ip_network
@@ -387,6 +388,20 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
 
+_NAMED_AT_MOST = 3
+
+
+def _projects_near(project: Path) -> list[Path]:
+    """Return where a project may have been meant: above *project*, in it, or beside it under a name that is much like its own."""
+    here = project.resolve()
+    if here.is_dir():
+        # `glob` passes over what may not be looked at, where `is_file` raises.
+        above = [Path(os.path.relpath(folder)) for folder in here.parents if any(folder.glob(FILE))]
+        return above[:1] or [file.parent for file in sorted(project.glob(f"*/{FILE}"))][:_NAMED_AT_MOST]
+    beside = {file.parent.name: file.parent for file in project.parent.glob(f"*/{FILE}")}
+    return [beside[name] for name in difflib.get_close_matches(here.name, beside, _NAMED_AT_MOST)]
+
+
 def load_settings(project: Path) -> Settings:
     """Read headwater.toml in *project*, with `HEADWATER_SECTION__KEY` variables over it.
 
@@ -396,7 +411,8 @@ def load_settings(project: Path) -> Settings:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ProjectError(f"no {FILE} in {project.resolve()}; `headwater init DIR` makes a project, `-C DIR` names one") from None
+        near = "".join(f"; there is one in {found}: -C {shlex.quote(str(found))}" for found in _projects_near(project))
+        raise ProjectError(f"no {FILE} in {project.resolve()}{near}; `headwater init DIR` makes a project, `-C DIR` names one") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot read {path}: {error}") from error
     try:

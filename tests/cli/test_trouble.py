@@ -124,7 +124,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (("types", "--typescript", "-o", "{tmp}/missing/events.ts"), "cannot write"),
         (("views", "funnel", "--set", "x"), "NAME=VALUE"),
         (("views", "nothing"), "nothing"),
-        (("keys", "revoke", "nobody"), "nobody"),
+        (("keys", "revoke", "nobody"), "there are: owner"),
+        (("keys", "revoke", "ownr"), "did you mean owner?"),
+        (("keys", "create", "owner"), "take another name, such as owner-2"),
         (("init", "{tmp}/new", "--app-id", "123"), "app.id"),
         (("send", "SignUpEvent", "email=ada@example.org"), "not served"),
     ],
@@ -135,6 +137,25 @@ def test_what_was_asked_for_cannot_be(project: Path, tmp_path: Path, arguments: 
     done = run(*(part.format(tmp=tmp_path) for part in arguments), "-C", project, check=False)
 
     assert says in told(done)
+
+
+def test_who_is_in_the_wrong_folder_is_told_of_the_projects_nearby(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def said(folder: Path, *arguments: str) -> str:
+        monkeypatch.chdir(folder)
+        return told(invoke("status", *arguments, check=False))
+
+    assert "there is one in app: -C app; " in said(project.parent)
+    assert "there is one in ..: -C ..; " in said(project / "data")
+    assert "there is one in app: -C app; " in said(project.parent, "-C", "apps")
+    assert "there is one in" not in said(project.parent, "-C", "something-else")
+
+
+def test_help_says_of_each_command_its_whole_sentence_also_in_a_narrow_terminal() -> None:
+    said = run("--help", env={**os.environ, "COLUMNS": "60"}).stdout
+
+    assert said.count("...") == 1  # [ARGS]...
+    assert "print the event types and their own columns" in " ".join(said.split())
+    assert max(map(len, said.splitlines())) <= 60
 
 
 @pytest.mark.parametrize("command", ["fold", "keys create", "serve", "check"])

@@ -48,6 +48,14 @@ def test_an_event_that_events_py_refuses_is_accepted_and_said_to_become_a_dead_l
     assert done.stdout == "accepted: SignUpEvent dead-1\n"
     assert done.returncode == 1
     assert letter["message"] in done.stderr
+    assert "email: expected an e-mail address: something@host.domain, no spaces, given 'nobody'" in done.stderr
+
+
+def test_a_field_without_its_name_is_told_how_one_is_written(served: Served) -> None:
+    done = invoke("send", "SignUpEvent", "ada@example.org", "-C", served.folder, check=False)
+
+    assert done.stderr == "Error: 'ada@example.org' is no KEY=VALUE, such as email=…\n"
+    assert done.returncode == 1
 
 
 NOW, GOOD = datetime.now(UTC), {"email": "ada@example.org"}

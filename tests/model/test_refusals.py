@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import json
 import time
+from decimal import Decimal
 
 import pytest
+from pydantic import EmailStr, Field
 
 from headwater.bench.refused import NAMES, SHAPES, Large, record_of
-from headwater.event import Event
+from headwater.event import Email, Event
 from headwater.model import Models, compile_models
 from headwater.record import Record
 from tests.model.bodies import event, record, rows
@@ -85,3 +87,33 @@ def test_a_number_too_large_for_64_bits_is_named(where: str, field: str, given: 
 
     assert (decoded.letters[0].field, decoded.letters[0].given) == (field, given)
     assert len(rows(decoded, "scores")) == 1
+
+
+class Contact(Event):
+    """Texts that can be wrong in the ways that Pydantic has a sentence for."""
+
+    address: Email = "ada@example.org"
+    checked: EmailStr = "ada@example.org"
+    code: str = Field("ab", min_length=2)
+    plan: str = Field("a1", pattern="^a[0-9]$")
+    price: Decimal = Field(Decimal(1), max_digits=3, decimal_places=0)
+    tags: list[str] = Field(["a"], min_length=1)
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "expected"),
+    [
+        ("address", "nobody", "an e-mail address: something@host.domain, no spaces"),
+        ("checked", "nobody", "a valid email address: An email address must have an @-sign"),
+        ("code", "a", "a string with at least 2 characters"),
+        ("plan", "b1", "a string that matches '^a[0-9]$'"),
+        ("price", "1234", "a decimal with no more than 3 digits in total"),
+        ("tags", "[]", "a list with at least 1 item after validation, not 0"),
+    ],
+)
+def test_what_was_expected_reads_as_part_of_a_sentence(field: str, given: str, expected: str) -> None:
+    decoded = compile_models([Contact]).decode([record(event("Contact", {field: given}))], "shard", [1])
+
+    [letter] = decoded.letters.values()
+    assert (letter.field, letter.expected) == (field, expected)
+    assert letter.message.startswith(f"Contact: {field}: expected {expected}, given ")

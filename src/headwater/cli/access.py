@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from contextlib import closing
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import click
 
 from headwater.cli.group import json_option, main, placed_project_option
 from headwater.cli.show import key_facts, print_json, print_key, print_rows
+from headwater.errors import NotFound
 
 ALLOW = ("send", "query", "admin")
 
@@ -59,7 +61,13 @@ def keys_revoke(name_or_id: str, as_json: bool, project: Path) -> None:
     from headwater.places import open_project_control
 
     with closing(open_project_control(project)) as control:
-        key = control.revoke_key(name_or_id)
+        try:
+            key = control.revoke_key(name_or_id)
+        except NotFound as error:
+            names = [known.name for known in control.keys()]  # noqa: SIM118 - not a dict
+            close = difflib.get_close_matches(name_or_id, names, 1)
+            hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(names)}"
+            raise click.ClickException(f"{error}; {hint}") from None
     if as_json:
         print_json(key_facts(key))
     else:

@@ -17,6 +17,12 @@ from headwater.errors import HeadwaterError
 class Commands(click.Group):
     """Prints what a person can mend as one message on stderr, without a trace; whatever else comes up is a fault of ours."""
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, each with its whole first sentence: click would cut it at the end of the line."""
+        commands = [(name, command) for name in self.list_commands(ctx) if (command := self.get_command(ctx, name)) and not command.hidden]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(_WHOLE)) for name, command in commands])
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was named."""
         try:
@@ -31,6 +37,7 @@ class Commands(click.Group):
             raise click.ClickException(f"a database of the project cannot be used: {error}; {_WHO_AND_ROOM}") from error
 
 
+_WHOLE = 1_000  # characters: more than any first sentence has
 _WHO_AND_ROOM = "may this user write in its folder data/, and is there room on the disk?"
 _WAYS_OUT = {
     errno.EACCES: "this user may not do that; whose it is says `ls -l`",

@@ -71,7 +71,8 @@ class SqliteControl:
                     "INSERT INTO keys VALUES (?, ?, ?, ?, ?, NULL)", (access_key_id, name, " ".join(sorted(allow)), master_id, created_ms)
                 )
             except sqlite3.IntegrityError:
-                raise Conflict(f"there is a key named {name!r} already; revoked keys keep their names") from None
+                taken = f"there is a key named {name!r} already, and revoked keys keep their names"
+                raise Conflict(f"{taken}; take another name, such as {name}-2") from None
         return Key(access_key_id, self._masters.derive(master_id, access_key_id), name, allow, created_ms)
 
     def keys(self) -> list[Key]:

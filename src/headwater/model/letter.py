@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 from pydantic_core import ErrorDetails, PydanticSerializationError, ValidationError
 
+from headwater.event import EMAIL_PATTERN
 from headwater.model.bounds import storable_text
 from headwater.model.eventtype import EventType
 from headwater.model.wire import FIRST_MS, LAST_MS, MALFORMED
@@ -170,8 +171,29 @@ def _fault(event: EventType, detail: ErrorDetails) -> Fault:
         return Fault(name, None, "a value (the field is required)")
     if kind == "extra_forbidden" and len(where) == 1:
         return extra_fault(event, where[0], detail["input"])
-    expected = shorten(said.removeprefix("Input should be ").removeprefix("Value error, "))
-    return Fault(name, text_of(detail["input"]) if where else None, expected)
+    return Fault(name, text_of(detail["input"]) if where else None, shorten(_expected(said)))
+
+
+# How sentences of Pydantic begin, and what stands there for it to be read after "expected".
+_BEGINNINGS = (
+    ("Input should be ", ""),
+    ("Value error, ", ""),
+    ("value is not a valid ", "a valid "),
+    (f"String should match pattern '{EMAIL_PATTERN}'", "an e-mail address: something@host.domain, no spaces"),
+    ("String should match pattern ", "a string that matches "),
+    ("String should have ", "a string with "),
+    ("List should have ", "a list with "),
+    ("Dictionary should have ", "an object with "),
+    ("Decimal input should have ", "a decimal with "),
+)
+
+
+def _expected(said: str) -> str:
+    for beginning, instead in _BEGINNINGS:
+        if said.startswith(beginning):
+            said = instead + said.removeprefix(beginning)
+            break
+    return said.removesuffix(".")
 
 
 def _plain(text: str) -> str:

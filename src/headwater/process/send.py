@@ -248,7 +248,8 @@ def _fields(pairs: Iterable[str], data: Mapping[str, Any], event: EventType | No
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name:
-            raise BadRequest(f"{pair!r} is no key=value")
+            known = event.fields[0].keys[0] if event is not None and event.fields else "email"
+            raise BadRequest(f"{pair!r} is no KEY=VALUE, such as {known}=…")
         fields[name] = json.loads(text) if name not in texts and _NUMBER.fullmatch(text) else text
     metrics = {
         name: value
