@@ -80,6 +80,22 @@ class Page:
         self._browser.call("close", page=self._number)
 
 
+COUNT_ANSWERED = """globalThis.answered = 0;
+const asking = globalThis.fetch;
+globalThis.fetch = async (...asked) => {
+  const answer = await asking(...asked), body = asked[1]?.body;
+  if (typeof body === "string" && body.includes('"BatchItem"'))
+    for (const batch of Object.values(JSON.parse(body).BatchItem)) answered += Object.keys(batch.Events ?? {}).length;
+  return answer;
+};"""
+"""A script for `Browser.open`: counts the events that the page has sent by fetch and got an answer for, from whomever."""
+
+
+def wait_answered(page: Page, count: int) -> None:
+    """Wait until the page, opened with `COUNT_ANSWERED`, has an answer for so many events."""
+    page.run(f"new Promise((done) => {{ const look = () => (answered >= {count} ? done() : setTimeout(look, 20)); look(); }})")
+
+
 @pytest.fixture(scope="session")
 def node() -> str:
     return find_tool("node", "nodejs")

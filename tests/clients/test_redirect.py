@@ -253,7 +253,7 @@ def test_amplify_6_in_node_sends_here(node: str, node_modules: Path, built: Buil
           Analytics: {{ Pinpoint: {{ appId: "{APP_ID}", region: "us-west-2", flushInterval: 100 }} }},
         }});
         record({{ name: "ServerEvent", attributes: {{ a: "1" }} }});
-        setTimeout(() => process.exit(0), 4000).unref();
+        setTimeout(() => process.exit(0), 60000).unref();
     """)
 
     process = subprocess.Popen([node, str(app)])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import NODE_TESTS, Browser, Built
+from tests.clients.conftest import COUNT_ANSWERED, NODE_TESTS, Browser, Built, wait_answered
 from tests.clients.standin import StandIn
 from tests.served import Served
 from tests.waiting import until
@@ -107,7 +107,7 @@ def test_amplify_in_node(served: Served, node: str, node_modules: Path, built: B
         import "./redirect.mjs";
         await import("./amplify.mjs");
         app.record({{ name: "ByNode{version}", attributes: {{ a: "é" }} }});
-        setTimeout(() => process.exit(0), 20000).unref();
+        setTimeout(() => process.exit(0), 60000).unref();
     """)
 
     process = subprocess.Popen([node, "app.mjs"], cwd=tmp_path)
@@ -142,14 +142,14 @@ def test_amplify_6_through_the_service_worker_while_the_collector_restarts(
 ) -> None:
     given = ids(served)
     tag = f'data-app-id="{given["appId"]}" data-write-key="{given["writeKey"]}" data-worker="/headwater-sw.js"'
-    page = browser.open(serve_app(site, served, bundle("amplify6"), tag))
+    page = browser.open(serve_app(site, served, bundle("amplify6"), tag), COUNT_ANSWERED)
     page.run("navigator.serviceWorker.ready.then(() => new Promise((done) => setTimeout(done, 500)))")
     page.run("app.record({name: 'ByWorker', metrics: {n: 0}})")
     assert len(rows_of(served, "ByWorker")) == 1
 
     served.kill()
     page.run("for (let n = 1; n < 50; n++) app.record({name: 'ByWorker', metrics: {n}})")
-    page.run("new Promise((resolve) => setTimeout(resolve, 1000))")
+    wait_answered(page, 50)
     page.close()
     served.start()
     rows = rows_of(served, "ByWorker", 50)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.conftest import IDS, Browser, Page, options
+from tests.clients.conftest import COUNT_ANSWERED, IDS, Browser, Page, options, wait_answered
 from tests.clients.standin import APP_ID, IDENTITY_ID, POOL_ID, WRITE_KEY, Sent, StandIn
 
 pytestmark = pytest.mark.external_service
@@ -32,7 +32,7 @@ def serve_app(site: StandIn, app: bytes = b"") -> str:
 
 def open_registered(browser: Browser, url: str, collector: StandIn, **more: Any) -> Page:
     """Open the page and wait until the worker is in charge of it."""
-    page = browser.open(url)
+    page = browser.open(url, COUNT_ANSWERED)
     page.run(f"""registerHeadwater({options(collector, **more)}).then(async () => {{
         if (!navigator.serviceWorker.controller) await new Promise((seen) => (navigator.serviceWorker.oncontrollerchange = seen));
     }})""")
@@ -79,7 +79,7 @@ def test_nothing_is_lost_when_the_collector_is_away_while_the_page_records_and_c
         page.run(f"for (let n = 0; n < 10; n++) app.record({{name: `Event{ten:02}${{n}}`, attributes: {{n: String(n)}}}})")
         page.run("new Promise((resolve) => setTimeout(resolve, 20))")
     page.run("app.identifyUser({userId: 'ada', userProfile: {plan: 'pro'}})")
-    page.run("new Promise((resolve) => setTimeout(resolve, 1000))")  # Amplify's own buffer is flushed every 300 ms
+    wait_answered(page, 231)  # Amplify has a buffer of its own, which would go with the page
     page.close()
     time.sleep(max(0.0, 5 - (time.monotonic() - away_since)))  # away for 5 s: the worker tries again, at first after 0.5, 1, 2 and 4 s
     collector.start()
@@ -247,9 +247,9 @@ def test_a_page_can_start_while_the_collector_is_away(browser: Browser, site: St
     page.close()
     collector.stop()
 
-    page = browser.open(url)  # its credentials are gone with the page before
+    page = browser.open(url, COUNT_ANSWERED)  # its credentials are gone with the page before
     page.run("app.record({name: 'Second'})")
-    page.run("new Promise((resolve) => setTimeout(resolve, 1000))")
+    wait_answered(page, 1)
     collector.start()
     first, second = collector.wait_events(2)
 

@@ -112,7 +112,7 @@ def page(browser: Browser, example: Example) -> Page:
 def sent(page: Page, count: int) -> list[dict[str, str]]:
     """Wait until the strip shows *count* events that were stored, and return them, oldest first."""
     page.run(f"""new Promise((done, late) => {{
-        setTimeout(() => late(new Error(document.body.innerText)), 15000);
+        setTimeout(() => late(new Error(document.body.innerText)), 55000);
         const look = () => document.querySelectorAll('.sent [data-state=stored]').length >= {count} ? done() : setTimeout(look, 20);
         look();
     }})""")

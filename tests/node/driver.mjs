@@ -97,7 +97,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const { op, ...given } = JSON.parse(line);
   let answer;
   try {
-    const patience = context ? 20 : 60; // the first start of a browser on a busy machine takes long
+    const patience = context ? 60 : 120; // the first start of a browser on a busy machine takes long
     const late = new Promise((_, reject) => {
       setTimeout(() => reject(new Error(`${op} takes more than ${patience} s`)), patience * 1000).unref();
     });
