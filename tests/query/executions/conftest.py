@@ -58,10 +58,10 @@ class Room:
         request = Request(query, token or str(uuid.uuid4()), **asked)
         return self.executions.start(request, principal, may_change=may_change)
 
-    def ended(self, execution_id: str, within_s: float = 60) -> Execution:
+    def ended(self, execution_id: str, within_s: float = 240) -> Execution:
         return self.until(execution_id, lambda execution: execution.final, within_s)
 
-    def until(self, execution_id: str, reached: Callable[[Execution], bool], within_s: float = 60) -> Execution:
+    def until(self, execution_id: str, reached: Callable[[Execution], bool], within_s: float = 240) -> Execution:
         deadline = time.monotonic() + within_s
         while not reached(execution := self.executions.get(execution_id)):
             assert time.monotonic() < deadline, execution

@@ -196,7 +196,7 @@ def test_sixteen_at_once_have_their_own_answers_and_no_more_run_than_may(filled:
 
 
 def test_a_query_waits_for_its_turn_and_says_so_if_it_does_not_come(filled: Project) -> None:
-    engine = filled.engine(sessions=open_sandboxes(filled, most=1, max_seconds=1))
+    engine = filled.engine(sessions=open_sandboxes(filled, most=1, max_seconds=4))
     engine.sql("SELECT 1").rows()
     first = engine.sql("SELECT i FROM range(100_000_000) t(i)")
     next(first.batches())
