@@ -398,6 +398,7 @@ def test_curl_asks_as_the_docs_say(served: Served) -> None:
     assert json.loads(done.stdout) == [{"users": 3}]
 
 
+@pytest.mark.proof
 def test_five_million_rows_go_through_with_flat_memory_on_both_sides(served: Served) -> None:
     pid = served.roles()["query"]["pid"]
     Path(f"/proc/{pid}/clear_refs").write_text("5")

@@ -16,6 +16,8 @@ from nbclient import NotebookClient
 import headwater
 from tests.served import Served
 
+pytestmark = pytest.mark.proof
+
 NOTEBOOK = Path(__file__).parents[2] / "examples/notebook/product.ipynb"
 
 

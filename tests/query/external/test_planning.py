@@ -11,6 +11,7 @@ from headwater.store.local import LocalStore
 from tests.query.external.conftest import Bucket
 
 
+@pytest.mark.proof
 def test_a_million_projected_values_are_cut_down_to_those_that_are_asked_for(everywhere: Bucket) -> None:
     everywhere.put_parquet("t/n=17/1.parquet", a=[1])
     everywhere.put_parquet("t/n=600017/1.parquet", a=[2])
@@ -23,6 +24,7 @@ def test_a_million_projected_values_are_cut_down_to_those_that_are_asked_for(eve
     assert everywhere.rows("SELECT a FROM t WHERE n = 17 OR (n > 600010 AND n < 600020) ORDER BY a") == [["1"], ["2"]]
 
 
+@pytest.mark.proof
 def test_a_hundred_files_of_hundreds_of_columns_are_read(everywhere: Bucket) -> None:
     columns = {f"c{at}": [at] for at in range(350)}
     everywhere.put_parquet("t/000.parquet", **columns)

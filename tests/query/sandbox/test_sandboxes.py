@@ -173,6 +173,7 @@ def test_nothing_is_left_when_the_process_that_asks_is_killed(filled: Project, t
     asking.stdout.close()
 
 
+@pytest.mark.proof
 def test_sixteen_at_once_have_their_own_answers_and_no_more_run_than_may(filled: Project, engine: Engine) -> None:
     most = [0]
     done = threading.Event()
@@ -220,6 +221,7 @@ def test_a_spare_that_was_ready_before_a_file_was_written_can_read_it(project: P
     assert answers == [[(7,)]] * 3
 
 
+@pytest.mark.proof
 def test_no_row_is_lost_or_doubled_while_folds_run(project: Project, engine: Engine) -> None:
     project.lake.ensure("sign_ins", events([START_MS], n=[1]).schema)
     counted: list[tuple[int, int, int, int]] = []
