@@ -17,12 +17,13 @@ from headwater.query.days import BY_DAY
 from headwater.query.external import External
 from headwater.query.held import HeldFiles
 from headwater.query.names import Meant, meant, name_of
-from headwater.query.session import Session, called
+from headwater.query.session import A_FILE, Session, called
 from headwater.query.statement import Statement, tree_of
 from headwater.query.tables import LakeTable, Tables
 from headwater.query.tail import EMPTY
 from headwater.query.watch import Watch
 from headwater.query.window import EVERYTHING, Window, both, either, window_of
+from headwater.store import SCHEME
 
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 
@@ -44,7 +45,9 @@ def _has_footer(path: str) -> bool:
 class Bound:
     """What one statement reads: tables of the lake, and tables that are files of other people; filled while it is bound."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, confined: bool = False) -> None:
+        """*confined*: others than the owner ask, whom the places of the lake's files are no business of."""
+        self._confined = confined
         self.tables: dict[str, LakeTable] = {}
         self.external: dict[str, External] = {}
 
@@ -85,7 +88,8 @@ class Bound:
         for name, table in self.tables.items():
             for file in table.files:
                 if (size := Path(file.path).stat().st_size) != file.size:
-                    return f"{file.path} of table {name} has {size:,} bytes and was written with {file.size:,}: {_RESTORE} ({said})"
+                    shown = self._named(file.path)
+                    return f"{shown} of table {name} has {size:,} bytes and was written with {file.size:,}: {_RESTORE} ({said})"
         if not _UNREADABLE.match(said):
             return None
         named = [(name, file.path) for name, table in self.tables.items() for file in table.files]
@@ -93,9 +97,12 @@ class Bound:
         said = self._called(said)
         for name, path in named:
             if path in said or (name in self.tables and not _has_footer(path)):
-                return f"{path} of table {name} cannot be read: {_RESTORE} ({said})"
+                return f"{self._named(path)} of table {name} cannot be read: {_RESTORE} ({said})"
         tables = ", ".join(sorted({name for name, _ in named}))
         return f"a file of {tables} is damaged: {_RESTORE} ({said})" if named else None
+
+    def _named(self, path: str) -> str:
+        return path if path.startswith(SCHEME) or not self._confined else A_FILE
 
     def _called(self, said: str) -> str:
         for table in self.external.values():

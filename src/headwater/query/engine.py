@@ -156,7 +156,7 @@ class Engine:
     def _start(self, statement: Statement, parameters: Parameters, watch: Watch) -> Running:
         started = time.perf_counter()
         session = self._sessions.take()
-        bound = Bound()
+        bound = Bound(confined=self.confined)
         held = HeldFiles(self._stores, lambda: watch.arm(session.interrupt))
 
         def let_go(*, broken: bool = False) -> None:

@@ -28,6 +28,9 @@ _CONFIG: dict[str, Any] = {
 }
 
 
+A_FILE = "a file of the lake"
+"""What messages call a file whose name is nobody's business."""
+
 NO_FILES: Mapping[str, str] = MappingProxyType({})
 
 

@@ -33,10 +33,6 @@ End = Literal["time", "stopped"]
 _ADVICE = re.compile(r"\s*(?:Possible solutions:|Database is launched|Use \"SET ).*", re.DOTALL)
 
 
-A_FILE = "a file of the lake"
-"""What messages call a file whose name is nobody's business."""
-
-
 class SandboxLost(Exception):
     """The process behind a box ended before it had answered."""
 

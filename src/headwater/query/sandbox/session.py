@@ -13,11 +13,11 @@ import pyarrow as pa
 from headwater.lake.index import DataFile, Field
 from headwater.query.columns import quote
 from headwater.query.relation import table_sql
-from headwater.query.sandbox.box import A_FILE, Rows
+from headwater.query.sandbox.box import Rows
 from headwater.query.sandbox.inside.wire import Job
 from headwater.query.sandbox.run import Run
 from headwater.query.sandbox.share import Shared, SharedTails
-from headwater.query.session import NO_FILES
+from headwater.query.session import A_FILE, NO_FILES
 from headwater.query.tail import Tail
 
 _PLAIN = (type(None), bool, int, float, str, bytes, datetime, date, time, timedelta, Decimal, UUID)
