@@ -109,10 +109,13 @@ def test_what_is_not_run_says_why() -> None:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with Served(tmp_path_factory.mktemp("docs") / "my-app").start() as served:
+        for _ in range(5):  # what `headwater tail -n 5` waits for
+            run("send", "Opened", "-C", served.folder)
         yield served
 
 
-PAGES = [page for page in DOCS if snippets(page, "sh", "python")]
+# The page that sends dead letters once more comes first: those of other pages are bad for good, and would be refused again.
+PAGES = sorted((page for page in DOCS if snippets(page, "sh", "python")), key=lambda page: page.name != "when.md")
 
 
 def test_there_are_snippets_to_run() -> None:

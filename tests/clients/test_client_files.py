@@ -79,7 +79,7 @@ async def test_pages_of_every_origin_may_load_them_without_a_signature(method: s
         "path": path.decode(),
         "raw_path": path,
         "query_string": b"",
-        "headers": [(b"origin", b"https://a")],
+        "headers": [(b"host", b"a"), (b"origin", b"https://a")],
     }
     sent: list[dict[str, Any]] = []
 

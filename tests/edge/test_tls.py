@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog.testing
 
 from headwater.errors import SettingsError
 from headwater.process.collector import RENEWED_WITHIN_S
@@ -226,16 +227,14 @@ async def test_links_that_are_set_anew_are_seen(authority: Authority, tmp_path: 
     assert tls.context() is not before
 
 
-async def test_the_end_of_a_certificate_is_announced_once_a_day(
-    authority: Authority, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_the_end_of_a_certificate_is_announced_once_a_day(authority: Authority, tmp_path: Path) -> None:
     pair = authority.issue(tmp_path / "old", "127.0.0.1", days=3)
 
-    tls = ServerTls(TlsFiles(pair.certificate, pair.key))
-    await tls.refresh()
+    with structlog.testing.capture_logs() as logs:
+        tls = ServerTls(TlsFiles(pair.certificate, pair.key))
+        await tls.refresh()
 
-    said = capsys.readouterr()
-    assert (said.out + said.err).count("the certificate expires") == 1
+    assert [log["event"].startswith("the certificate expires") for log in logs] == [True]
 
 
 def _connects(port: int, authority: Authority) -> bool:

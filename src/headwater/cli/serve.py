@@ -103,7 +103,8 @@ def status(as_json: bool, project: Path) -> None:
     named = [(key, facts[key]) for key in ("running", "app_id", "identity_pool_id", "region", "public_url", "private_url")]
     roles = [(role, _told(state)) for role, state in facts["roles"].items()]
     stands = [("stands still", f"{each.what}, for {each.seconds:.0f} s: {each.reason}") for each in still]
-    print_facts([*named, *roles, *stands, ("lag", f"{lag['records']:,} records, {lag['seconds']:.1f} s")])
+    behind = "not known: the ledger cannot be read" if lag is None else f"{lag['records']:,} records, {lag['seconds']:.1f} s"
+    print_facts([*named, *roles, *stands, ("lag", behind)])
 
 
 def _told(role: dict[str, Any]) -> str:

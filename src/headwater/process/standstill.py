@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from headwater.clock import SystemClock
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, ProjectError
 from headwater.places import Paths, open_ledger_reader, open_stream_reader
 from headwater.process.job import send_job
 from headwater.process.starting import served_facts
@@ -105,15 +105,19 @@ def _said_by_worker(project: Path) -> list[Standstill]:
 
 async def _resting(settings: Settings, project: Path) -> list[Standstill]:
     """Return what can be seen from outside: records that nobody takes, rows that nobody folds."""
-    ledger = await asyncio.to_thread(open_ledger_reader, settings, project)
-    if ledger is None:
-        return []
     stream = open_stream_reader(settings, project)
     try:
-        behind = await measure_lag(stream, ledger.positions())
-        waiting = await asyncio.to_thread(ledger.backlog)
+        ledger = await asyncio.to_thread(open_ledger_reader, settings, project)
+        if ledger is None:
+            return []
+        try:
+            behind = await measure_lag(stream, ledger.positions())
+            waiting = await asyncio.to_thread(ledger.backlog)
+        finally:
+            ledger.close()
+    except ProjectError as error:  # a damaged one: nothing of what it holds moves
+        return [Standstill("ledger", str(error), 0.0)]
     finally:
-        ledger.close()
         await stream.close()
     found = []
     if behind["seconds"] > PATIENCE_S:

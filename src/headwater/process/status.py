@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from headwater.clock import SystemClock
+from headwater.errors import ProjectError
 from headwater.pipeline import PIPE
 from headwater.places import Paths, ledger_positions, open_stream_reader
 from headwater.process.lock import is_held
@@ -17,7 +18,10 @@ FAR_FUTURE_MS = 1 << 62
 
 
 async def project_status(project: Path) -> dict[str, Any]:
-    """Return app_id, identity_pool_id, region, running, public_url, private_url, roles and lag (records, and seconds of the oldest)."""
+    """Return app_id, identity_pool_id, region, running, public_url, private_url, roles and lag.
+
+    The lag is records, and seconds of the oldest; None where the ledger cannot be read, which `standing_still` names.
+    """
     settings, paths = load_settings(project), Paths(project)
     served = served_facts(project)
     return {
@@ -33,11 +37,13 @@ async def project_status(project: Path) -> dict[str, Any]:
     }
 
 
-async def lag(settings: Settings, project: Path) -> dict[str, float]:
-    """Return how many accepted records the worker has yet to handle, and how many seconds ago the oldest of them came."""
+async def lag(settings: Settings, project: Path) -> dict[str, float] | None:
+    """Return how many accepted records the worker has yet to handle, and how many seconds ago the oldest of them came; None if unknown."""
     stream = open_stream_reader(settings, project)
     try:
         return await measure_lag(stream, ledger_positions(settings, project))
+    except ProjectError:
+        return None
     finally:
         await stream.close()
 
