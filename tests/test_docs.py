@@ -122,6 +122,7 @@ def test_there_are_snippets_to_run() -> None:
     assert len(PAGES) > 10
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_snippet_of_the_page_runs_in_its_order(page: Path, served: Served, tmp_path: Path) -> None:
     key = json.loads(run("keys", "create", f"docs-{page.stem}", "--allow", "send,query", "--json", "-C", served.folder).stdout)
@@ -171,6 +172,7 @@ def run_python(page: Path, snippet: str, key: dict[str, str], served: Served) ->
     assert done.returncode == 0, f"{page.name}:\n{snippet}\n{done.stderr}"
 
 
+@pytest.mark.proof
 def test_the_ten_lines_of_the_readme_run_as_they_stand(tmp_path: Path) -> None:
     [(_, block), *_] = snippets(ROOT / "README.md", "sh")
     lines = [line for line in block.splitlines() if not line.startswith(("make demo", ". .venv"))]

@@ -15,6 +15,8 @@ from tests.cli.terminal import on_terminal
 from tests.served import Served, invoke, run
 from tests.test_docs import commands
 
+pytestmark = pytest.mark.proof  # each command is a process of its own
+
 COMMANDS: tuple[tuple[str, ...], ...] = (
     ("tables",),
     ("keys", "list"),
@@ -34,8 +36,13 @@ TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?Z"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with_rows = Served(tmp_path_factory.mktemp("shown") / "app", "lake.fold_seconds = 3600").start()
-    client = with_rows.client()
+    with Served(tmp_path_factory.mktemp("shown") / "app", "lake.fold_seconds = 3600").start() as served:
+        put(served)
+        served.settle()
+        yield served
+
+
+def put(served: Served) -> None:
     event = {
         "EventType": "SignUpEvent",
         "Timestamp": "2026-11-30T01:19:12.355Z",
@@ -45,10 +52,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "good": event | {"Attributes": {"email": "ada@example.org"}},
         "bad": event | {"Attributes": {"email": "no address", "more": "m" * 900}},
     }
-    client.put_events(ApplicationId=with_rows.app_id, EventsRequest={"BatchItem": {"phone": {"Endpoint": {}, "Events": events}}})
-    with_rows.settle()
-    yield with_rows
-    with_rows.stop()
+    served.client().put_events(ApplicationId=served.app_id, EventsRequest={"BatchItem": {"phone": {"Endpoint": {}, "Events": events}}})
 
 
 @pytest.mark.parametrize("width", [80, 200])

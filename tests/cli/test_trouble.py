@@ -18,6 +18,8 @@ from tests.served import HEADWATER, invoke, run
 from tests.test_docs import commands
 from tests.waiting import until
 
+pytestmark = pytest.mark.proof  # each command is a process of its own
+
 # Something for each command to do, by the words it is called with.
 CALLS: dict[str, tuple[str, ...]] = {
     "headwater check": (), "headwater collect": (), "headwater fold": (), "headwater identity logins": (), "headwater identity pools": (),
@@ -102,9 +104,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that was served once: it has tables."""
     from tests.served import Served
 
-    served = Served(tmp_path_factory.mktemp("trouble") / "app").start()
-    assert served.stop() == 0
-    return served.folder
+    with Served(tmp_path_factory.mktemp("trouble") / "app").start() as served:
+        return served.folder
 
 
 @pytest.mark.parametrize(

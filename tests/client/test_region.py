@@ -20,11 +20,8 @@ REGION = "eu-central-1"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    served = Served(tmp_path_factory.mktemp("region") / "school", options=["--region", REGION])
-    try:
-        yield served.start(ready_s=120)
-    finally:
-        served.kill()
+    with Served(tmp_path_factory.mktemp("region") / "school", options=["--region", REGION]) as served:
+        yield served.start()
 
 
 def test_the_client_and_connect_find_out_the_region(served: Served) -> None:

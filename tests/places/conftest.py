@@ -18,8 +18,7 @@ TABLES = ("sign_up_events", "other_events", "dead_letters")
 @pytest.fixture(scope="session")
 def original(tmp_path_factory: pytest.TempPathFactory) -> tuple[Served, set[str]]:
     """A project that was served and stopped: rows in files and in the ledger, an external table, a view; and the ids that were sent."""
-    served = Served(tmp_path_factory.mktemp("original") / "piano").start()
-    try:
+    with Served(tmp_path_factory.mktemp("original") / "piano").start() as served:
         sender = Sender(served)
         for _ in range(2):
             sender.send(4)
@@ -33,7 +32,6 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> tuple[Served, set[str]
         )
         for statement in statements:
             ask(served, statement)
-    finally:
         served.kill()  # so that what the last moment left lies in logs, not in files
     return served, sender.acked
 

@@ -17,7 +17,7 @@ CONNECTION: duckdb.DuckDBPyConnection = engine()
 # Surrogates are no characters, and the engine ends text at a zero.
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
-few = settings(max_examples=150)
+few = settings(max_examples=80)
 
 
 def quoted(text: str) -> str:

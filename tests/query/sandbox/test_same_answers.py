@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ..test_engine import (
     test_a_query_outlives_the_files_it_planned_when_compaction_removes_them,
     test_a_table_with_no_rows_has_its_columns_and_types,
@@ -27,3 +29,5 @@ from ..test_result import (
     test_statistics_say_what_was_read,
     test_text_that_is_not_unicode_is_a_query_error,
 )
+
+pytestmark = pytest.mark.proof
