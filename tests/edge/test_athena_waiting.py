@@ -113,4 +113,4 @@ async def test_a_change_that_the_worker_is_slow_to_make_keeps_nobody_from_lookin
     made, found = await overtakes(gate, call("CreateDatabase", DatabaseInput={"Name": "shop"}), call("GetDatabases"))
 
     assert made == {}
-    assert [each["Name"] for each in found["DatabaseList"]] == ["analytics"]
+    assert [each["Name"] for each in found["DatabaseList"]] == ["analytics", "default"]

@@ -59,11 +59,10 @@ def test_the_list_has_every_view_and_saved_query_with_a_sentence(served: Served)
         "name": "events",
         "kind": "view",
         "answers": "One row for each event of every type: all tables of events in one.",
-        "note": "",
     }
-    assert found["sessions"]["note"] == "in SQL, this is your own table"
+    assert found["sessions"]["answers"].endswith("In SQL, this is your own table.")
     assert "daily_active_users" in invoke("views", "-C", served.folder).stdout
-    assert "Views: daily_active_users, " in invoke("tables", "-C", served.folder).stdout
+    assert "views, too: headwater views" in invoke("tables", "-C", served.folder).stdout
     assert "sessions" in {row["name"] for row in json.loads(invoke("tables", "--json", "-C", served.folder).stdout)}
 
 
