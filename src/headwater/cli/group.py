@@ -59,8 +59,7 @@ def _told(error: OSError) -> str:
     return f"{where}{error.strerror or error}{helps}"
 
 
-def project_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `-C DIR`, the project it is for."""
+def _project(command: Callable[..., Any], callback: Callable[..., Path] | None) -> Callable[..., Any]:
     return click.option(
         "-C",
         "--project",
@@ -68,7 +67,13 @@ def project_option(command: Callable[..., Any]) -> Callable[..., Any]:
         default=Path(),
         metavar="DIR",
         help="The project (default: here).",
+        callback=callback,
     )(command)
+
+
+def project_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `-C DIR`, the project it is for."""
+    return _project(command, None)
 
 
 def placed_project_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,15 +86,7 @@ def placed_project_option(command: Callable[..., Any]) -> Callable[..., Any]:
         check_openable(project, load_settings(project))
         return project
 
-    return click.option(
-        "-C",
-        "--project",
-        type=click.Path(path_type=Path, file_okay=False),
-        default=Path(),
-        metavar="DIR",
-        help="The project (default: here).",
-        callback=checked,
-    )(command)
+    return _project(command, checked)
 
 
 def tls_options(command: Callable[..., Any]) -> Callable[..., Any]:

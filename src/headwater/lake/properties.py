@@ -1,4 +1,4 @@
-"""Properties that people give tables of their own, by Athena's names: each is checked, and what none of them is is refused."""
+"""Properties that people give tables of their own, by Athena's names: each is checked, and any other name is refused."""
 
 from __future__ import annotations
 
