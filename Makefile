@@ -43,14 +43,14 @@ serve: $(BASE)
 	@test -n "$(ARGS)" || test -d my-app || $(BIN)/headwater init my-app
 	@$(BIN)/headwater serve $(if $(ARGS),$(ARGS),-C my-app)
 
-TESTS := $(BIN)/python -m pytest -n auto
+TESTS := $(BIN)/python -m pytest -n auto --dist loadscope
 
 test: $(DEV)
-	@$(TESTS) --dist loadfile -m "not proof" $(ARGS)
+	@$(TESTS) -m "not proof" $(ARGS)
 
 # What measures has the machine for itself, after all others. Exit code 5: ARGS chose none of that half.
 proof: $(DEV)
-	@$(TESTS) --dist loadgroup -m "proof and not alone" $(ARGS); together=$$?; \
+	@$(TESTS) -m "proof and not alone" $(ARGS); together=$$?; \
 	$(BIN)/python -m pytest -m alone $(ARGS); alone=$$?; \
 	case $$together$$alone in 00|05|50) ;; *) exit 1 ;; esac
 

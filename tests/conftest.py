@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests import tools
 from tests.processes import LeftRunning
@@ -22,16 +23,29 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("headwater")
 
 # Browsers take a processor each: one at a time.
-_BROWSERS = "tests/clients/"
+_BROWSERS = ("tests/clients/", "tests/example/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Make a proof of what needs a tool or the machine for itself, and keep the tests of a module in one process."""
+    """Make a proof of what needs a tool or the machine for itself."""
     for item in items:
         if item.get_closest_marker("external_service") or item.get_closest_marker("alone"):
             item.add_marker(pytest.mark.proof)
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group("browsers" if item.nodeid.startswith(_BROWSERS) else item.nodeid.partition("::")[0]))
+
+
+class ByModule(LoadScopeScheduling):
+    """Keep the tests of a module in one process, and browsers in one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "browsers" if nodeid.startswith(_BROWSERS) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    """Part the tests among the processes of a run.
+
+    The groups that xdist knows (``--dist loadgroup``) rest on ids that pytest 9.2 does not let it change.
+    """
+    return ByModule(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
