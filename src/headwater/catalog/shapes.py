@@ -31,6 +31,30 @@ class SerDe(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=
     parameters: dict[str, str] = {}
 
 
+class Order(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
+    """A column by which the files are sorted: 1 upwards, 0 downwards."""
+
+    column: str
+    sort_order: int
+
+
+class Skewed(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
+    """Values that are so frequent that they lie in folders of their own."""
+
+    skewed_column_names: list[str] = []
+    skewed_column_values: list[str] = []
+    skewed_column_value_location_maps: dict[str, str] = {}
+
+
+class Target(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
+    """The database or table of another catalog that one of ours stands for."""
+
+    catalog_id: str | None = None
+    database_name: str | None = None
+    name: str | None = None
+    region: str | None = None
+
+
 class Storage(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
     """Where the files of a table or partition lie, and what is in them."""
 
@@ -42,9 +66,9 @@ class Storage(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_field
     number_of_buckets: int = 0
     serde_info: SerDe = SerDe()
     bucket_columns: list[str] = []
-    sort_columns: list[dict[str, Any]] = []
+    sort_columns: list[Order] = []
     parameters: dict[str, str] = {}
-    skewed_info: dict[str, Any] | None = None
+    skewed_info: Skewed | None = None
     stored_as_sub_directories: bool = False
 
 
@@ -65,7 +89,7 @@ class Table(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=
     view_expanded_text: str | None = None
     table_type: str | None = None
     parameters: dict[str, str] = {}
-    target_table: dict[str, Any] | None = None
+    target_table: Target | None = None
 
     @property
     def is_view(self) -> bool:
@@ -93,7 +117,7 @@ class Database(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fiel
     parameters: dict[str, str] = {}
     create_time: float | None = None
     create_table_default_permissions: list[dict[str, Any]] = []
-    target_database: dict[str, Any] | None = None
+    target_database: Target | None = None
 
 
 def told(shape: msgspec.Struct) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
-from headwater.catalog.shapes import Database, Partition, Table
 from headwater.edge.athena_call import Entry, Output
 from headwater.edge.credentials import Principal
 from headwater.edge.glue_shapes import (
     DatabaseInput,
+    GivenPartition,
+    GivenTable,
     MadeDatabaseInput,
     MadePartitionInput,
     MadePartitionsInput,
@@ -54,7 +55,7 @@ class GlueChanges:
 
     def create_database(self, asked: MadeDatabaseInput, caller: Principal) -> Output:
         """Make a database."""
-        made = _given(asked.database_input, Database)
+        made = asked.database_input
         self._ask("create_database", database={**msgspec.to_builtins(made), "Name": made.name.lower()})
         return {}
 
@@ -128,7 +129,7 @@ class GlueChanges:
     def delete_partitions(self, asked: PartitionsByValuesInput, caller: Principal) -> Output:
         """Forget partitions, and tell of those that there are none of."""
         database, name = asked.database_name.lower(), asked.table_name.lower()
-        values = [each.get("Values", []) for each in asked.partitions_to_delete]
+        values = [each.values for each in asked.partitions_to_delete]
         missing = [each for each in values if self._kept.partition(database, name, each) is None]
         self._ask("delete_partitions", database=database, name=name, values=values)
         detail = {"ErrorCode": "EntityNotFoundException", "ErrorMessage": "Partition not found."}
@@ -148,22 +149,14 @@ class GlueChanges:
             )
         self._ask("delete_version", database=database.lower(), name=name.lower(), version=-1 if version is None else version)
 
-    def _create_partitions(self, database: str, name: str, given: list[dict[str, Any]]) -> list[list[str]]:
-        made = [msgspec.to_builtins(_given(each, Partition)) for each in given]
+    def _create_partitions(self, database: str, name: str, given: list[GivenPartition]) -> list[list[str]]:
+        made = [msgspec.to_builtins(each) for each in given]
         there: list[list[str]] = self._ask("create_partitions", database=database.lower(), name=name.lower(), partitions=made)
         return there
 
 
-def _given(given: dict[str, Any], shape: Any) -> Any:
-    try:
-        return msgspec.convert(given, shape)
-    except msgspec.ValidationError as error:
-        raise BadRequest(f"this is no {shape.__name__.lower()}: {error}") from None
-
-
-def _table(given: dict[str, Any]) -> dict[str, Any]:
+def _table(made: GivenTable) -> dict[str, Any]:
     """Return a table's definition; what only an Iceberg table has, nobody but the lake can make."""
-    made = _given(given, Table)
     if made.parameters.get("table_type", "").upper() == "ICEBERG":
         raise BadRequest("Iceberg tables are made and changed by SQL here: CREATE TABLE, INSERT, ALTER TABLE")
     return {**msgspec.to_builtins(made), "Name": made.name.lower()}

@@ -1,16 +1,42 @@
-"""What callers of Glue's catalog send; databases, tables and partitions have the shapes of our own catalog."""
+"""What callers of Glue's catalog send; databases, tables and partitions in it have the shapes of our own catalog."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
+
+from headwater.catalog.shapes import Database, Partition, Table
 
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Version = Annotated[str, Meta(min_length=1, max_length=255)]
 Values = list[str]
 _Page = Annotated[int, Meta(ge=1, le=1000)]
+
+
+class GivenDatabase(Database, frozen=True, rename="pascal", forbid_unknown_fields=True, kw_only=True):
+    """A database as it is to be."""
+
+    name: Name
+
+
+class GivenTable(Table, frozen=True, rename="pascal", forbid_unknown_fields=True, kw_only=True):
+    """A table as it is to be."""
+
+    name: Name
+
+
+class GivenPartition(Partition, frozen=True, rename="pascal", forbid_unknown_fields=True, kw_only=True):
+    """A partition as it is to be. Glue's model lets its values be left out; the catalog then says how many there are."""
+
+    values: Values = msgspec.field(default_factory=list)
+
+
+class PartitionValueList(msgspec.Struct, rename="pascal"):
+    """The values that name a partition."""
+
+    values: Values
 
 
 class Input(msgspec.Struct, rename="pascal", kw_only=True):
@@ -33,7 +59,7 @@ class DatabaseInput(Input, rename="pascal", kw_only=True):
 class MadeDatabaseInput(Input, rename="pascal", kw_only=True):
     """A database to make."""
 
-    database_input: dict[str, Any]
+    database_input: GivenDatabase
 
 
 class TableInput(Input, rename="pascal", kw_only=True):
@@ -54,7 +80,7 @@ class MadeTableInput(Input, rename="pascal", kw_only=True):
     """A table to make, or to put in the place of the one of its name."""
 
     database_name: Name
-    table_input: dict[str, Any]
+    table_input: GivenTable
     version_id: Version | None = None
     skip_archive: bool = False
 
@@ -111,7 +137,7 @@ class MadePartitionInput(Input, rename="pascal", kw_only=True):
 
     database_name: Name
     table_name: Name
-    partition_input: dict[str, Any]
+    partition_input: GivenPartition
 
 
 class MadePartitionsInput(Input, rename="pascal", kw_only=True):
@@ -119,7 +145,7 @@ class MadePartitionsInput(Input, rename="pascal", kw_only=True):
 
     database_name: Name
     table_name: Name
-    partition_input_list: Annotated[list[dict[str, Any]], Meta(max_length=100)]
+    partition_input_list: Annotated[list[GivenPartition], Meta(max_length=100)]
 
 
 class PartitionsByValuesInput(Input, rename="pascal", kw_only=True):
@@ -127,4 +153,4 @@ class PartitionsByValuesInput(Input, rename="pascal", kw_only=True):
 
     database_name: Name
     table_name: Name
-    partitions_to_delete: list[dict[str, Values]]
+    partitions_to_delete: list[PartitionValueList]

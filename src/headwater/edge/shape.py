@@ -99,6 +99,8 @@ def _violations(info: inspect.Type, value: Any, path: str) -> Iterator[Violation
     info = _plain(info)
     _check_type(info, value, path)
     if isinstance(info, inspect.StructType):
+        if info.forbid_unknown_fields:
+            _check_known(info, value, path)
         for field in info.fields:
             where = f"{path}.{_camel(field.encode_name)}" if path else _camel(field.encode_name)
             if field.encode_name in value:
@@ -116,6 +118,14 @@ def _violations(info: inspect.Type, value: Any, path: str) -> Iterator[Violation
         for what, inner, items in (("keys", info.key_type, value), ("value", info.value_type, value.values())):
             if any(any(_broken(_plain(inner), item)) for item in items):
                 yield _violation(value, path, f"Map {what} must satisfy constraint: [{', '.join(_constraints(_plain(inner)))}]")
+
+
+def _check_known(info: inspect.StructType, value: dict[str, Any], path: str) -> None:
+    """Raise `BadRequest` for a member that would be lost: a shape that says so is kept whole, and told again as it was given."""
+    known = [field.encode_name for field in info.fields]
+    for name in value:
+        if name not in known:
+            raise BadRequest(f"'{path}.{_shown(name)}' would not be kept; {path or 'the request'} may have: {', '.join(known)}")
 
 
 def _in_list(info: inspect.ListType, value: list[Any], path: str) -> Iterator[Violation]:
