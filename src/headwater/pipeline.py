@@ -428,8 +428,11 @@ def build_engine(settings: Settings, project: Path, *, sandboxed: bool = False, 
     )
 
 
-def check_tables(settings: Settings, project: Path, models: Models) -> None:
-    """Raise the `ModelError` with which a worker would end because a table is not what *models* make of it; change nothing."""
+def check_tables(settings: Settings, project: Path, models: Models) -> dict[str, list[str]]:
+    """Return table -> columns that *models* add to it; change nothing.
+
+    Raises the `ModelError` with which a worker would end because a table is not what *models* make of it.
+    """
     from pyiceberg.exceptions import NoSuchTableError
 
     from headwater.catalog import open_catalog
@@ -437,13 +440,15 @@ def check_tables(settings: Settings, project: Path, models: Models) -> None:
     from headwater.lake.change import refuse_made
 
     if not path_of(settings.stores.catalog, project).exists():
-        return  # nobody has served the project yet
+        return {}  # nobody has served the project yet
+    added = {}
     catalog = open_catalog(resolve(settings.stores.catalog, project), lake_root(settings, project), s3_access(settings).properties())
     for name, table in models.tables.items():
         with suppress(NoSuchTableError):
             known = catalog.load_table((settings.app.database, name))
             refuse_made(known)
-            new_columns(known, table.schema)
+            added[name] = [field.name for field in new_columns(known, table.schema)]
+    return added
 
 
 @contextmanager

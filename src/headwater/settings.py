@@ -99,7 +99,7 @@ class PrivateSettings(ListenerSettings):
     """The private listener: health, and what people and tools ask."""
 
     host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
-    """Loopback address to bind; this listener has no accounts yet, so it does not go beyond this machine."""
+    """Loopback address to bind; its pages and `/metrics` ask for no sign-in, so it does not go beyond this machine (docs/remote.md)."""
     port: Port = 8701
     """Port to bind; 0 picks a free one, which `headwater status` prints."""
     hosts: tuple[str, ...] = ()

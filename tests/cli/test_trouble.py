@@ -124,6 +124,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (("sql", 'SELECT * FROM sign_up_events WHERE email = "ada lovelace"'), "single quotes: 'ada lovelace'"),
         (("types", "--typescript", "-o", "{tmp}/missing/events.ts"), "cannot write"),
         (("views", "funnel", "--set", "x"), "NAME=VALUE"),
+        (("views", "funnel"), "--set steps=…"),
+        (("views", "breakdown"), "--set event_type=…"),
         (("views", "nothing"), "nothing"),
         (("keys", "revoke", "nobody"), "there are: owner"),
         (("keys", "revoke", "ownr"), "did you mean owner?"),
@@ -221,6 +223,22 @@ def test_check_refuses_a_column_that_changed_its_type_as_serve_would(project: Pa
     assert good.splitlines()[-1] == "ok"
     assert "level bigint" in good
     assert "arrival_datetime" not in good
+
+
+def test_check_says_what_a_new_field_without_a_default_means_to_apps_that_do_not_send_it(project: Path) -> None:
+    events = project / "events.py"
+    before = events.read_text()
+    level = "level: int = Field(ge=1)"
+    events.write_text(before.replace(level, f"{level}\n    hand: str\n    room: str | None = None"))
+    try:
+        checked = invoke("check", "-C", project, env={"HEADWATER_PUBLIC__PORT": "0", "HEADWATER_PRIVATE__PORT": "0"})
+    finally:
+        events.write_text(before)
+
+    assert [line for line in checked.stderr.splitlines() if line] == [
+        "note: PracticeEvent.hand is new and has no default: events of apps that do not send it yet become dead letters"
+    ]
+    assert checked.stdout.splitlines()[-1] == "ok"
 
 
 def test_sql_that_is_not_even_text(project: Path) -> None:

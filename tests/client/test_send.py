@@ -23,7 +23,7 @@ def test_one_event_is_sent_and_said_to_be_accepted(served: Served) -> None:
     served.settle()
     [row] = served.sql("SELECT event_id, email FROM sign_up_events WHERE client_id = 'zoë-cli'")
     assert row["email"] == "Zoë@example.org"
-    assert said == f"accepted: SignUpEvent {row['event_id']}\n"
+    assert said == f"accepted: SignUpEvent {row['event_id']}\nstored in the table sign_up_events\n"
 
 
 def test_a_number_is_a_metric_unless_the_class_says_text(served: Served) -> None:

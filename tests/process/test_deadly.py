@@ -55,8 +55,8 @@ def send(served: Served, hows: list[str], event_type: str = "Order") -> dict[str
 def test_each_event_that_ends_the_worker_is_one_letter_and_the_others_are_rows(tmp_path: Path) -> None:
     served = Served(tmp_path / "shop", FOLD_SOON)
     (served.folder / "events.py").write_text(EVENTS)
-    served.start()
     try:
+        served.start()
         hows = ["memory"] + ["fine"] * 30 + ["killed", "memory"] + ["fine"] * 17 + ["aborted", "left"] + ["fine"] * 20 + ["raised"]
         sent = send(served, hows) | send(served, ["killed"] * 5, "Visit")
         served.settle()

@@ -89,7 +89,9 @@ def send(
     """
     from headwater.process.send import find_door, parse_data, send_event, send_lines
 
-    door = find_door(project, url, app_id, key_id, secret, working("waiting for a server that is starting …"))
+    door = find_door(
+        project, url, app_id, key_id, secret, working("the project is not served; waiting a moment for `headwater serve` to start …")
+    )
     if lines is not None:
         if fields or data is not None or endpoint_id or user_id or session or event_id:
             raise click.UsageError("with --file, each line says its own fields and ids; only EVENT_TYPE may stand for all")
@@ -118,8 +120,10 @@ def send(
         click.echo(f"accepted: {verdict.event_type} {verdict.event_id}")
         if verdict.dead_letter is not None:
             click.echo(f"but it became a dead letter: {verdict.dead_letter}", err=True)
-        elif verdict.stored is None and not url:
-            click.echo("not stored yet: the worker is behind (headwater status)", err=True)
+        elif verdict.stored:
+            click.echo(f"stored in the table {verdict.table}")
+        elif not url:
+            click.echo(f"not yet in the table {verdict.table}: the worker is behind (headwater status)", err=True)
         if verdict.hint is not None:
             click.echo(verdict.hint, err=True)
     else:

@@ -44,7 +44,10 @@ def check(as_json: bool, project: Path) -> None:
     """Check all that `serve` needs: headwater.toml, events.py and the tables there are; print the event types and their own columns."""
     from headwater.process.check import check_project
 
-    print_rows(check_project(project), as_json, "no event type of its own: all events go to other_events")
+    rows, notes = check_project(project)
+    print_rows(rows, as_json, "no event type of its own: all events go to other_events")
+    for note in notes:
+        click.echo(f"\nnote: {note}", err=True)
     if not as_json:
         click.echo("\nok")
 

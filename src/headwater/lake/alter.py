@@ -156,7 +156,7 @@ class Alterations:
             raise Refused(
                 "NOT_SUPPORTED",
                 f"{table} is a table of events: its columns are the fields of its event class, which is where they are added; a column of "
-                "another type or name comes with a migration file. ALTER TABLE changes tables of your own",
+                "another type or name is a new field, or a new class with a table of its own. ALTER TABLE changes tables of your own",
             )
 
     def _noted(self, loaded: Table, change_id: str) -> str:

@@ -6,7 +6,7 @@ import getpass
 import os
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from headwater.errors import ProjectError
 from headwater.pipeline import check_tables
@@ -19,8 +19,15 @@ from headwater.query.dialect import athena_type
 from headwater.settings import load_settings
 
 
-def check_project(project: Path) -> list[dict[str, Any]]:
-    """Return a row for each event type: its table, and the columns that are its own with their types.
+class Checked(NamedTuple):
+    """A row for each event type: its table, and the columns that are its own with their types; and *notes* on what changes for clients."""
+
+    rows: list[dict[str, Any]]
+    notes: list[str]
+
+
+def check_project(project: Path) -> Checked:
+    """Return what `serve` would serve.
 
     Raises what `serve` would end with: `SettingsError`, `ProjectError` or `ModelError`. A port counts as taken only while nothing serves.
     """
@@ -31,12 +38,12 @@ def check_project(project: Path) -> list[dict[str, Any]]:
     check_openable(project, settings)
     _check_writable(Paths(project).run)
     models = load_project_models(project, settings)
-    check_tables(settings, project, models)
+    added = check_tables(settings, project, models)
     if not is_held(Paths(project).project_lock):
         for what, where in (("public", settings.public), ("private", settings.private)):
             with closing(listen.bind(where.host, where.port, what)):
                 pass
-    return [
+    rows = [
         {
             "event_type": event_type,
             "table": event.table.name,
@@ -44,6 +51,13 @@ def check_project(project: Path) -> list[dict[str, Any]]:
         }
         for event_type, event in models.event_types.items()
     ]
+    notes = [
+        f"{event_type}.{field.name} is new and has no default: events of apps that do not send it yet become dead letters"
+        for event_type, event in models.event_types.items()
+        for field in event.fields
+        if field.required and field.name in added.get(event.table.name, ())
+    ]
+    return Checked(rows, notes)
 
 
 def _check_writable(folder: Path) -> None:

@@ -63,7 +63,7 @@ class Verdict(NamedTuple):
     """What became of one event: refused with a message, or accepted.
 
     `stored` is None where nobody knows: the server is elsewhere, or its worker is behind. `dead_letter` says why an accepted event became
-    no row, `hint` that another name may have been meant.
+    no row, `table` where its row is, `hint` that another name may have been meant.
     """
 
     event_id: str
@@ -73,6 +73,7 @@ class Verdict(NamedTuple):
     dead_letter: str | None = None
     stored: bool | None = None
     hint: str | None = None
+    table: str | None = None
 
 
 class Refusal(NamedTuple):
@@ -159,9 +160,12 @@ def send_event(
         return Verdict(event_id, event_type, True, "Accepted")
     letters = dead_letters(project, {event_id: None}, since, timeout_s)
     hint = None if event is not None else _hint(event_type, event_types)
+    table = "other_events" if event is None else event.table.name
     if letters is None:
-        return Verdict(event_id, event_type, True, "Accepted", None, None, hint)
-    return Verdict(event_id, event_type, True, "Accepted", letters[0].reason if letters else None, not letters, hint)
+        return Verdict(event_id, event_type, True, "Accepted", None, None, hint, table)
+    if letters:
+        return Verdict(event_id, event_type, True, "Accepted", letters[0].reason, False, hint)
+    return Verdict(event_id, event_type, True, "Accepted", None, True, hint, table)
 
 
 class Sent(NamedTuple):
