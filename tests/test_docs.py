@@ -15,7 +15,7 @@ import pytest
 
 import headwater
 from headwater.cli import main
-from headwater.query.dialect.page import dialect_page
+from headwater.dialect.page import dialect_page
 from headwater.settings import load_settings, settings_table
 from tests.served import Served, free_port, run
 

@@ -1,4 +1,4 @@
-"""The errors Headwater raises, in one tree; `edge/protocol.py` alone turns them into wire answers.
+"""The errors Headwater raises, in one tree; `edge/wire/protocol.py` alone turns them into wire answers.
 
 HeadwaterError
 ├── SettingsError           headwater.toml, a variable or an option is wrong

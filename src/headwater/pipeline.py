@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # for the reader of types; at run time each role loads its ow
     from headwater.catalog.entries import Entries
     from headwater.collect import Collector
     from headwater.edge import ASGIApp, Health, Metrics, StreamRooms, Tracer
+    from headwater.executions import Ask, LakeCatalog, Queries
     from headwater.identity import IdentityRoom
     from headwater.lake.fold import Lake
     from headwater.lake.index import LakeIndex
@@ -55,8 +56,7 @@ if TYPE_CHECKING:  # for the reader of types; at run time each role loads its ow
     from headwater.model import Models, Window
     from headwater.pipe import Pipe, SeenKeys
     from headwater.query import Engine
-    from headwater.query.executions import Ask, LakeCatalog, Queries
-    from headwater.query.sandbox import Sandboxes
+    from headwater.sandbox import Sandboxes
     from headwater.store import Stores
     from headwater.stream import Batch
     from headwater.stream.named import ShardStream
@@ -318,7 +318,7 @@ def build_query(settings: Settings, project: Path, engine: Engine, ask: Ask, hea
 def build_queries(settings: Settings, project: Path, engine: Engine, ask: Ask) -> Queries:
     """Return the room of query executions on *engine*; one process at a time has it open. *ask* lets the worker do a job."""
     from headwater.catalog.entries import open_entries
-    from headwater.query.executions import Bounds, Workgroup, open_queries
+    from headwater.executions import Bounds, Workgroup, open_queries
 
     query = settings.query
     declared = [
@@ -359,7 +359,7 @@ def build_queries(settings: Settings, project: Path, engine: Engine, ask: Ask) -
 
 def build_sandboxes(settings: Settings, project: Path) -> Sandboxes:
     """Return processes that may read what tables lie in and nothing else of the project. Raises `ProjectError` if there is no lake yet."""
-    from headwater.query.sandbox import Sandboxes
+    from headwater.sandbox import Sandboxes
 
     folders, knobs = readable_folders(settings, project), settings.query
     if not folders[0].is_dir():
@@ -455,7 +455,7 @@ def check_tables(settings: Settings, project: Path, models: Models) -> dict[str,
 def build_catalog(settings: Settings, project: Path, engine: Engine) -> Iterator[LakeCatalog]:
     """Open what names mean in Athena's SQL, to read."""
     from headwater.catalog.entries import open_entries
-    from headwater.query.executions import LakeCatalog
+    from headwater.executions import LakeCatalog
 
     entries = open_entries(path_of(settings.stores.catalog, project), settings.app.database)
     try:

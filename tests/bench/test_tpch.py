@@ -10,7 +10,7 @@ import pytest
 
 from headwater.bench.tpch import _same
 from headwater.bench.tpch_queries import QUESTIONS, TABLES
-from headwater.query.dialect import ColumnDefinition, translate
+from headwater.dialect import ColumnDefinition, translate
 
 
 class Tables:

@@ -8,8 +8,8 @@ import pytest
 
 from headwater.clock import SystemClock
 from headwater.edge.client_files import ClientFiles
-from headwater.edge.protocol import Listener
-from headwater.edge.request import Answer, Request
+from headwater.edge.http.request import Answer, Request
+from headwater.edge.wire.protocol import Listener
 from headwater.errors import NotFound
 from tests.clients.conftest import SERVED
 

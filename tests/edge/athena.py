@@ -23,7 +23,7 @@ from headwater.control import Key, open_control
 from headwater.edge import SERVER_OPTIONS, private_app
 from headwater.edge.athena import Athena
 from headwater.edge.glue import Glue
-from headwater.query.executions import Queries, open_queries
+from headwater.executions import Queries, open_queries
 from headwater.query.external import ExternalTables
 from tests.query.conftest import START_MS, Project, events
 from tests.query.worker import Jobs

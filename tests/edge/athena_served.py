@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from tests.query.dialect.corpus import TABLES, engine
+from tests.dialect.corpus import TABLES, engine
 from tests.served import Served
 
 DATABASE = "lake"

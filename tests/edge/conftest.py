@@ -22,7 +22,7 @@ from botocore.credentials import Credentials
 from headwater.collect import Collector
 from headwater.control import App, Control, Key, open_control
 from headwater.edge import SERVER_OPTIONS, ASGIApp, private_app, public_app
-from headwater.edge.http1 import Server
+from headwater.edge.http.http1 import Server
 from headwater.endpoint import open_endpoints
 from headwater.stream import Stream, open_stream
 

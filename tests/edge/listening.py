@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from headwater.edge import http1
-from headwater.edge.http1 import Server
-from headwater.edge.places import Places
-from headwater.edge.protocol import Receive, Scope, Send
+from headwater.edge.http import http1
+from headwater.edge.http.connections import Places
+from headwater.edge.http.http1 import Server
+from headwater.edge.wire.protocol import Receive, Scope, Send
 
 GET = b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n"
 

@@ -17,8 +17,8 @@ from headwater.collect.eventstreams import EventStreams
 from headwater.collect.kinesis import KinesisRecords
 from headwater.control.documents import open_documents
 from headwater.edge import StreamRooms
-from headwater.edge.routing import Route
 from headwater.edge.stream_routes import stream_routes
+from headwater.edge.wire.routing import Route
 from headwater.stream.streams import Streams
 from tests.edge.conftest import ACCOUNT, DECLARED, REGION, Answer, Served
 

@@ -12,10 +12,10 @@ import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 
-from headwater.edge.athena_actions import REFUSED
-from headwater.query.executions import Bounds, Workgroup
+from headwater.edge.athena.actions import REFUSED
+from headwater.executions import Bounds, Workgroup
 from tests.edge.athena import ACCOUNT, LOCATION, REGION, AthenaServed, token
-from tests.query.executions.conftest import SLOW
+from tests.executions.conftest import SLOW
 
 ARN = f"arn:aws:athena:{REGION}:{ACCOUNT}:"
 

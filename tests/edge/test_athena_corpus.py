@@ -17,8 +17,8 @@ import pytest
 from botocore.exceptions import ClientError
 from pyathena.connection import Connection
 
+from tests.dialect.corpus import Case, cases
 from tests.edge.athena_served import DATABASE, REGION, CorpusServed
-from tests.query.dialect.corpus import Case, cases
 from tests.tools import find_tool
 
 pytestmark = pytest.mark.proof

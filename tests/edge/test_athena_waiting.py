@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from headwater.edge.athena import Athena
-from headwater.edge.credentials import Principal
 from headwater.edge.glue import Glue
-from headwater.edge.request import Request
-from headwater.edge.routing import Route
+from headwater.edge.http.request import Request
+from headwater.edge.principal import Principal
+from headwater.edge.wire.routing import Route
 from headwater.store import Stores
 from headwater.store.local import LocalStore
 from tests.edge.athena import ACCOUNT, REGION, AthenaServed

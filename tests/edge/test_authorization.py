@@ -17,12 +17,12 @@ from botocore.exceptions import ClientError
 from headwater.clock import ManualClock, SystemClock
 from headwater.control.masterkey import KeyRing
 from headwater.edge import KEY_ACTIONS
-from headwater.edge.credentials import KeyCredentials, WriteKeys
-from headwater.edge.lent import LentCredentials
-from headwater.edge.protocol import Listener
-from headwater.edge.request import Answer, Request
-from headwater.edge.routing import Route
-from headwater.edge.sigv4 import Verifier
+from headwater.edge.auth.credentials import KeyCredentials, WriteKeys
+from headwater.edge.auth.sigv4 import Verifier
+from headwater.edge.auth.temporary_credentials import LentCredentials
+from headwater.edge.http.request import Answer, Request
+from headwater.edge.wire.protocol import Listener
+from headwater.edge.wire.routing import Route
 from headwater.identity import GUEST_ACTIONS, Grant, Lent, Seal
 from tests.edge.conftest import ACCOUNT, DECLARED, REGION
 from tests.edge.identities import POOL_ID, WRITE_KEY, Open

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from headwater.edge import bodies as module
-from headwater.edge.bodies import Bodies
+from headwater.edge.http import bodies as module
+from headwater.edge.http.bodies import Bodies
 from headwater.errors import BadRequest, PayloadTooLarge, Unavailable
 
 

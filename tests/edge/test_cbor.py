@@ -9,8 +9,8 @@ import pytest
 from botocore.parsers import RpcV2CBORParser
 from botocore.serialize import RpcV2CBORSerializer
 
-from headwater.edge import cbor
-from headwater.edge.cbor import Moment
+from headwater.edge.wire import cbor
+from headwater.edge.wire.cbor import Moment
 
 VALUES: list[Any] = [
     0, 23, 24, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32, 2**64 - 1, -1, -24, -25, -256, -257, -(2**64),

@@ -7,8 +7,8 @@ import ssl
 
 import pytest
 
-from headwater.edge import http1
-from headwater.edge.places import Places
+from headwater.edge.http import http1
+from headwater.edge.http.connections import Places
 from tests.edge.listening import GET, Listening, listening, until
 from tests.edge.listening import served as served
 from tests.edge.listening import short_linger as short_linger

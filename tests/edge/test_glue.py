@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from headwater.edge.athena_catalog import CatalogOperations
-from headwater.edge.athena_shapes import ListDatabasesInput, ListTableMetadataInput
-from headwater.edge.credentials import Principal
-from headwater.edge.glue_shapes import PageInput, TablesInput
-from headwater.edge.glue_tables import GlueTables
-from headwater.query.executions import LakeCatalog
+from headwater.edge.athena.catalog import CatalogOperations
+from headwater.edge.athena.shapes import ListDatabasesInput, ListTableMetadataInput
+from headwater.edge.glue.shapes import PageInput, TablesInput
+from headwater.edge.glue.tables import GlueTables
+from headwater.edge.principal import Principal
+from headwater.executions import LakeCatalog
 from tests.edge.athena import ACCOUNT, AthenaServed
 
 STORAGE = {

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import uvloop
 
-from headwater.edge import handshakes, http1
-from headwater.edge.http1 import Server
-from headwater.edge.protocol import Receive, Scope, Send
+from headwater.edge.http import handshakes, http1
+from headwater.edge.http.http1 import Server
+from headwater.edge.wire.protocol import Receive, Scope, Send
 from headwater.process.tls import ServerTls, TlsFiles, load_context
 from tests.certificates import Authority, Pair
 from tests.edge.tls import GET, answer, client_context, connect, received, serial

@@ -8,8 +8,8 @@ import struct
 
 import pytest
 
-from headwater.edge import http1
-from headwater.edge.http1 import HEAD_LIMIT_BYTES, HEADERS_LIMIT
+from headwater.edge.http import http1
+from headwater.edge.http.http1 import HEAD_LIMIT_BYTES, HEADERS_LIMIT
 from tests.edge.conftest import Served
 from tests.waiting import until
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.alone
 
 HEADS, BODIES, READERS = 400, 300, 300
 HELD_S = 7.0
-# What the limits of edge/http1.py and edge/bodies.py add up to, and the sweep that applies them once a second.
+# What the limits of edge/http/http1.py and edge/http/bodies.py add up to, and the sweep that applies them once a second.
 RELEASED_WITHIN_S = 45.0
 GROWTH_LIMIT_BYTES = 30_000_000
 QUICK_S = 1.0

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from headwater.edge.hosts import Hosts
+from headwater.edge.http.hosts import Hosts
 from headwater.errors import AccessDenied
 from tests.edge.conftest import Served
 

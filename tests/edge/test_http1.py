@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from headwater.edge import http1
+from headwater.edge.http import http1
 from tests.edge.listening import GET, Listening
 from tests.edge.listening import served as served
 from tests.edge.listening import short_linger as short_linger

@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from headwater.edge.kinesis_shapes import RECORDS_LIMIT
+from headwater.edge.kinesis.shapes import RECORDS_LIMIT
 from headwater.stream import FIRST_SHARD
 from tests.edge.conftest import REGION
 from tests.edge.kinesis import admin as admin

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from headwater.edge import cbor
-from headwater.edge.cbor import Moment
+from headwater.edge.wire import cbor
+from headwater.edge.wire.cbor import Moment
 from headwater.stream import FIRST_SHARD
 from tests.edge.streams import StreamsServed
 from tests.edge.streams import served as served

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from headwater.edge.kinesis_shapes import PutRecordInput, StreamInput
-from headwater.edge.shape import Unreadable, read_json
+from headwater.edge.kinesis.shapes import PutRecordInput, StreamInput
+from headwater.edge.wire.shape import Unreadable, read_json
 from tests.edge.kinesis import admin as admin
 from tests.edge.kinesis import put
 from tests.edge.kinesis import stream as stream

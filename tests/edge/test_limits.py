@@ -17,9 +17,9 @@ from botocore.exceptions import ClientError
 
 from headwater.clock import ManualClock
 from headwater.edge import Rate, Rates
-from headwater.edge.credentials import Principal
-from headwater.edge.limits import Limits
-from headwater.edge.ratelimit import Networks
+from headwater.edge.http.limits import Limits
+from headwater.edge.http.ratelimit import Networks
+from headwater.edge.principal import Principal
 from headwater.errors import TooManyRequests
 from tests.edge.conftest import DECLARED, Answer, Served
 from tests.edge.identities import POOL_ID, WRITE_KEY, Open

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from headwater.edge import outflow
-from headwater.edge.outflow import PART_BYTES, Outflow
+from headwater.edge.http import backpressure as outflow
+from headwater.edge.http.backpressure import PART_BYTES, Outflow
 from headwater.errors import QueryError, Unavailable
-from headwater.query.executions import OutletClosed
+from headwater.executions import OutletClosed
 
 PART = b"x" * PART_BYTES
 

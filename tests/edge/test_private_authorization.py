@@ -18,11 +18,11 @@ from headwater.catalog.entries import open_entries
 from headwater.clock import SystemClock
 from headwater.control import Key
 from headwater.edge import KEY_ACTIONS
-from headwater.edge.credentials import KeyCredentials
-from headwater.edge.protocol import Listener
-from headwater.edge.request import Answer, Request
-from headwater.edge.routing import Route
-from headwater.edge.sigv4 import Verifier
+from headwater.edge.auth.credentials import KeyCredentials
+from headwater.edge.auth.sigv4 import Verifier
+from headwater.edge.http.request import Answer, Request
+from headwater.edge.wire.protocol import Listener
+from headwater.edge.wire.routing import Route
 from headwater.pipeline import QueryParts, build_query
 from headwater.places import open_project_control, path_of
 from headwater.process.project import make_project

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from headwater.clock import SystemClock
-from headwater.edge.protocol import Listener, printable
-from headwater.edge.request import Answer, Request
-from headwater.edge.routing import Route, Router
+from headwater.edge.http.request import Answer, Request
+from headwater.edge.wire.protocol import Listener, printable
+from headwater.edge.wire.routing import Route, Router
 from tests.edge.conftest import Served
 
 EMPTY = b'{"BatchItem":{}}'

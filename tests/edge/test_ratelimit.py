@@ -5,7 +5,7 @@ import random
 import pytest
 
 from headwater.clock import ManualClock
-from headwater.edge.ratelimit import TokenBuckets, network_of
+from headwater.edge.http.ratelimit import TokenBuckets, network_of
 
 
 def test_a_burst_is_let_through_and_then_the_steady_rate() -> None:

@@ -12,9 +12,9 @@ import pytest
 from botocore.utils import normalize_url_path
 
 from headwater.clock import ManualClock
-from headwater.edge.credentials import Principal
-from headwater.edge.request import Header, Request, joined_headers
-from headwater.edge.sigv4 import Verifier, canonical_paths, canonical_query
+from headwater.edge.auth.sigv4 import Verifier, canonical_paths, canonical_query
+from headwater.edge.http.request import Header, Request, joined_headers
+from headwater.edge.principal import Principal
 from headwater.errors import Unauthenticated
 from tests.edge.conftest import Served
 

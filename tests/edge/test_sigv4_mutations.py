@@ -15,10 +15,10 @@ import pytest
 from headwater.clock import ManualClock
 from headwater.control.identities import Pool
 from headwater.control.masterkey import KeyRing
-from headwater.edge.credentials import Principal
-from headwater.edge.lent import LentCredentials
-from headwater.edge.request import Header, Request, joined_headers
-from headwater.edge.sigv4 import Verifier
+from headwater.edge.auth.sigv4 import Verifier
+from headwater.edge.auth.temporary_credentials import LentCredentials
+from headwater.edge.http.request import Header, Request, joined_headers
+from headwater.edge.principal import Principal
 from headwater.errors import Unauthenticated
 from headwater.identity import Grant, Lent, Roles, Seal
 

@@ -18,7 +18,7 @@ from pyathena.cursor import DictCursor
 from pyathena.error import OperationalError
 from sqlalchemy import create_engine, inspect, text
 
-from tests.query.executions.conftest import SLOW
+from tests.executions.conftest import SLOW
 from tests.served import Served
 from tests.waiting import until
 

@@ -24,7 +24,7 @@ from headwater.lake import open_index
 from headwater.ledger import LedgerBatch, Rows
 from headwater.ledger.sqlite import SqliteLedger
 from headwater.query import Engine
-from headwater.query.sandbox import Sandboxes
+from headwater.sandbox import Sandboxes
 
 TABLE = "practice_events"
 DAYS = 30

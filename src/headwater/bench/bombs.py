@@ -20,7 +20,7 @@ from headwater.errors import QueryError
 from headwater.lake import open_index
 from headwater.ledger.sqlite import SqliteLedger
 from headwater.query import Engine
-from headwater.query.sandbox import Sandboxes
+from headwater.sandbox import Sandboxes
 
 AT_ONCE = 4
 LIMIT_S = 3.0

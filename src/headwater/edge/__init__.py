@@ -8,21 +8,27 @@ from headwater.clock import Clock, SystemClock
 from headwater.collect import Collector
 from headwater.collect.segment import SegmentMessages
 from headwater.control import Control
-from headwater.edge import athena_actions, glue_actions, kinesis, pinpoint_rest, sql_actions
+from headwater.edge import kinesis
+from headwater.edge.athena import actions as athena_actions
+from headwater.edge.auth.credentials import Credentials, KeyCredentials, WriteKeys
+from headwater.edge.auth.sigv4 import Verifier
+from headwater.edge.auth.temporary_credentials import LentCredentials
 from headwater.edge.client_files import ClientFiles
 from headwater.edge.cognito import CognitoIdentity
-from headwater.edge.credentials import Credentials, KeyCredentials, Principal, WriteKeys
-from headwater.edge.hosts import Hosts
-from headwater.edge.lent import LentCredentials
-from headwater.edge.limits import Limits, Rate, Rates
+from headwater.edge.glue import actions as glue_actions
+from headwater.edge.http.asgi import ASGIApp
+from headwater.edge.http.hosts import Hosts
+from headwater.edge.http.limits import Limits, Rate, Rates
+from headwater.edge.http.ratelimit import TokenBuckets
 from headwater.edge.pinpoint import SEND_ACTIONS, Pinpoint
-from headwater.edge.protocol import ASGIApp, Health, Listener, Metrics, Tracer, health_route, metrics_route
-from headwater.edge.ratelimit import TokenBuckets
-from headwater.edge.routing import Route
+from headwater.edge.pinpoint import rest as pinpoint_rest
+from headwater.edge.principal import Principal
 from headwater.edge.segment import Segment
-from headwater.edge.sigv4 import Verifier
+from headwater.edge.sql import actions as sql_actions
 from headwater.edge.stream_routes import StreamRooms, stream_routes
 from headwater.edge.sts import Sts
+from headwater.edge.wire.protocol import Health, Listener, Metrics, Tracer, health_route, metrics_route
+from headwater.edge.wire.routing import Route
 from headwater.identity import GUEST_ACTIONS, IdentityRoom
 from headwater.telemetry.metrics import Requests
 

@@ -8,8 +8,8 @@ from importlib.resources import files
 
 import msgspec
 
-from headwater.edge.request import Answer, Header, Request
-from headwater.edge.routing import Route
+from headwater.edge.http.request import Answer, Header, Request
+from headwater.edge.wire.routing import Route
 from headwater.errors import NotFound
 
 PATH = "/client/{name}"

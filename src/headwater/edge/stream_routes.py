@@ -10,9 +10,9 @@ from headwater.collect.kinesis import KinesisRecords
 from headwater.control import Apps
 from headwater.control.documents import Documents
 from headwater.edge.kinesis import Kinesis
-from headwater.edge.kinesis_names import StreamNames
-from headwater.edge.pinpoint_rest import PinpointRest
-from headwater.edge.routing import Route
+from headwater.edge.kinesis.names import StreamNames
+from headwater.edge.pinpoint.rest import PinpointRest
+from headwater.edge.wire.routing import Route
 from headwater.stream.streams import Streams
 
 

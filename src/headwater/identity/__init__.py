@@ -15,7 +15,7 @@ from headwater.identity.guestid import GuestIds
 from headwater.identity.issuer import Issuer, Issuers
 from headwater.identity.openid import OpenIdTokens
 from headwater.identity.pools import IdentityLog, IdentityPools
-from headwater.identity.role import AUTHENTICATED, GUEST_ACTIONS, UNAUTHENTICATED, Grants, Role, Roles
+from headwater.identity.role import AUTHENTICATED, GUEST_ACTIONS, UNAUTHENTICATED, Grants, Role, Roles, assumed_role_arn
 from headwater.identity.seal import ACCESS_KEY_PREFIX, Grant, Lent, Opened, Seal
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "Role",
     "Roles",
     "Seal",
+    "assumed_role_arn",
     "open_identity_room",
 ]
 

@@ -59,3 +59,8 @@ class Roles:
         if pool is None:
             raise UnknownPool(pool_id)
         return self.of(pool, authenticated=authenticated)
+
+
+def assumed_role_arn(account_id: str, role_name: str, session: str) -> str:
+    """Return the name of somebody who borrowed credentials."""
+    return f"arn:aws:sts::{account_id}:assumed-role/{role_name}/{session}"

@@ -26,7 +26,7 @@ def open_served_lake(project: Path, while_waiting: AbstractContextManager[None])
 
 def ask_athena(project: Path, lake: Engine, sql: str) -> Reading:
     """Return the answer to one statement in Athena's SQL. Raises `QueryError`, also for a statement that changes something."""
-    from headwater.query.executions.offline import answer
+    from headwater.executions.offline import answer
 
     settings = load_settings(project)
     with build_catalog(settings, project, lake) as catalog:

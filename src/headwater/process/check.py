@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from headwater.dialect import athena_type
 from headwater.errors import ProjectError
 from headwater.pipeline import check_tables
 from headwater.places import Paths, load_project_models
@@ -15,7 +16,6 @@ from headwater.process import listen
 from headwater.process.lock import is_held
 from headwater.process.project import check_openable
 from headwater.process.tls import load_context, tls_files
-from headwater.query.dialect import athena_type
 from headwater.settings import load_settings
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from headwater.clock import SystemClock
-from headwater.edge.http1 import Server
-from headwater.edge.places import Places
+from headwater.edge.http.connections import Places
+from headwater.edge.http.http1 import Server
 from headwater.pipeline import PIPE, build_collector
 from headwater.places import Paths
 from headwater.places.identity import note_places

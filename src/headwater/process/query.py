@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from headwater.errors import HeadwaterError, ProjectError
+from headwater.executions.metrics import families
 from headwater.pipeline import build_engine, build_query
 from headwater.places import Paths
 from headwater.places.identity import note_places
@@ -20,7 +21,6 @@ from headwater.process.metrics import project_families
 from headwater.process.repeat import repeat
 from headwater.process.standstill import standing_still
 from headwater.process.uvicorn_listener import Listener
-from headwater.query.executions.metrics import families
 from headwater.settings import Settings
 from headwater.telemetry.prometheus import CONTENT_TYPE, exposition
 

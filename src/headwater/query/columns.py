@@ -1,4 +1,4 @@
-"""Names and types of columns: quoted for SQL, and told to Arrow."""
+"""Iceberg's types as Arrow's."""
 
 from __future__ import annotations
 
@@ -28,16 +28,6 @@ _ARROW: dict[str, pa.DataType] = {
 _DECIMAL = re.compile(r"decimal\(\s*(\d+)\s*,\s*(\d+)\s*\)")
 _FIXED = re.compile(r"fixed[\[(]\s*(\d+)\s*[\])]")
 _MEMBER = re.compile(r"(?:\d+:\s*)?(.+?):\s*(?:required|optional)\s+(.+?)(?:\s+\(.*\))?$", re.DOTALL)
-
-
-def quote(name: str) -> str:
-    """Return *name* as an SQL identifier, whatever is in it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Return *text* as an SQL string literal, whatever is in it."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 @lru_cache(4096)

@@ -12,10 +12,11 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 
+from headwater.dialect.quoting import quote
+from headwater.dialect.unknown_column import explained, unknown_column
 from headwater.errors import HeadwaterError, QueryError
 from headwater.lake.index import Field
 from headwater.query.binder import Binder, Bound, Parameters
-from headwater.query.columns import quote
 from headwater.query.external import ExternalTables
 from headwater.query.held import HeldFiles
 from headwater.query.result import Result, Running, refused
@@ -24,7 +25,6 @@ from headwater.query.session import Session, Sessions, local_sessions
 from headwater.query.source import Planner, TableStats, TailSource
 from headwater.query.statement import Statement, parse
 from headwater.query.tables import Tables
-from headwater.query.unknown_column import explained, unknown_column
 from headwater.query.watch import Watch
 from headwater.store import Stores
 

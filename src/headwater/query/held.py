@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from headwater.dialect.errors import QueryFailed
 from headwater.errors import Unavailable
 from headwater.lake.index import DataFile
-from headwater.query.dialect.errors import QueryFailed
 from headwater.store import SCHEME, StoredObject, Stores
 
 FAILED = "ICEBERG_FILESYSTEM_ERROR"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from headwater.catalog.names import join_name
+from headwater.dialect.quoting import quote
 from headwater.errors import QueryError
 from headwater.lake.index import Past
-from headwater.query.columns import quote
 
 _PAST = re.compile(r"(.+)@(?:(\d{1,19})|(-?\d{1,19})us)")
 _ABOUT = re.compile(r"(.+)\$(history|snapshots|files|partitions)")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from headwater.dialect.quoting import literal, quote
 from headwater.lake.index import DataFile, Field
-from headwater.query.columns import literal, quote
 from headwater.query.days import DAY_COLUMN
 
 _GLOB = re.compile(r"([*?\[])")

@@ -12,8 +12,8 @@ import duckdb
 import pyarrow as pa
 
 from headwater.catalog.names import split_name
+from headwater.dialect.quoting import quote
 from headwater.lake.index import DataFile, Field
-from headwater.query.columns import quote
 from headwater.query.predicate import Node
 from headwater.query.relation import table_sql
 from headwater.query.result import Batches

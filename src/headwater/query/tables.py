@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from headwater.dialect.quoting import quote
 from headwater.errors import NotFound, QueryError
 from headwater.lake.index import DataFile, Field, TablePlan
-from headwater.query.columns import quote
 from headwater.query.external import External, ExternalTables
 from headwater.query.names import Meant
 from headwater.query.predicate import NOW_WORDS, TIME_COLUMNS

@@ -17,7 +17,7 @@ from opentelemetry.util.types import AnyValue
 
 # For how long a batch is tried again before it is dropped; a role that ends waits for that, and has seconds to end.
 SENT_WITHIN_S = 3.0
-# As a record has it: see `headwater.edge.request.Request.trace_id`. A quote within text is escaped, so text cannot look like this.
+# As a record has it: see `headwater.edge.http.request.Request.trace_id`. A quote within text is escaped, so text cannot look like this.
 _CARRIED = re.compile(rb'"trace_id":"(00-[0-9a-f]{32}-[0-9a-f]{16}-01)"')
 _PROPAGATOR = TraceContextTextMapPropagator()
 

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from headwater.query.executions import Execution
-from headwater.query.sandbox import Sandboxes
+from headwater.executions import Execution
+from headwater.sandbox import Sandboxes
+from tests.executions.conftest import Open, Room, open_room, room
 from tests.query.conftest import Project, engine, project
-from tests.query.executions.conftest import Open, Room, open_room, room
 
 __all__ = ["engine", "open_room", "project", "room"]
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from headwater.query.dialect.types import parse_type
+from headwater.dialect.types import parse_type
 from headwater.query.external.json import JsonRules
 from tests.query.external.conftest import Bucket
 

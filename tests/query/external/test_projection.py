@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from headwater.catalog.shapes import Column, Storage, Table
-from headwater.query.dialect import QueryFailed
+from headwater.dialect import QueryFailed
 from headwater.query.external.projection import projected_keys, projected_location
 from tests.query.external.conftest import Bucket
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from headwater.query.executions import InvalidRequest, NamedQuery
+from headwater.executions import InvalidRequest, NamedQuery
 from headwater.query.views import project_views
-from tests.query.executions.conftest import Room
+from tests.executions.conftest import Room
 
 from .conftest import Event, History, ms
 

@@ -10,9 +10,9 @@ import pytest
 
 from headwater.errors import QueryError
 from headwater.model.naming import RESERVED_TABLES
-from headwater.query.sandbox.gate import check
 from headwater.query.views import RESERVED, library, saved
 from headwater.query.views.value import sql_value
+from headwater.sandbox.gate import check
 
 from .conftest import Event, History, ms
 

@@ -15,9 +15,9 @@ from headwater.catalog.formats import format_of
 from headwater.catalog.names import join_name, split_name
 from headwater.catalog.shapes import Table
 from headwater.clock import Clock
-from headwater.query.columns import literal, quote
-from headwater.query.dialect.errors import QueryFailed
-from headwater.query.dialect.types import parse_type
+from headwater.dialect.errors import QueryFailed
+from headwater.dialect.quoting import literal, quote
+from headwater.dialect.types import parse_type
 from headwater.query.external.conditions import conditions
 from headwater.query.external.hidden import hidden_columns
 from headwater.query.external.judge import Judge

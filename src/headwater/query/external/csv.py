@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headwater.query.columns import literal
+from headwater.dialect.quoting import literal
 
 # Noncharacters of Unicode: no text has them.
 _MARK, _QUOTE, _ESCAPE = "\ufdd0", "\ufdd1", "\ufdd2"

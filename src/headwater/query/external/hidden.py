@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from headwater.catalog.shapes import Table
-from headwater.query.dialect.types import Type, parse_type
+from headwater.dialect.types import Type, parse_type
 from headwater.query.predicate import Node
 from headwater.store import StoredObject
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
-from headwater.query.columns import literal, quote
-from headwater.query.dialect.types import INTEGERS, Type
+from headwater.dialect.quoting import literal, quote
+from headwater.dialect.types import INTEGERS, Type
 from headwater.query.external.number import integer_sql
 from headwater.query.external.properties import Properties
 from headwater.query.external.values import moment_sql

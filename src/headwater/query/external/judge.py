@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 
 import duckdb
 
-from headwater.query.columns import quote
-from headwater.query.dialect.errors import QueryFailed
-from headwater.query.dialect.types import Type
+from headwater.dialect.errors import QueryFailed
+from headwater.dialect.quoting import quote
+from headwater.dialect.types import Type
 from headwater.query.predicate import NOW_WORDS, Node
 from headwater.query.session import Session
 from headwater.query.statement import text_of

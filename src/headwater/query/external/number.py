@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headwater.query.dialect.types import Type
+from headwater.dialect.types import Type
 
 _WHOLE = r"'[-+]?\d+'"
 

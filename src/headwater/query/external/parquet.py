@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from sys import intern
 from typing import Any, NamedTuple
 
-from headwater.query.columns import literal, quote
-from headwater.query.dialect.errors import QueryFailed
-from headwater.query.dialect.types import Type
+from headwater.dialect.errors import QueryFailed
+from headwater.dialect.quoting import literal, quote
+from headwater.dialect.types import Type
 from headwater.query.relation import file_literal
 
 # The whole numbers of files, and how many digits theirs may have.

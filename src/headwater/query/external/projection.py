@@ -8,8 +8,8 @@ from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from typing import NamedTuple
 
 from headwater.catalog.shapes import Table
-from headwater.query.dialect.errors import QueryFailed
-from headwater.query.dialect.formats import joda_format
+from headwater.dialect.errors import QueryFailed
+from headwater.dialect.formats import joda_format
 
 MOST_VALUES = 1_000_000
 """How many values one key may take: a range with more is a mistake."""

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from headwater.catalog.formats import Format, format_of
 from headwater.catalog.shapes import Table
+from headwater.dialect.errors import QueryFailed
+from headwater.dialect.formats import joda_format
+from headwater.dialect.lexer import whole_letters
 from headwater.errors import Refused
-from headwater.query.dialect.errors import QueryFailed
-from headwater.query.dialect.formats import joda_format
-from headwater.query.dialect.lexer import whole_letters
 
 _LINES = {"skip.header.line.count", "use.null.for.invalid.data", "timestamp.formats", "serialization.encoding", "line.delim"}
 _USED: dict[Format, set[str]] = {

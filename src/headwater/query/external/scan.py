@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from headwater.catalog.formats import Format
 from headwater.catalog.shapes import Table
-from headwater.query.columns import literal, quote
-from headwater.query.dialect.types import Type, parse_type
+from headwater.dialect.quoting import literal, quote
+from headwater.dialect.types import Type, parse_type
 from headwater.query.external.csv import fields_sql, value_sql
 from headwater.query.external.json import object_sql, rules_of
 from headwater.query.external.parquet import Differing

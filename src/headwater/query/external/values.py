@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headwater.query.columns import literal
-from headwater.query.dialect.errors import QueryFailed
-from headwater.query.dialect.types import INTEGERS, Type
+from headwater.dialect.errors import QueryFailed
+from headwater.dialect.quoting import literal
+from headwater.dialect.types import INTEGERS, Type
 from headwater.query.external.number import integer_sql
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from headwater.dialect.quoting import literal, quote
 from headwater.lake.index import Field
-from headwater.query.columns import literal, quote
 from headwater.query.source import Planner
 
 SYSTEM = {

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from headwater.dialect.quoting import literal
 from headwater.errors import QueryError
-from headwater.query.columns import literal
 
 _STEPS = "STRUCT(event_type VARCHAR, filters STRUCT(attribute VARCHAR, value VARCHAR)[])[]"
 _STEP = re.compile(r"\s*([^\[\],]*[^\[\],\s])\s*((?:\[[^\[\]=]+=[^\[\]]*\])*)\s*")

@@ -1,0 +1,1 @@
+"""How AWS's services speak: JSON, REST, query and CBOR, routes, error envelopes."""
