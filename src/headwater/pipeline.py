@@ -293,9 +293,9 @@ def build_worker(
 def build_query(settings: Settings, project: Path, engine: Engine, ask: Ask, health: Health, metrics: Metrics) -> QueryParts:
     """[ledger], [files, catalog] -> query -> [results] -> people; changes -> *ask* -> worker."""
     from headwater.edge import private_app
-    from headwater.edge.athena import Athena
-    from headwater.edge.glue import Glue
-    from headwater.edge.sql import Sql
+    from headwater.edge.athena.service import Athena
+    from headwater.edge.glue.service import Glue
+    from headwater.edge.sql.service import Sql
 
     queries, knobs = build_queries(settings, project, engine, ask), settings.app
     app = private_app(

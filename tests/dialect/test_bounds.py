@@ -15,7 +15,7 @@ from headwater.dialect.types import parse_type
 from headwater.errors import QueryError
 from tests.dialect.corpus import Lake
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 DOUBLED = [f"a{n} AS (SELECT * FROM a{n - 1}, a{n - 1} b)" for n in range(1, 60)]
 LARGE = {

@@ -21,8 +21,8 @@ from botocore.credentials import Credentials
 from headwater.clock import SystemClock
 from headwater.control import Key, open_control
 from headwater.edge import SERVER_OPTIONS, private_app
-from headwater.edge.athena import Athena
-from headwater.edge.glue import Glue
+from headwater.edge.athena.service import Athena
+from headwater.edge.glue.service import Glue
 from headwater.executions import Queries, open_queries
 from headwater.query.external import ExternalTables
 from tests.query.conftest import START_MS, Project, events

@@ -12,7 +12,7 @@ import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 
-from headwater.edge.athena.actions import REFUSED
+from headwater.edge.athena import REFUSED
 from headwater.executions import Bounds, Workgroup
 from tests.edge.athena import ACCOUNT, LOCATION, REGION, AthenaServed, token
 from tests.executions.conftest import SLOW

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from headwater.edge.athena import Athena
-from headwater.edge.glue import Glue
+from headwater.edge.athena.service import Athena
+from headwater.edge.glue.service import Glue
 from headwater.edge.http.request import Request
 from headwater.edge.principal import Principal
 from headwater.edge.wire.routing import Route

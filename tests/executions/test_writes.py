@@ -284,7 +284,7 @@ def test_what_cannot_be_written_is_refused_by_name_and_nothing_is_left(
 
 
 def test_the_statements_of_the_docs_run(open_room: Open, project: Project) -> None:
-    page = (Path(__file__).parents[3] / "docs" / "writing.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "writing.md").read_text()
     statements = [text.strip() for block in re.findall(r"^```sql\n(.*?)^```", page, re.DOTALL | re.MULTILINE) for text in block.split(";")]
     removals = {"removals": lambda: removal_rows(project.ledger.removals())}
     room = open_room(tables=removals)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headwater.edge.glue import BODY_LIMIT
+from headwater.edge.glue.service import BODY_LIMIT
 from headwater.errors import HeadwaterError, NotFound, Refused, Unavailable
 from headwater.process.job import LINE_BYTES, send_job, serve_jobs
 

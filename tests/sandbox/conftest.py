@@ -9,8 +9,8 @@ import pytest
 
 from headwater.query import Engine
 from headwater.sandbox import Sandboxes
-
-from ..conftest import Project
+from tests.query.conftest import Project
+from tests.query.conftest import project as project
 
 
 def open_sandboxes(project: Project, **options: Any) -> Sandboxes:

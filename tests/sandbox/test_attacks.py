@@ -21,8 +21,8 @@ from headwater.query import Engine
 from headwater.query.statement import parse
 from headwater.sandbox import Sandboxes
 from headwater.sandbox.gate import check
+from tests.query.conftest import START_MS, Project, events
 
-from ..conftest import START_MS, Project, events
 from .attacks import ATTACKS
 from .bare import CANARY, run_bare
 from .conftest import open_sandboxes

@@ -11,8 +11,8 @@ import pytest
 
 from headwater.errors import QueryError, QueryLimit
 from headwater.query import Engine
+from tests.query.conftest import START_MS, Project, events
 
-from ..conftest import START_MS, Project, events
 from .conftest import open_sandboxes
 
 pytestmark = pytest.mark.alone

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from headwater.query import Engine
-
-from ..conftest import START_MS, Project, events
+from tests.query.conftest import START_MS, Project, events
 
 
 def test_a_sandbox_reads_other_databases_and_older_states(project: Project, engine: Engine) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ..test_engine import (
+from tests.query.test_engine import (
     test_a_query_outlives_the_files_it_planned_when_compaction_removes_them,
     test_a_table_with_no_rows_has_its_columns_and_types,
     test_an_empty_lake_has_no_tables_and_says_so,
@@ -21,7 +21,7 @@ from ..test_engine import (
     test_statements_that_read_are_answered,
     test_values_are_parameters_and_never_text,
 )
-from ..test_result import (
+from tests.query.test_result import (
     test_a_schema_is_known_before_the_rows,
     test_failures_on_the_way_are_query_errors_and_the_engine_goes_on,
     test_parameters_that_cannot_be_given_are_query_errors,

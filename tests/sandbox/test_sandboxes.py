@@ -23,9 +23,9 @@ import pytest
 from headwater.errors import QueryError, QueryLimit, Unavailable
 from headwater.query import Engine
 from headwater.query.watch import Stopped, Watch
+from tests.query.conftest import DAY_MS, START_MS, Project, events
 from tests.waiting import until
 
-from ..conftest import DAY_MS, START_MS, Project, events
 from .conftest import open_sandboxes
 
 LONG = "SELECT count(*) FROM range(1_000_000) a(i), range(1_000_000) b(j) WHERE (i * j) % 7 = 3"

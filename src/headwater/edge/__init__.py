@@ -8,14 +8,12 @@ from headwater.clock import Clock, SystemClock
 from headwater.collect import Collector
 from headwater.collect.segment import SegmentMessages
 from headwater.control import Control
-from headwater.edge import kinesis
-from headwater.edge.athena import actions as athena_actions
+from headwater.edge import athena, glue, kinesis, sql
 from headwater.edge.auth.credentials import Credentials, KeyCredentials, WriteKeys
 from headwater.edge.auth.sigv4 import Verifier
 from headwater.edge.auth.temporary_credentials import LentCredentials
 from headwater.edge.client_files import ClientFiles
 from headwater.edge.cognito import CognitoIdentity
-from headwater.edge.glue import actions as glue_actions
 from headwater.edge.http.asgi import ASGIApp
 from headwater.edge.http.hosts import Hosts
 from headwater.edge.http.limits import Limits, Rate, Rates
@@ -24,7 +22,6 @@ from headwater.edge.pinpoint import SEND_ACTIONS, Pinpoint
 from headwater.edge.pinpoint import rest as pinpoint_rest
 from headwater.edge.principal import Principal
 from headwater.edge.segment import Segment
-from headwater.edge.sql import actions as sql_actions
 from headwater.edge.stream_routes import StreamRooms, stream_routes
 from headwater.edge.sts import Sts
 from headwater.edge.wire.protocol import Health, Listener, Metrics, Tracer, health_route, metrics_route
@@ -60,11 +57,11 @@ SERVER_OPTIONS = {
 
 KEY_ACTIONS = {
     "send": SEND_ACTIONS | pinpoint_rest.SEND_ACTIONS | kinesis.SEND_ACTIONS,
-    "query": kinesis.QUERY_ACTIONS | athena_actions.QUERY_ACTIONS | glue_actions.QUERY_ACTIONS | sql_actions.QUERY_ACTIONS,
+    "query": kinesis.QUERY_ACTIONS | athena.QUERY_ACTIONS | glue.QUERY_ACTIONS | sql.QUERY_ACTIONS,
 }
 """What a key's permissions allow; `admin` allows everything."""
 
-RUN_ACTIONS = athena_actions.RUN_ACTIONS | sql_actions.RUN_ACTIONS
+RUN_ACTIONS = athena.RUN_ACTIONS | sql.RUN_ACTIONS
 """What takes `admin` where statements cannot be confined."""
 
 
