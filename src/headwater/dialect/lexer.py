@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from headwater.dialect.errors import MalformedQuery
@@ -48,17 +49,17 @@ def words(text: str, *, hive: bool = False) -> list[Word]:
         kind, written = match.lastgroup, match[0]
         if kind in ("name", "string"):
             inside = written[1:-1].replace(written[0] * 2, written[0])
-            meant = _meant(inside) if hive and written[0] != "`" else inside
+            meant = unescaped(inside, _ESCAPES) if hive and written[0] != "`" else inside
             found.append(Word(kind, meant, match.start(), match.end()))  # type: ignore[arg-type]
         elif kind in ("number", "word", "sign"):
             found.append(Word(kind, written, match.start(), match.end()))  # type: ignore[arg-type]
     return [*found, Word("end", "<EOF>", len(text), len(text))]
 
 
-def _meant(text: str) -> str:
-    """Return what a string of Hive's means, its escapes resolved."""
+def unescaped(text: str, letters: Mapping[str, str]) -> str:
+    """Return what *text* of Hive's means, its escapes resolved: numbers as Hive reads them, *letters* that mean another, or themselves."""
     meant = _ESCAPED.sub(
-        lambda found: chr(int(found[1], 16)) if found[1] else chr(int(found[2], 8)) if found[2] else _ESCAPES.get(found[3], found[3]), text
+        lambda found: chr(int(found[1], 16)) if found[1] else chr(int(found[2], 8)) if found[2] else letters.get(found[3], found[3]), text
     )
     return whole_letters(meant)
 

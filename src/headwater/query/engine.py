@@ -182,7 +182,12 @@ class Engine:
         except duckdb.Error as error:
             let_go()
             if (name := unknown_column(str(error))) is not None:
-                raise QueryError(explained(name, self._columns(statement))) from error
+                try:
+                    columns = self._columns(statement)
+                except HeadwaterError:
+                    # A table that cannot be looked at now is not what was wrong: the first error is answered, in the engine's words.
+                    raise refused(error, bound.lost, bound.told) from error
+                raise QueryError(explained(name, columns)) from error
             raise refused(error, bound.lost, bound.told) from error
         except FileNotFoundError as error:
             let_go()

@@ -29,7 +29,9 @@ from headwater.sandbox.share import SharedTails
 SPARES = 2
 """How many sandboxes wait for a query, ready to take it."""
 
-_ASK_WITHIN_S = 5.0
+# Against a process that hangs only, and so generous: how long an answer takes by the clock is the machine's load as much as the text's
+# doing. What a text may cost is bounded by its length, by the size of the answer and by the processor time of the process.
+_ASK_WITHIN_S = 60.0
 # The tree of a text of 256 KB is larger than this only if it has tens of thousands of parts. As Python objects it takes ten times that.
 _ANSWER_BYTES = 4 << 20
 _ASKERS = 2

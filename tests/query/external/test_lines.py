@@ -232,6 +232,7 @@ def test_a_moment_in_json_that_is_none_is_an_error_and_formats_help(bucket: Buck
 # --- a property is used, or refused by name
 
 LAZY = "ROW FORMAT DELIMITED FIELDS TERMINATED BY ','"
+SIMPLE = "ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe'"
 
 
 @pytest.mark.parametrize(
@@ -251,6 +252,7 @@ LAZY = "ROW FORMAT DELIMITED FIELDS TERMINATED BY ','"
         (LAZY, "", "'serialization.encoding'='UTF-16'", "serialization.encoding"),
         (LAZY, "", "'quoteChar'='\"'", "quoteChar"),
         (LAZY + " LINES TERMINATED BY ';'", "", "", "line.delim"),
+        (SIMPLE, "'serialization.format'='::', 'escape.delim'='!'", "", "serialization.format"),
         ("ROW FORMAT DELIMITED FIELDS TERMINATED BY '::'", "", "", "field.delim"),
         ("STORED AS PARQUET", "", "'use.null.for.invalid.data'='true'", "use.null.for.invalid.data"),
         ("STORED AS PARQUET", "", "'parquet.column.index.access'='true'", "parquet.column.index.access"),

@@ -9,7 +9,9 @@ import pytest
 
 from headwater.catalog.shapes import Column, Storage, Table
 from headwater.dialect import QueryFailed
+from headwater.errors import QueryError
 from headwater.query.external.projection import projected_keys, projected_location
+from headwater.query.watch import Stopped
 from tests.query.external.conftest import Bucket
 
 NOW = datetime(2026, 11, 23, 22, 30, tzinfo=UTC)
@@ -23,7 +25,7 @@ def table(**properties: str) -> Table:
 
 def values(**properties: str) -> list[str]:
     """Return the values of the key."""
-    [key] = projected_keys(table(**properties), NOW)
+    [key] = projected_keys(table(**properties), NOW, lambda: None)
     assert key.values is not None
     return list(key.values)
 
@@ -78,10 +80,24 @@ def test_a_key_takes_the_values_that_its_properties_say(properties: dict[str, st
 )
 def test_properties_that_are_missing_or_wrong_are_told(properties: dict[str, str], said: str) -> None:
     with pytest.raises(QueryFailed) as failed:
-        projected_keys(table(**properties), NOW)
+        projected_keys(table(**properties), NOW, lambda: None)
 
     assert failed.value.name == "INVALID_TABLE_PROPERTY"
     assert said in str(failed.value)
+
+
+@pytest.mark.parametrize("unit", ["SECONDS", "MINUTES", "MONTHS"])
+def test_a_query_that_is_not_wanted_any_more_does_not_write_all_its_dates(unit: str) -> None:
+    asked: list[None] = []
+
+    def check() -> None:
+        asked.append(None)
+        if len(asked) == 3:
+            raise Stopped
+
+    step = "1" if unit == "MONTHS" else "99999"
+    with pytest.raises(Stopped):
+        projected_keys(table(type="date", range="0001-01-01,NOW", format="yyyy-MM-dd", interval_unit=unit, interval=step), NOW, check)
 
 
 @pytest.mark.parametrize(
@@ -223,3 +239,14 @@ def test_no_partition_lies_deeper_than_folders_are() -> None:
 
     with pytest.raises(QueryFailed, match="partitions at more than 1,200 characters"):
         projected_location(long, {"k": "a"})
+
+
+def test_a_wrong_column_is_told_of_a_table_that_cannot_be_looked_at_as_a_whole(bucket: Bucket) -> None:
+    bucket.put_parquet("t/x/1.parquet", a=[1])
+    bucket.do(
+        "CREATE EXTERNAL TABLE t (a bigint) PARTITIONED BY (k string) STORED AS PARQUET LOCATION 's3://files/t/' TBLPROPERTIES"
+        " ('projection.enabled'='true', 'projection.k.type'='injected', 'storage.location.template'='s3://files/t/${k}/')"
+    )
+
+    with pytest.raises(QueryError, match='"nope" not found'):
+        bucket.room.engine.sql("SELECT nope FROM t WHERE k = 'x'").close()

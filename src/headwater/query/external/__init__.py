@@ -85,7 +85,7 @@ class ExternalTables:
         keys = [*((key.name, parse_type(key.type)) for key in table.partition_keys), *hidden]
         asked = conditions(tree, lambda node: name_of(node["qualified_name"]["path"], self._own) == name, [key for key, _ in keys])
         judge = Judge(keys, asked, session)
-        places = self._places(name, table, judge)
+        places = self._places(name, table, judge, held.check)
         found = self._found(places, table.storage_descriptor.location or "", held.check)
         found = [(each, (*values, *(column.of(each) for column in hidden))) for each, values in found]
         if judge.asks([column.name for column in hidden]):
@@ -153,20 +153,20 @@ class ExternalTables:
     def _objects(self, location: str) -> list[StoredObject]:
         return self._stores.find(location).list(_folder(location))
 
-    def _places(self, name: str, table: Table, judge: Judge) -> _Places:
+    def _places(self, name: str, table: Table, judge: Judge, check: Callable[[], None]) -> _Places:
         base = table.storage_descriptor.location or ""
         if not table.partition_keys:
             return _Places([()], [base])
         if is_projected(table):
-            return self._projected(table, judge)
+            return self._projected(table, judge, check)
         known = self._entries.places(*split_name(name, self._own))
         values = [tuple(None if value == NULL_VALUE else value for value in place.values) for place in known]
         kept = judge.kept(list(range(len(table.partition_keys))), values)
         locations = [known[at].location or partition_folder(table, known[at].values) for at in kept]
         return _Places([values[at] for at in kept], locations, len(known))
 
-    def _projected(self, table: Table, judge: Judge) -> _Places:
-        keys = projected_keys(table, datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC))
+    def _projected(self, table: Table, judge: Judge, check: Callable[[], None]) -> _Places:
+        keys = projected_keys(table, datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC), check)
         choices: list[Sequence[str]] = []
         total = 1
         for at, key in enumerate(keys):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -16,6 +16,8 @@ MOST_VALUES = 1_000_000
 LONGEST_LOCATION = 1_200
 """How many characters the URL of a folder may have: a bucket and a key of S3 have fewer."""
 MOST_DIGITS = 38
+# How often it is asked whether anybody still wants the values: writing one date takes microseconds.
+_LOOK_EVERY = 4_096
 
 _NOW = re.compile(r"NOW(?:\s*([+-])\s*(\d{1,9})\s*(YEAR|MONTH|WEEK|DAY|HOUR|MINUTE|SECOND)S?)?")
 _UNITS = ("YEARS", "MONTHS", "WEEKS", "DAYS", "HOURS", "MINUTES", "SECONDS")
@@ -42,8 +44,11 @@ def is_projected(table: Table) -> bool:
     return table.parameters.get("projection.enabled", "").strip().lower() == "true"
 
 
-def projected_keys(table: Table, now: datetime) -> list[ProjectedKey]:
-    """Return the partition keys with their values, in the table's order. Raises `QueryFailed` for properties that are missing or wrong."""
+def projected_keys(table: Table, now: datetime, check: Callable[[], None]) -> list[ProjectedKey]:
+    """Return the partition keys with their values, in the table's order. Raises `QueryFailed` for properties that are missing or wrong.
+
+    *check* is called again and again meanwhile, and may raise.
+    """
     properties = {key.lower(): value for key, value in table.parameters.items()}
     missing = [key.name for key in table.partition_keys if f"projection.{key.name}.type" not in properties]
     if missing:
@@ -51,7 +56,7 @@ def projected_keys(table: Table, now: datetime) -> list[ProjectedKey]:
             table, f"is configured for partition projection, but the following partition columns are missing projection configuration: "
             f"[{', '.join(missing)}]",
         )  # fmt: skip
-    return [ProjectedKey(key.name, _values(table, key.name, properties, now)) for key in table.partition_keys]
+    return [ProjectedKey(key.name, _values(table, key.name, properties, now, check)) for key in table.partition_keys]
 
 
 def projected_location(table: Table, values: Mapping[str, str]) -> str:
@@ -74,7 +79,7 @@ def _check_length(table: Table, location: str) -> str:
     return location
 
 
-def _values(table: Table, key: str, properties: Mapping[str, str], now: datetime) -> Sequence[str] | None:
+def _values(table: Table, key: str, properties: Mapping[str, str], now: datetime, check: Callable[[], None]) -> Sequence[str] | None:
     def needed(name: str) -> str:
         try:
             return properties[f"projection.{key}.{name}"]
@@ -90,7 +95,7 @@ def _values(table: Table, key: str, properties: Mapping[str, str], now: datetime
         case "integer":
             return _integers(table, key, needed("range"), properties)
         case "date":
-            return _dates(table, key, needed("range"), needed("format"), properties, now)
+            return _dates(table, key, needed("range"), needed("format"), properties, now, check)
     raise _wrong(table, f"has projection.{key}.type = {kind!r}; there are: enum, integer, date, injected")
 
 
@@ -104,7 +109,9 @@ def _integers(table: Table, key: str, given: str, properties: Mapping[str, str])
     return [f"{value:0{digits}d}" if digits else str(value) for value in range(first, last + 1, step)]
 
 
-def _dates(table: Table, key: str, given: str, form: str, properties: Mapping[str, str], now: datetime) -> Sequence[str]:
+def _dates(
+    table: Table, key: str, given: str, form: str, properties: Mapping[str, str], now: datetime, check: Callable[[], None]
+) -> Sequence[str]:
     written = joda_format(form, "")
     parts = given.split(",")
     if len(parts) != 2:
@@ -120,15 +127,17 @@ def _dates(table: Table, key: str, given: str, form: str, properties: Mapping[st
         raise _wrong(table, f"has projection.{key}.interval.unit = {unit!r}; there are: {', '.join(_UNITS)}")
     # By the steps, not by the values: years that are told every second are few values, and endless work.
     _check_count(table, key, (last - first).total_seconds() / (_SECONDS[unit] * step))
-    values = dict.fromkeys(moment.strftime(written) for moment in _moments(first, last, unit, step))
+    values = dict.fromkeys(moment.strftime(written) for moment in _moments(first, last, unit, step, check))
     # The end counts by what it is written as: NOW is within the day that NOW's date names.
     values[last.strftime(written)] = None
     return list(values)
 
 
-def _moments(first: datetime, last: datetime, unit: str, step: int) -> Iterator[datetime]:
+def _moments(first: datetime, last: datetime, unit: str, step: int, check: Callable[[], None]) -> Iterator[datetime]:
     at, count = first, 0
     while at <= last:
+        if not count // step % _LOOK_EVERY:
+            check()
         yield at
         count += step
         try:

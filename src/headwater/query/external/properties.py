@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ from headwater.catalog.formats import Format, format_of
 from headwater.catalog.shapes import Table
 from headwater.dialect.errors import QueryFailed
 from headwater.dialect.formats import joda_format
-from headwater.dialect.lexer import whole_letters
+from headwater.dialect.lexer import unescaped
 from headwater.errors import Refused
 
 _LINES = {"skip.header.line.count", "use.null.for.invalid.data", "timestamp.formats", "serialization.encoding", "line.delim"}
@@ -37,7 +36,6 @@ _BOOLEANS = {
     "serialization.last.column.takes.rest",
 }  # fmt: skip
 _SIGNS = {"field.delim", "escape.delim", "separatorchar", "quotechar", "escapechar"}
-_ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([0-7]{3})|(.))", re.DOTALL)
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "0": "\0", "b": "\b", "f": "\f"}
 
 
@@ -100,6 +98,10 @@ def check_properties(table: Table) -> None:
         if name.lower() in known:
             _check(table, form, name, value)
     properties = Properties(table)
+    if form == "text":
+        signs = text_signs(properties)
+        if signs.escape and len(signs.delimiter) > 1:
+            raise _invalid(f"serialization.format of table {table.name} is one sign where escape.delim is given, not {signs.delimiter!r}")
     if form == "csv":
         signs = [properties.sign(name, default) for name, default in (("separatorchar", ","), ("quotechar", '"'))]
         if len({*signs, csv_escape(properties)}) < 3:
@@ -131,10 +133,7 @@ def char(text: str) -> str:
     """Return a separator as it is meant: `\\t`, `\\001`, `\\u0001`, or itself; a number is a character's."""
     if (text.isascii() and text.isdigit() and len(text) in (2, 3)) or text == "1":
         return chr(int(text))
-    meant = _ESCAPED.sub(
-        lambda found: chr(int(found[1], 16)) if found[1] else chr(int(found[2], 8)) if found[2] else _ESCAPES.get(found[3], found[3]), text
-    )
-    return whole_letters(meant)
+    return unescaped(text, _ESCAPES)
 
 
 def _check(table: Table, form: Format, name: str, value: str) -> None:
