@@ -103,8 +103,8 @@ def check_properties(table: Table) -> None:
         if signs.escape and len(signs.delimiter) > 1:
             raise _invalid(f"serialization.format of table {table.name} is one sign where escape.delim is given, not {signs.delimiter!r}")
     if form == "csv":
-        signs = [properties.sign(name, default) for name, default in (("separatorchar", ","), ("quotechar", '"'))]
-        if len({*signs, csv_escape(properties)}) < 3:
+        marks = [properties.sign(name, default) for name, default in (("separatorchar", ","), ("quotechar", '"'))]
+        if len({*marks, csv_escape(properties)}) < 3:
             raise _invalid(f"separatorChar, quoteChar and escapeChar of table {table.name} are not three different signs")
 
 
