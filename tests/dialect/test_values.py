@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from headwater.dialect import ColumnType, QueryFailed, athena_text, athena_type, column_type, failure
-from tests.dialect.corpus import engine, run
+from headwater.dialect import ColumnType, QueryFailed, athena_text, athena_type, column_type, failure, translate
+from tests.dialect.corpus import Lake, engine, run
 
 MOMENT = datetime.fromisoformat("2026-10-10T12:34:56.123456")
 
@@ -154,3 +154,29 @@ def test_elements_come_in_their_order_whatever_the_list_is_made_of() -> None:
         assert [row[0] for row in rows] == ["1", "2", "3", "4", "5", "1", "2", "3", "6"]
         assert numbered[:4] == [("1", "1"), ("2", "2"), ("3", "3"), ("4", "1")]
     connection.close()
+
+
+@pytest.mark.parametrize(
+    "written", ["0.05", "0.050", "-0.05", "12.3", "99999999999.99", "0.055", "0.1", "5e-2", "0.30000000000000004", "1e300", "3"]
+)
+@pytest.mark.parametrize("operator", ["=", "<>", "<", "<=", ">", ">=", "IS NOT DISTINCT FROM"])
+def test_a_decimal_is_compared_with_a_literal_as_its_double_would_be(operator: str, written: str) -> None:
+    values = "0.04", "0.05", "0.06", "-0.05", "12.30", "12.31", "99999999999.99", "99999999999.98", "0.10", "0.30", "3.00"
+    rows = ", ".join(f"(DECIMAL '{value}')" for value in values)
+
+    _, ours = run(engine(), f"SELECT CAST(v AS varchar) FROM (VALUES {rows}) AS t(v) WHERE v {operator} {written} ORDER BY v")
+    _, as_doubles = run(
+        engine(), f"SELECT CAST(v AS varchar) FROM (VALUES {rows}) AS t(v) WHERE CAST(v AS double) {operator} {written} ORDER BY v"
+    )
+
+    assert ours == as_doubles
+
+
+def test_a_literal_beside_a_decimal_column_leaves_the_column_as_it_is() -> None:
+    lake = Lake()
+    told = [
+        translate(f"SELECT 1 FROM (SELECT DECIMAL '0.05' AS d) WHERE {condition}", catalog=lake, database="lake").sql or ""
+        for condition in ("d > 0.04", "0.04 < d", "d BETWEEN 0.04 AND 0.06", "d IN (0.04, 0.05)", "d <> 0.04")
+    ]
+
+    assert not [sql for sql in told if "DOUBLE" in sql or "e0" in sql]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from math import isfinite
+
 from headwater.dialect.casts import cast, local
 from headwater.dialect.errors import QueryFailed
 from headwater.dialect.quoting import literal
@@ -25,6 +28,8 @@ from headwater.dialect.types import (
 from headwater.dialect.value import Value, decimal_sql, fail, fill
 from headwater.dialect.zones import engine_zone
 
+# So many digits of a decimal number a double keeps apart from any other (DBL_DIG of C).
+_DOUBLE_DIGITS = 15
 _UNORDERED = ("map", "json")
 _MOMENTS = ("date", "timestamp", ZONED, "time")
 _INTERVALS = (DAY_TIME, YEAR_MONTH)
@@ -150,9 +155,27 @@ def negated(value: Value, where: str) -> Value:
 
 def comparison(operator: str, left: Value, right: Value, where: str) -> Value:
     """Return a comparison; raise `QueryFailed` where the two have no common type, or theirs has no such order."""
+    left, right = beside(left, right.type), beside(right, left.type)
     kind = comparable(operator, left, right, where)
     a, b = aligned(left, kind), aligned(right, kind)
     return Value(f"({a} {operator} {b})", BOOLEAN)
+
+
+def beside(value: Value, other: Type) -> Value:
+    """Return *value* as it is compared with one of the type *other*: a literal of a double with a decimal as a decimal.
+
+    As doubles they would be in the same order, for a double tells any two numbers of 15 digits apart; and the engine would not know what
+    its statistics of the column say of a double.
+    """
+    if other.name != "decimal" or other.args[0] > _DOUBLE_DIGITS or not isinstance(value.constant, float) or not isfinite(value.constant):
+        return value
+    text = f"{Decimal(repr(value.constant)):f}"
+    before, _, after = text.removeprefix("-").partition(".")
+    digits = len(before.lstrip("0") + after)
+    if digits > _DOUBLE_DIGITS or not after:
+        return value
+    kind = decimal(max(digits, len(after)), len(after))
+    return Value(f"CAST({literal(text)} AS {kind.duckdb})", kind, value.constant)
 
 
 def comparable(operator: str, left: Value, right: Value, where: str) -> Type:

@@ -67,6 +67,7 @@ class Predicates:
         if node.args.get("symmetric"):
             raise QueryFailed("SYNTAX_ERROR", f"{self._expressions.where(node)}BETWEEN SYMMETRIC is not supported; use least and greatest")
         value, low, high = (self._expressions.value(item, scope) for item in (node.this, node.args["low"], node.args["high"]))
+        low, high = (operators.beside(side, value.type) for side in (low, high))
         for side in (low, high):
             if common(value.type, side.type) is None:
                 raise QueryFailed(
@@ -89,7 +90,7 @@ class Predicates:
                 return Value(f"({value.sql} IN ({query.sql}))", BOOLEAN)
             fields = ", ".join(row_item(value, at).sql for at in range(len(query.columns)))
             return Value(f"(({fields}) IN ({query.sql}))", BOOLEAN)
-        others = [self._expressions.value(item, scope) for item in node.expressions]
+        others = [operators.beside(self._expressions.value(item, scope), value.type) for item in node.expressions]
         for other in others:
             if common(value.type, other.type) is None:
                 raise QueryFailed(
