@@ -115,7 +115,9 @@ def find_door(
             wait_for_server(project)
     url = local_url(project)
     if url is None:
-        raise ProjectError("the project is not served; start `headwater serve`, or name a server elsewhere with --url")
+        raise ProjectError(
+            f"the project is not served: run `headwater serve -C {project}` in another terminal, or name a server elsewhere with --url"
+        )
     if access_key_id is None or secret_access_key is None:
         access_key_id, secret_access_key = _own_key(open_project_control(project, settings))
     return Door(url, app_id or settings.app.id, settings.app.region, access_key_id, secret_access_key)
