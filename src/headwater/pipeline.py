@@ -237,6 +237,7 @@ def build_worker(
     from headwater.lake.rebuild import rebuild
     from headwater.model import Window
     from headwater.pipe import Caution, Pipe, SeenKeys
+    from headwater.pipe.caution import BATCH_TO_TRIAL
     from headwater.pipe.relearn import mark_lost
 
     models, clock = load_project_models(project, settings), SystemClock()
@@ -282,8 +283,9 @@ def build_worker(
     stored = rebuild(ledger, catalog, settings.app.database, seeding=mark_lost)
     seen = SeenKeys(ledger, settings.pipe.duplicates_in_memory)
     window = Window(round(settings.pipe.past_days * DAY_MS), round(settings.pipe.ahead_days * DAY_MS))
-    trial = Trial("headwater.pipe.judging:trial", str(project / settings.app.events))
-    caution = Caution(Attempts(Paths(project).run / "batch"), trial, window)
+    within_s = settings.pipe.batch_seconds
+    trial = Trial("headwater.pipe.judging:trial", str(project / settings.app.events), within_s=within_s / BATCH_TO_TRIAL)
+    caution = Caution(Attempts(Paths(project).run / "batch"), trial, window, within_s)
     pipe = Pipe(PIPE, stream, ledger, models, seen, window, clock, settings.pipe.batch_size, open_record, stored, between, moved, caution)
     entries = open_entries(path_of(settings.stores.catalog, project), settings.app.database, read_only=False)
     stores = open_stores(settings, project)

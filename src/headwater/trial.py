@@ -15,6 +15,9 @@ from typing import NoReturn, TypeVar
 
 import msgspec
 
+# An item that takes longer than this has no end, as far as anybody can tell.
+WITHIN_S = 60.0
+
 # What a trial works on: how many items there are, and the work on those from one number up to another.
 Work = tuple[int, Callable[[int, int], object]]
 
@@ -27,11 +30,12 @@ _SURVIVED = b"+"
 class Trial:
     """A process that tries work before this one does it; started when it is first asked.
 
-    *target* names, as `module:function`, what returns the work for a request once it was called with *arguments*.
+    *target* names, as `module:function`, what returns the work for a request once it was called with *arguments*. Work that takes longer
+    than *within_s* seconds is ended, and counts as work that ends the process.
     """
 
-    def __init__(self, target: str, *arguments: str) -> None:
-        self._command = [sys.executable, "-m", "headwater.trial", target, *arguments]
+    def __init__(self, target: str, *arguments: str, within_s: float = WITHIN_S) -> None:
+        self._command = [sys.executable, "-m", "headwater.trial", str(within_s), target, *arguments]
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
 
@@ -84,12 +88,15 @@ def culprits(count: int, failure: Callable[[int, int], T | None], most: int = sy
     return found
 
 
-def _death(work: Callable[[int, int], object], start: int, end: int) -> str | None:
+def _death(work: Callable[[int, int], object], within_s: float, start: int, end: int) -> str | None:
     """Do the work in a fork, so without threads; return how the process ended during the work, None if the work ended, in whatever way."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
         os.close(reading)
+        # The default of that signal is death, which not even a library that never gives Python its turn can put off.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, within_s)
         _work_and_leave(work, start, end, writing)
     os.close(writing)
     survived = os.read(reading, 1) == _SURVIVED
@@ -97,6 +104,8 @@ def _death(work: Callable[[int, int], object], start: int, end: int) -> str | No
     _, status = os.waitpid(child, 0)
     if survived:
         return None
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
+        return f"stopped after {within_s:g} s without an end"
     return signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit code {os.waitstatus_to_exitcode(status)}"
 
 
@@ -138,7 +147,7 @@ def _exactly(from_: socket.socket, count: int) -> bytearray:
     return content
 
 
-def _serve(fd: str, target: str, *arguments: str) -> None:
+def _serve(fd: str, within_s: str, target: str, *arguments: str) -> None:
     module, _, name = target.partition(":")
     prepare: Callable[[bytes], Work] = getattr(importlib.import_module(module), name)(*arguments)
     with socket.socket(fileno=int(fd)) as asker:
@@ -148,7 +157,7 @@ def _serve(fd: str, target: str, *arguments: str) -> None:
             except ConnectionError:
                 return
             count, work = prepare(request)
-            _send(asker, msgspec.msgpack.encode(culprits(count, partial(_death, work))))
+            _send(asker, msgspec.msgpack.encode(culprits(count, partial(_death, work, float(within_s)))))
 
 
 def _main(arguments: Sequence[str]) -> None:

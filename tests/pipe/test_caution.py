@@ -35,7 +35,7 @@ class Processes:
         self.trial = Trial("tests.pipe.trials:harmless")
 
     def next(self) -> Caution:
-        return Caution(Attempts(self.path), self.trial, Window())
+        return Caution(Attempts(self.path), self.trial, Window(), 60)
 
     def dies(self, after: int, most: int) -> tuple[int, dict[int, str]]:
         """Begin a batch of what the next process would take, and end it there; return the batch's size and the records at fault."""

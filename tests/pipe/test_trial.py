@@ -19,3 +19,15 @@ def trial() -> Iterator[Trial]:
 @pytest.mark.parametrize("items", ["", ".", "k", "x", "..k..", "xk", "kx", "x..x.k.x", "kkkk", "xxxx", "x" * 30 + "k" + "." * 30 + "xk"])
 def test_a_trial_names_each_item_that_ends_a_process_also_behind_ones_that_fail(trial: Trial, items: str) -> None:
     assert trial.deadly(items.encode()) == {at: "SIGKILL" for at, item in enumerate(items) if item == "k"}
+
+
+@pytest.mark.parametrize("items", ["e", "r", ".r.", "..e.x.k"])
+def test_a_trial_names_each_item_that_has_no_end(items: str) -> None:
+    trial = Trial("tests.pipe.trials:as_told", within_s=1)
+    try:
+        found = trial.deadly(items.encode())
+    finally:
+        trial.close()
+
+    endless = {at: "stopped after 1 s without an end" for at, item in enumerate(items) if item in "er"}
+    assert found == endless | {at: "SIGKILL" for at, item in enumerate(items) if item == "k"}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import time
 from collections.abc import Callable
 
 from headwater.trial import Work
@@ -15,13 +17,17 @@ def harmless() -> Callable[[bytes], Work]:
 
 
 def as_told() -> Callable[[bytes], Work]:
-    """Return work of an item for each letter: `x` fails, `k` ends the process, at anything else nothing happens."""
+    """Return work of an item for each letter: `x` fails, `k` ends the process, `e` and `r` have no end, others do nothing."""
 
     def prepare(request: bytes) -> Work:
         def work(start: int, end: int) -> None:
             for letter in request.decode()[start:end]:
                 if letter == "k":
                     os.kill(os.getpid(), signal.SIGKILL)
+                while letter == "e":
+                    time.sleep(0.1)
+                if letter == "r":
+                    re.match("(a+)+$", "a" * 64 + "b")
                 if letter == "x":
                     raise SystemExit(3)
 

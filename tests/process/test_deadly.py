@@ -7,11 +7,14 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from tests.flow.trouble import FOLD_SOON, log_of, once, stored
 from tests.served import Served, invoke
 
 EVENTS = """
 import os
+import re
 import signal
 import sys
 
@@ -36,6 +39,10 @@ class Order(Event):
             sys.exit(3)
         if how == "memory":  # says nothing about the record, and so is no verdict
             raise MemoryError
+        while how == "endless":
+            pass
+        if how == "tried":
+            re.match("(a+)+$", "a" * 64 + "b")
         return how
 
 
@@ -84,6 +91,25 @@ def test_each_event_that_ends_the_worker_is_one_letter_and_the_others_are_rows(t
         served.kill()
     invoke("fold", "-C", served.folder)
     assert stored(served, ["orders", "visits", "dead_letters"]) == once(sent)
+
+
+@pytest.mark.proof  # takes as long as is waited for what has no end
+def test_each_event_whose_validator_has_no_end_is_one_letter_and_the_others_are_rows(tmp_path: Path) -> None:
+    served = Served(tmp_path / "shop", FOLD_SOON + "pipe.batch_seconds = 9\n")
+    (served.folder / "events.py").write_text(EVENTS)
+    try:
+        served.start()
+        sent = send(served, ["fine"] * 5 + ["endless"] + ["fine"] * 7 + ["tried"] + ["fine"] * 3)
+        sent |= send(served, ["fine"], "Visit")
+        served.settle(120)
+
+        letters = served.sql("SELECT event_id, reason, message FROM dead_letters")
+        assert stored(served, ["orders", "visits", "dead_letters"]) == once(sent)
+        assert {row["event_id"] for row in letters} == {name for name, how in sent.items() if how in ("endless", "tried")}
+        assert {(row["reason"], "stopped after 1.5 s without an end" in row["message"]) for row in letters} == {("judge", True)}
+        assert "field_validator" in log_of(served) or "in end" in log_of(served)  # the traceback says where it was
+    finally:
+        served.kill()
 
 
 def visits(served: Served) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import time
 
 import structlog
@@ -14,6 +15,8 @@ from headwater.trial import Trial
 
 # Whoever sends one event that ends a process mostly sends more.
 CAREFUL_S = 600.0
+# A batch may take so much longer than a trial of it: a slow machine and the ledger's transaction are in it, too.
+BATCH_TO_TRIAL = 6
 # Whoever ends the worker for reasons of their own, such as a machine short of memory, does not hit the same lone record that often.
 MOST_DEATHS = 4
 
@@ -23,10 +26,13 @@ class Caution:
 
     Until a death there is nothing to do but a note a batch. A death that no trial explains, such as one for want of memory, halves the
     batch at every further one, and a record that is alone at it again and again is at fault.
+
+    A batch that takes longer than *within_s* seconds ends the process, with a traceback in its log: what has no end would let nothing
+    else of the stream through. One pipe of a process has such a limit.
     """
 
-    def __init__(self, attempts: Attempts, trial: Trial, window: Window) -> None:
-        self._attempts, self._trial, self._window = attempts, trial, window
+    def __init__(self, attempts: Attempts, trial: Trial, window: Window, within_s: float) -> None:
+        self._attempts, self._trial, self._window, self._within_s = attempts, trial, window, within_s
         self._careful_until = 0.0
         self._log = structlog.get_logger("pipe")
 
@@ -59,10 +65,13 @@ class Caution:
         elif now >= self._careful_until:
             self._trial.close()
         self._attempts.begin(batch.shard_id, after, batch.upto)
+        # Needs no turn of Python's: not even a regular expression without an end holds it up.
+        faulthandler.dump_traceback_later(self._within_s, exit=True)
         return found
 
     def end(self) -> None:
         """Note that the batch is stored, or failed: this process did not die at it."""
+        faulthandler.cancel_dump_traceback_later()
         self._attempts.end()
 
     def close(self) -> None:
