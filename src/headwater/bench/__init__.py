@@ -37,6 +37,7 @@ PARTS = {
     "decode": Part("records -> Arrow, beside bare msgspec", "headwater.bench.transform:decode_rows"),
     "refused": Part("large refused events, beside good ones of their size", "headwater.bench.refused:refused_rows"),
     "parquet": Part("stream -> Parquet, beside the article's path and DuckDB's COPY", "headwater.bench.transform:parquet_rows"),
+    "rest": Part("what events take on disk, compacted, and the whole project", "headwater.bench.at_rest:at_rest_rows"),
     "append": Part("durable appends, beside write + fdatasync", "headwater.bench.accept:append_rows"),
     "http": Part("signed PutEvents -> durable answer, beside bare uvicorn", "headwater.bench.accept:http_rows"),
     "steady": Part("all roles at 10,000 events/s: how soon SQL sees an event, and their memory", "headwater.bench.live:steady_rows"),

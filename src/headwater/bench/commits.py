@@ -57,7 +57,7 @@ class _Folds:
 
 def commit_rows(scale: Scale) -> list[Row]:
     """Measure small folds of an old table and, in turns, the first ones of new tables."""
-    last, measured = scale.of(1_000, 200), TURNS * COMMITS_A_TURN
+    last, measured = scale.of(10_000, 200), TURNS * COMMITS_A_TURN
     young = old = 0.0
     with tempfile.TemporaryDirectory(prefix="headwater-bench-") as name:
         folders = fresh_folders(Path(name))

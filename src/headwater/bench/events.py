@@ -30,7 +30,7 @@ class Source:
         self._bad_share, self._spread_ms = bad_share, int(spread_s * 1000)
         # The same devices whatever the seed: nearly all requests of a real app come from endpoints that are known.
         self._endpoints = [str(uuid.UUID(int=number + 1, version=4)) for number in range(ENDPOINTS)]
-        self._profiles = [_profile(endpoint_id, self.uuid()) for endpoint_id in self._endpoints]
+        self._profiles = {endpoint_id: _profile(endpoint_id, self.uuid()) for endpoint_id in self._endpoints}
         self._sessions = [{"Id": self.uuid(), "StartTimestamp": iso(now_ms() - self._spread_ms - 1_000)} for _ in range(ENDPOINTS)]
 
     def uuid(self) -> str:
@@ -107,26 +107,27 @@ class Source:
 
     def records(self, count: int) -> list[Record]:
         """Return *count* records as the collector writes them: Pinpoint's event-stream JSON with the endpoint and our own object."""
-        records = []
-        for number, (event_id, event) in self.items(count):
-            endpoint_id, arrival_ms, session = self.endpoint(number), now_ms(), event["Session"]
-            body = {
-                "event_type": event["EventType"],
-                "event_timestamp": _epoch_ms(event["Timestamp"]),
-                "arrival_timestamp": arrival_ms,
-                "event_version": "3.1",
-                "application": {"app_id": APP_ID, "cognito_identity_pool_id": POOL_ID, "sdk": {"name": "aws-amplify", "version": "6.22.1"}},
-                "client": {"client_id": endpoint_id, "cognito_id": f"us-east-1:{endpoint_id}"},
-                "device": {"platform": {}},
-                "session": {"session_id": session["Id"], "start_timestamp": _epoch_ms(session["StartTimestamp"])},
-                "attributes": event["Attributes"],
-                "metrics": event.get("Metrics", {}),
-                "endpoint": self._profiles[number % ENDPOINTS],
-                "awsAccountId": "000000000000",
-                "headwater": {"v": 1, "event_id": event_id, "door": "pinpoint", "trace_id": self.uuid()},
-            }
-            records.append(Record(msgspec.json.encode(body), endpoint_id, arrival_ms))
-        return records
+        return [self.record(event_id, event, self.endpoint(number)) for number, (event_id, event) in self.items(count)]
+
+    def record(self, event_id: str, event: dict[str, Any], endpoint_id: str) -> Record:
+        """Return the record of one event as `records` does, of whatever endpoint."""
+        arrival_ms, session = now_ms(), event["Session"]
+        body = {
+            "event_type": event["EventType"],
+            "event_timestamp": _epoch_ms(event["Timestamp"]),
+            "arrival_timestamp": arrival_ms,
+            "event_version": "3.1",
+            "application": {"app_id": APP_ID, "cognito_identity_pool_id": POOL_ID, "sdk": {"name": "aws-amplify", "version": "6.22.1"}},
+            "client": {"client_id": endpoint_id, "cognito_id": f"us-east-1:{endpoint_id}"},
+            "device": {"platform": {}},
+            "session": {"session_id": session["Id"], "start_timestamp": _epoch_ms(session["StartTimestamp"])},
+            "attributes": event["Attributes"],
+            "metrics": event.get("Metrics", {}),
+            "endpoint": self._profiles.get(endpoint_id) or _profile(endpoint_id, endpoint_id),
+            "awsAccountId": "000000000000",
+            "headwater": {"v": 1, "event_id": event_id, "door": "pinpoint", "trace_id": self.uuid()},
+        }
+        return Record(msgspec.json.encode(body), endpoint_id, arrival_ms)
 
 
 def _profile(endpoint_id: str, request_id: str) -> msgspec.Raw:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self, cast
 
 from headwater.catalog import open_catalog
-from headwater.clock import SystemClock
+from headwater.clock import Clock, SystemClock
 from headwater.lake.fold import Lake
 from headwater.lake.index import LakeIndex, open_index
 from headwater.lake.maintain import Maintenance
@@ -30,7 +30,7 @@ APPENDED = 2_000
 class LocalLake(AbstractContextManager["LocalLake"]):
     """The real pipe from the real stream into the real lake, as one `headwater work` would run it, under *folder*."""
 
-    def __init__(self, folder: Path, batch_size: int = 10_000) -> None:
+    def __init__(self, folder: Path, batch_size: int = 10_000, clock: Clock | None = None) -> None:
         data = folder / "data"
         data.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -39,7 +39,7 @@ class LocalLake(AbstractContextManager["LocalLake"]):
         self.ledger = cast(SqliteLedger, open_ledger(f"sqlite:///{data / 'ledger.db'}"))
         self.catalog = open_catalog(f"sqlite:///{data / 'catalog.db'}", str(data / "lake"))
         self.index: LakeIndex = open_index(data / "catalog.db", DATABASE, read_only=False)
-        clock = SystemClock()
+        clock = clock or SystemClock()
         self.lake = Lake(self.ledger, self.catalog, self.index, data / "lake", DATABASE, clock)
         self.maintenance = Maintenance(self.lake, self.ledger, self.index, clock)
         for table in self.models.tables.values():
