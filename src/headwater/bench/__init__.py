@@ -41,6 +41,7 @@ PARTS = {
     "append": Part("durable appends, beside write + fdatasync", "headwater.bench.accept:append_rows"),
     "http": Part("signed PutEvents -> durable answer, beside bare uvicorn", "headwater.bench.accept:http_rows"),
     "steady": Part("all roles at 10,000 events/s: how soon SQL sees an event, and their memory", "headwater.bench.live:steady_rows"),
+    "slope": Part("memory of all roles over time", "headwater.bench.slope:slope_rows"),
     "flow": Part("HTTP -> committed Parquet at full speed: CPU of all roles, and their memory", "headwater.bench.live:flow_rows"),
     "question": Part("small questions, beside bare DuckDB on compacted files", "headwater.bench.ask:question_rows"),
     "served": Part("a small question to a running server, end to end", "headwater.bench.served:served_rows"),

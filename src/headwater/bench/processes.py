@@ -107,10 +107,10 @@ class Project:
             yield server
 
     @contextmanager
-    def serve(self) -> Iterator[Serving]:
-        """Run `headwater serve`, all its roles ready."""
+    def serve(self, settings: Mapping[str, str] | None = None) -> Iterator[Serving]:
+        """Run `headwater serve`, all its roles ready. *settings*: more variables of its environment."""
         command = [sys.executable, "-m", "headwater", "serve", "-C", str(self.folder), "--public-port", "0", "--private-port", "0"]
-        with Server(command, "", env={"HEADWATER_LOG__LEVEL": "warning"}) as server:
+        with Server(command, "", env={"HEADWATER_LOG__LEVEL": "warning", **(settings or {})}) as server:
             deadline = time.monotonic() + READY_WITHIN_S
             while True:
                 server.check()
