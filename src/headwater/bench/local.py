@@ -30,7 +30,7 @@ APPENDED = 2_000
 class LocalLake(AbstractContextManager["LocalLake"]):
     """The real pipe from the real stream into the real lake, as one `headwater work` would run it, under *folder*."""
 
-    def __init__(self, folder: Path, batch_size: int = 10_000, clock: Clock | None = None) -> None:
+    def __init__(self, folder: Path, batch_size: int = 10_000, clock: Clock | None = None, grace_s: float = 900) -> None:
         data = folder / "data"
         data.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -40,7 +40,7 @@ class LocalLake(AbstractContextManager["LocalLake"]):
         self.catalog = open_catalog(f"sqlite:///{data / 'catalog.db'}", str(data / "lake"))
         self.index: LakeIndex = open_index(data / "catalog.db", DATABASE, read_only=False)
         clock = clock or SystemClock()
-        self.lake = Lake(self.ledger, self.catalog, self.index, data / "lake", DATABASE, clock)
+        self.lake = Lake(self.ledger, self.catalog, self.index, data / "lake", DATABASE, clock, orphan_grace_s=grace_s)
         self.maintenance = Maintenance(self.lake, self.ledger, self.index, clock)
         for table in self.models.tables.values():
             self.lake.ensure(table.name, table.schema)
