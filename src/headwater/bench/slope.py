@@ -43,8 +43,8 @@ def slope_rows(scale: Scale) -> list[Row]:
     slope = _slope([(at, sum(used.values())) for at, used in settled])
     note = (
         f"the median of all slopes between {len(settled)} samples of the last {seconds - settling} s; {sum(settled[0][1].values()):,.0f} MB"
-        f" then, {sum(settled[-1][1].values()):,.0f} MB at the end; each: {', '.join(f'{name} {each:,.1f}' for name, each in slopes.items())};"
-        f" room for {KEYS:,} keys, so that it is full from the start"
+        f" then, {sum(settled[-1][1].values()):,.0f} MB at the end; each:"
+        f" {', '.join(f'{name} {each:,.1f}' for name, each in slopes.items())}; room for {KEYS:,} keys, so that it is full from the start"
     )
     name = f"growth of all roles at {PER_S:,} events/s, once keys are full"
     return [at_most(name, slope, 1, 0, f"{slope:,.1f} MB/h", unit=" MB/h", note=note)]

@@ -48,8 +48,8 @@ PROPERTIES = {
     "commit.manifest-merge.enabled": "true",
     # A commit copies the manifest list, so a long one makes every commit dearer; a merge reads all its entries.
     "commit.manifest.min-count-to-merge": "20",
-    # A merged manifest of this size (about 150 files) is left alone by later merges.
-    "commit.manifest.target-size-bytes": str(64 << 10),
+    # A merged manifest of this size (about 600 files) is left alone by later merges.
+    "commit.manifest.target-size-bytes": str(256 << 10),
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
 }
