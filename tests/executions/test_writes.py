@@ -398,6 +398,36 @@ def test_an_iceberg_table_is_declared_grows_is_kept_small_and_dropped(room: Room
     assert values(room, "SELECT * FROM visits") == [["new"]]
 
 
+def test_how_large_files_are_and_which_are_written_anew_a_table_may_say(room: Room, project: Project) -> None:
+    def files() -> list[int]:
+        return sorted(file.size for file in project.index.plan("sizes").files)
+
+    write(room, "CREATE TABLE sizes (id int, word string) LOCATION 's3://bucket/sizes/' TBLPROPERTIES ('table_type' = 'ICEBERG')")
+    for number in range(3):
+        write(room, f"INSERT INTO sizes VALUES ({number}, 'x')")
+    write(
+        room,
+        "ALTER TABLE sizes SET TBLPROPERTIES ('optimize_rewrite_data_file_threshold' = '4', 'vacuum_max_metadata_files_to_keep' = '3')",
+    )
+    write(room, "OPTIMIZE sizes REWRITE DATA USING BIN_PACK")
+    too_few = files()
+    kept = project.catalog.load_table(("analytics", "sizes")).properties["write.metadata.previous-versions-max"]
+    write(room, "ALTER TABLE sizes UNSET TBLPROPERTIES ('optimize_rewrite_data_file_threshold', 'vacuum_max_metadata_files_to_keep')")
+    write(room, "OPTIMIZE sizes REWRITE DATA USING BIN_PACK")
+    together = files()
+    many = "UNNEST(sequence(1, 10000)) AS a(i) CROSS JOIN UNNEST(sequence(1, 20)) AS b(n)"
+    write(room, f"INSERT INTO sizes SELECT n, CAST(uuid() AS varchar) FROM {many}")
+    large = files()
+    write(room, "ALTER TABLE sizes SET TBLPROPERTIES ('write_target_data_file_size_bytes' = '1000000')")
+    write(room, "OPTIMIZE sizes REWRITE DATA USING BIN_PACK")
+
+    assert (len(too_few), len(together), len(large)) == (3, 1, 2)
+    assert max(large) > 4_000_000
+    assert len(files()) > 3 and max(files()) < max(large) / 2
+    assert values(room, "SELECT count(*), count(DISTINCT word) FROM sizes") == [["200003", "200001"]]
+    assert (kept, project.catalog.load_table(("analytics", "sizes")).properties["write.metadata.previous-versions-max"]) == ("3", "20")
+
+
 def test_optimize_takes_conditions_on_the_days(room: Room, project: Project) -> None:
     for hour in range(1, 4):
         for day in range(2):

@@ -76,7 +76,7 @@ def views(name: str | None, settings: tuple[str, ...], show: bool, form: str, pr
         values = dict(_assignment(setting) for setting in settings)
         if missing := [each for each in asked.parameters if each.default is None and each.name not in values]:
             needed = " ".join(f"--set {each.name}=…" for each in missing)
-            raise click.UsageError(f"{asked.name} needs {needed} ({'; '.join(f'{each.name}: {each.says}' for each in missing)})")
+            raise click.UsageError(f"{asked.name} needs {'; '.join(f'{each.name}: {each.says}' for each in missing)}. Add {needed}")
         text = asked.filled(values)
         if not asked.parameters:
             text = lake.view(asked.name)

@@ -18,11 +18,11 @@ from headwater.lake.change import CHANGES, MADE, Change, changes_of, noted
 from headwater.lake.compact import read_rows
 from headwater.lake.fold import Lake
 from headwater.lake.iceberg import live_files
-from headwater.lake.properties import check_names, checked
+from headwater.lake.properties import check_names, checked, unset
 from headwater.lake.rewrite import Tables
 
 _TRANSFORM = re.compile(r"(\w+)(?:\[(\d+)\])?")
-_KEPT = ("vacuum_", "optimize_", "write_compression")
+_KEPT = ("vacuum_", "optimize_", "write_")
 
 
 class Alterations:
@@ -93,8 +93,8 @@ class Alterations:
 
     def set_properties(self, change_id: str, table: str, properties: Mapping[str, str], removed: Sequence[str] = ()) -> None:
         """Set properties as Athena calls them, and take others away. Raises `Refused`: INVALID_TABLE_PROPERTY, NOT_SUPPORTED."""
-        kept = checked(properties)
         check_names(removed)
+        kept = unset(removed) | checked(properties)
         with self._lake.held(table) as loaded:
             self._check(loaded, table)
             if change_id in changes_of(loaded):

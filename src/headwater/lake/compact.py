@@ -12,25 +12,31 @@ from pyiceberg.table import Table
 from headwater.catalog.schema import arrow_schema
 from headwater.lake.iceberg import live_entries, live_files
 from headwater.lake.plan import DataFile
+from headwater.lake.properties import sizes
 from headwater.store import Store
 
-_SMALL = 0.75
-"""A file of this share of the size wanted stays as it is."""
 _ROWS = 65_536
 
 
 def pieces(table: Table, days: Sequence[int | None] | None, file_bytes: int) -> Iterator[list[DataFile]]:
-    """Yield groups of two or more files of one partition that are small and fit into one file together, those of *days* only."""
+    """Yield groups of files of one partition to be written anew, those of *days* only: small ones that fit into one, and each large one.
+
+    What is small and large, and how many of them are worth it, the table's properties may say; *file_bytes* is a file's size otherwise.
+    """
+    target, smallest, largest, fewest = sizes(table.properties, file_bytes)
     files = {file.path: file for file in live_files(table)}
     groups: dict[Any, list[DataFile]] = {}
     for path, entry in live_entries(table).items():
         file = files[path]
-        if file.size < _SMALL * file_bytes and (days is None or file.day in days):
+        if not smallest <= file.size <= largest and (days is None or file.day in days):
             groups.setdefault((entry.spec_id, str(entry.partition)), []).append(file)
+    if sum(map(len, groups.values())) < fewest:
+        return
     for group in groups.values():
+        yield from ([file] for file in group if file.size > largest)
         piece: list[DataFile] = []
-        for file in sorted(group, key=lambda file: (file.lower_ms or 0, file.path)):
-            if sum(each.size for each in piece) + file.size > file_bytes:
+        for file in sorted((file for file in group if file.size < smallest), key=lambda file: (file.lower_ms or 0, file.path)):
+            if sum(each.size for each in piece) + file.size > target:
                 if len(piece) > 1:
                     yield piece
                 piece = []

@@ -59,7 +59,7 @@ class Output:
                     self._close(max(self._open, key=lambda key: self._open[key].size))
                 self._open[key] = _Part(self._arrow, self._scratch, self._codec)
             self._open[key].add(part)
-            if self._open[key].pending >= _GROUP_BYTES:
+            if self._open[key].pending >= min(_GROUP_BYTES, self._file_bytes):
                 self._flush(key)
         while sum(part.pending for part in self._open.values()) > _PENDING_BYTES:
             self._flush(max(self._open, key=lambda key: self._open[key].pending))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
+from headwater.catalog.schema import PROPERTIES
 from headwater.errors import Refused
 
 MAX_AGE, MIN_COUNT = "vacuum_max_snapshot_age_seconds", "vacuum_min_snapshots_to_keep"
 COMPRESSION = "write_compression"
 CODECS = {"zstd": "zstd", "snappy": "snappy", "gzip": "gzip", "none": "none", "uncompressed": "none"}
-_NUMBERS = (MAX_AGE, MIN_COUNT)
-# How Athena goes about OPTIMIZE and metadata: kept and told, and nothing here depends on them.
-_HINTS = (
-    "vacuum_max_metadata_files_to_keep", "optimize_rewrite_min_data_file_size_bytes", "optimize_rewrite_max_data_file_size_bytes",
-    "optimize_rewrite_data_file_threshold", "optimize_rewrite_delete_file_threshold", "write_target_data_file_size_bytes",
-)  # fmt: skip
+_TARGET, _SMALL = "write_target_data_file_size_bytes", "optimize_rewrite_min_data_file_size_bytes"
+_LARGE, _FEWEST = "optimize_rewrite_max_data_file_size_bytes", "optimize_rewrite_data_file_threshold"
+METADATA_FILES = "vacuum_max_metadata_files_to_keep"
+# Files of deleted rows, of which the last one counts, never are: changed rows are written anew.
+_NUMBERS = (MAX_AGE, MIN_COUNT, METADATA_FILES, _TARGET, _SMALL, _LARGE, _FEWEST, "optimize_rewrite_delete_file_threshold")
+_METADATA_FILES = "write.metadata.previous-versions-max"
 _SETTLED = {"table_type": "iceberg", "format": "parquet"}
 
 
@@ -26,18 +28,42 @@ def checked(given: Mapping[str, str]) -> dict[str, str]:
         low = value.lower()
         if name in _SETTLED and low != _SETTLED[name]:
             raise Refused("NOT_SUPPORTED", f"the {name} of an Iceberg table is {_SETTLED[name].upper()} here, not '{value}'")
-        if name in (*_NUMBERS, *_HINTS) and not (value.isascii() and value.isdigit() and len(value) < 19):
+        if name in _NUMBERS and not (value.isascii() and value.isdigit() and len(value) < 19):
             raise Refused("INVALID_TABLE_PROPERTY", f"{name} is a whole number, not '{value}'")
         if name == COMPRESSION and low not in CODECS:
             raise Refused("INVALID_TABLE_PROPERTY", f"{name} is one of {', '.join(CODECS)}, not '{value}'")
-    return {name: value for name, value in kept.items() if name not in _SETTLED}
+    kept = {name: value for name, value in kept.items() if name not in _SETTLED}
+    if METADATA_FILES in kept:
+        kept[_METADATA_FILES] = kept[METADATA_FILES]
+    return kept
 
 
 def check_names(names: Sequence[str]) -> None:
     """Raise `Refused` INVALID_TABLE_PROPERTY for a name that no property of an Iceberg table has."""
-    known = sorted({*_SETTLED, *_NUMBERS, *_HINTS, COMPRESSION})
+    known = sorted({*_SETTLED, *_NUMBERS, COMPRESSION})
     if unknown := [name for name in names if name.lower() not in known]:
         raise Refused("INVALID_TABLE_PROPERTY", f"Unsupported table property key: {unknown[0]}; there are: {', '.join(known)}")
+
+
+def unset(names: Sequence[str]) -> dict[str, str]:
+    """Return what Iceberg's own properties are again once those of *names* are taken away."""
+    return {_METADATA_FILES: PROPERTIES[_METADATA_FILES]} if METADATA_FILES in map(str.lower, names) else {}
+
+
+class Sizes(NamedTuple):
+    """Bytes of the files to write; OPTIMIZE writes smaller and larger ones anew, where there are *fewest* of them or more."""
+
+    target: int
+    smallest: int
+    largest: int
+    fewest: int = 2
+
+
+def sizes(properties: Mapping[str, str], file_bytes: int) -> Sizes:
+    """Return what the table's properties say of the size of its files; *file_bytes* where they say nothing, and Athena's shares of that."""
+    target = max(1, int(properties.get(_TARGET, file_bytes)))
+    smallest = int(properties.get(_SMALL, target * 3 // 4))
+    return Sizes(target, smallest, int(properties.get(_LARGE, target * 9 // 5)), int(properties.get(_FEWEST, 2)))
 
 
 def codec(properties: Mapping[str, str]) -> str:

@@ -25,7 +25,7 @@ from headwater.lake.iceberg import live_entries, live_files
 from headwater.lake.output import FILE_BYTES, Output
 from headwater.lake.parquet import WrittenFile
 from headwater.lake.plan import DataFile
-from headwater.lake.properties import MAX_AGE, MIN_COUNT, checked
+from headwater.lake.properties import MAX_AGE, MIN_COUNT, checked, sizes
 from headwater.lake.snapshots import Keep
 
 PIN_S = 3_600.0
@@ -211,7 +211,9 @@ class Tables:
                 update.add_column(field.name, field.field_type)
 
     def _write(self, table: str, loaded: Table, rows: Rows) -> tuple[list[WrittenFile], int]:
-        output = Output(loaded, self._lake.store, self._lake.data_folder(table), self._scratch, self._file_bytes)
+        output = Output(
+            loaded, self._lake.store, self._lake.data_folder(table), self._scratch, sizes(loaded.properties, self._file_bytes).target
+        )
         try:
             with _readable(table):
                 for part in rows:
