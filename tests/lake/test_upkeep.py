@@ -9,6 +9,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from headwater.clock import ManualClock
+from headwater.lake.maintain import ROUND_S, Maintenance
 from headwater.lake.snapshots import DAY_MS, HOUR_MS, Keep, expired
 from headwater.lake.verify import verify
 
@@ -191,3 +193,25 @@ def test_verify_names_missing_shortened_and_broken_files_and_the_rows_lost_with_
     assert {path: damaged.rows for path, damaged in by_footer.items()} == {missing.path: 2, shortened.path: 3, broken.path: 4}
     assert "cannot be read" in by_footer[broken.path].reason
     assert sound.path not in by_footer
+
+
+def test_a_round_that_takes_long_leaves_tables_for_the_next_ones_and_forgets_none(project: Project) -> None:
+    class SlowClock(ManualClock):
+        def monotonic(self) -> float:
+            self.advance(ROUND_S / 2)
+            return super().monotonic()
+
+    names = [f"table_{number}" for number in range(5)]
+    for name in names:
+        project.lake.ensure(name, visits(["a"]).schema)
+        orphan = Path(project.lake.data_folder(name)) / "orphan.parquet"
+        orphan.parent.mkdir(parents=True, exist_ok=True)
+        orphan.write_bytes(b"left by a fold that died")
+    maintenance = Maintenance(project.lake, project.ledger, project.index, SlowClock())
+
+    searched = []
+    for _ in range(4):
+        maintenance.maintain()
+        searched.append([name for name in names if project.index.marked(name)])
+
+    assert searched == [names[:2], names[:4], names, names]

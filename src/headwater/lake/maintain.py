@@ -15,6 +15,7 @@ from headwater.ledger import Backlog, Tail
 SOON_ROWS = 5_000
 SOON_S, LATE_S = 60.0, 600.0
 TIDY_EVERY_MS = 3_600_000
+ROUND_S = 5.0
 LEFTOVERS = "(no table)"
 
 
@@ -39,6 +40,7 @@ class Maintenance:
         self._soon_rows, self._soon_ms, self._late_ms = soon_rows, round(soon_s * 1_000), round(late_s * 1_000)
         self._retries = Retries(clock)
         self._tidied_ms: int | None = None
+        self._to_search: set[str] = set()
 
     def due(self, now_ms: int) -> list[Backlog]:
         """Return what waits of the tables to fold now, the largest first."""
@@ -72,20 +74,24 @@ class Maintenance:
         """Do what is due: folds, snapshot expiry, deletion of files nothing names. Call it every second or so.
 
         A table that fails, for whatever reason, is left for later, at growing intervals up to a minute, and does not keep the others
-        from their turn.
+        from their turn. What is not tidied after a while is in the next call: where each table waits for a catalog that another process
+        holds, who calls this is to be told of the first ones, and folds are due again.
         """
-        now_ms = self._clock.now_ms()
+        now_ms, began = self._clock.now_ms(), self._clock.monotonic()
         folds: list[FoldResult] = []
         failures: dict[str, Exception] = {}
         tidied: list[tuple[int, int]] = []
         for waiting in self.due(now_ms):
             if self._retries.due(waiting.table):
                 self._retries.attempt(waiting.table, failures, partial(self._fold, waiting, folds))
-        everything = self._tidied_ms is None or now_ms - self._tidied_ms >= TIDY_EVERY_MS
-        if everything:
+        if self._tidied_ms is None or now_ms - self._tidied_ms >= TIDY_EVERY_MS:
             self._tidied_ms = now_ms
-        for table in self._index.tables() if everything else self._lake.untidy():
-            self._retries.attempt(table, failures, partial(self._tidy, table, everything, tidied))
+            self._to_search.update(self._index.tables())
+        for table in sorted(self._to_search | self._lake.untidy()):
+            if self._clock.monotonic() - began > ROUND_S:
+                break
+            self._retries.attempt(table, failures, partial(self._tidy, table, table in self._to_search, tidied))
+            self._to_search.discard(table)
         if self._retries.due(LEFTOVERS):
             self._retries.attempt(LEFTOVERS, failures, self._lake.sweep_leftovers)
         return Upkeep(folds, sum(snapshots for snapshots, _ in tidied), sum(files for _, files in tidied), failures)
