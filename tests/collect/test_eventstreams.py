@@ -13,6 +13,7 @@ import pytest
 
 from headwater.clock import ManualClock
 from headwater.collect.eventstreams import EventStreams
+from headwater.collect.kinesis import open_record
 from headwater.control.documents import open_documents
 from headwater.errors import NotFound
 from headwater.record import Record
@@ -113,3 +114,22 @@ async def arrive(place: Place, count: int) -> None:
     async with asyncio.timeout(5):
         while len(await place.bodies("copy")) < count:
             await asyncio.sleep(0.01)  # the copier's turn, in the same loop
+
+
+async def test_a_record_at_which_taking_apart_fails_keeps_no_other_from_its_event_stream(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(record: Record, shard_id: str, number: int) -> Any:
+        if record.body == b"a library fails here":
+            raise ZeroDivisionError
+        return open_record(record, shard_id, number)
+
+    monkeypatch.setattr("headwater.collect.eventstreams.open_record", opened)
+    await place.event_streams.put("a", "copy", "role", "me")
+    before, after = event("a", "before"), event("a", "after")
+    await place.app.append([before, Record(b"a library fails here", "k", 1), after])
+
+    taken = await place.event_streams.copy("a")
+
+    assert taken == 3
+    assert await place.bodies("copy") == [before.body, after.body]

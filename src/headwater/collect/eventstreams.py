@@ -160,7 +160,11 @@ def _some_at_a_time(batch: Batch, app_id: str, now_ms: int) -> Iterator[list[Rec
     """Yield the app's events in the batch, those of packed records each by itself, so that never too many are held."""
     some: list[Record] = []
     for number, record in zip(batch.sequence_numbers, batch.records, strict=True):
-        events = open_record(record, batch.shard_id, number)
+        try:
+            events = open_record(record, batch.shard_id, number)
+        except Exception as error:  # noqa: BLE001  (whatever it is, it is of this record: the pipe makes a dead letter of it, the others go on)
+            _log.error("record %s cannot be taken apart, and goes to no event stream: %s: %s", number, type(error).__name__, error)
+            continue
         some += [Record(event.body, event.partition_key, now_ms) for event in events if _is_of(app_id, event.body)]
         if len(some) >= READ_LIMIT:
             yield some
