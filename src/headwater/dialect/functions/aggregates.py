@@ -24,13 +24,20 @@ def _sum(bound: Bound) -> Value:
 def _avg(bound: Bound) -> Value:
     [value] = bound.arguments
     if value.type.name == "decimal":
-        # As text it keeps all digits of the sum; the division rounds half away from zero.
-        kind = value.type
-        total = f"CAST(sum({{d}}{{0}}){{w}} AS DECIMAL(38,{kind.args[1]}))"
-        return Value(f"CAST(round({total} / count({{d}}{{0}}){{w}}, {kind.args[1]}) AS {kind.duckdb})", kind)
+        return Value(_mean(value.type), value.type)
     if value.type.name == "real":
         return Value("CAST(avg({d}{0}){w} AS FLOAT)", value.type)
     return Value("avg({d}{0}){w}", DOUBLE)
+
+
+def _mean(kind: Type) -> str:
+    """Return the mean of decimals: whole numbers are divided, for a double has not all digits of a sum, and rounded half away from zero."""
+    scale = kind.args[1]
+    total = f"CAST(CAST(sum({{d}}{{0}}){{w}} AS DECIMAL(38,{scale})) * 1{'0' * scale} AS HUGEINT)"
+    count = "CAST(count({d}{0}){w} AS HUGEINT)"
+    rounded = f"({total} // {count} + CASE WHEN abs({total} % {count}) * 2 >= {count} THEN sign({total}) ELSE 0 END)"
+    unit = f" * CAST(0.{'0' * (scale - 1)}1 AS DECIMAL({scale + 1},{scale}))" if scale else ""
+    return f"CAST(CAST({rounded} AS DECIMAL(38,0)){unit} AS {kind.duckdb})"
 
 
 def _percentile(bound: Bound) -> Value:
