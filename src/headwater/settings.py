@@ -195,7 +195,7 @@ class PipeSettings(Section):
     batch_size: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     """Most records validated and committed together."""
     batch_seconds: Annotated[float, Field(gt=0, le=86_400)] = 60
-    """Seconds a batch may take; then the worker begins anew and makes a dead letter of the event that does not end."""
+    """Seconds that judging a batch may take; then the worker begins anew and makes a dead letter of the event that does not end."""
     linger_ms: Annotated[int, Field(ge=0, le=1_000)] = 50
     """Milliseconds between two small batches; more saves work, less shows events sooner."""
     past_days: Annotated[float, Field(gt=0)] = 30

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 import uuid
 from collections import Counter
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -108,6 +111,25 @@ def test_each_event_whose_validator_has_no_end_is_one_letter_and_the_others_are_
         assert {row["event_id"] for row in letters} == {name for name, how in sent.items() if how in ("endless", "tried")}
         assert {(row["reason"], "stopped after 1.5 s without an end" in row["message"]) for row in letters} == {("judge", True)}
         assert "field_validator" in log_of(served) or "in end" in log_of(served)  # the traceback says where it was
+    finally:
+        served.kill()
+
+
+@pytest.mark.proof  # takes as long as the ledger is held
+def test_a_ledger_that_is_slow_is_no_records_fault(tmp_path: Path) -> None:
+    served = Served(tmp_path / "shop", FOLD_SOON + "pipe.batch_seconds = 4\n")
+    (served.folder / "events.py").write_text(EVENTS)
+    try:
+        served.start()
+        with closing(sqlite3.connect(served.folder / "data/ledger.db", timeout=60, isolation_level=None)) as holder:
+            holder.execute("BEGIN EXCLUSIVE")
+            sent = send(served, ["fine"])
+            time.sleep(8)  # twice as long as judging may take
+        served.settle()
+
+        assert stored(served, ["orders", "dead_letters"]) == once(sent)
+        assert served.sql("SELECT event_id FROM dead_letters") == []
+        assert served.roles()["worker"]["restarts"] == 0, log_of(served)
     finally:
         served.kill()
 

@@ -23,13 +23,9 @@ def slope_rows(scale: Scale) -> list[Row]:
     env = {"HEADWATER_PIPE__DUPLICATES_IN_MEMORY": str(KEYS)}
     with temporary_project() as project, LoadGenerator() as load, project.serve(env) as serving:
         end = time.monotonic() + seconds
-        number = 0
         while (left := end - time.monotonic()) > 0:
             # Prepared in parts: a request is signed for five minutes only.
-            load.prepare(
-                project.order(serving.url, int(PER_S / EVENTS * min(left + 1, 60)), EVENTS, now_ms() + number, rate=PER_S / EVENTS)
-            )
-            number += 1
+            load.prepare(project.order(serving.url, int(PER_S / EVENTS * min(left + 1, 60)), EVENTS, now_ms(), rate=PER_S / EVENTS))
             load.start()
             until = time.monotonic() + min(left, 60)
             while time.monotonic() < until:

@@ -31,14 +31,14 @@ class SerDe(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=
     parameters: dict[str, str] = {}
 
 
-class Order(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
+class SortColumn(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
     """A column by which the files are sorted: 1 upwards, 0 downwards."""
 
     column: str
     sort_order: int
 
 
-class Skewed(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
+class SkewedInfo(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
     """Values that are so frequent that they lie in folders of their own."""
 
     skewed_column_names: list[str] = []
@@ -46,7 +46,7 @@ class Skewed(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields
     skewed_column_value_location_maps: dict[str, str] = {}
 
 
-class Target(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
+class LinkTarget(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
     """The database or table of another catalog that one of ours stands for."""
 
     catalog_id: str | None = None
@@ -66,9 +66,9 @@ class Storage(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_field
     number_of_buckets: int = 0
     serde_info: SerDe = SerDe()
     bucket_columns: list[str] = []
-    sort_columns: list[Order] = []
+    sort_columns: list[SortColumn] = []
     parameters: dict[str, str] = {}
-    skewed_info: Skewed | None = None
+    skewed_info: SkewedInfo | None = None
     stored_as_sub_directories: bool = False
 
 
@@ -89,7 +89,7 @@ class Table(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=
     view_expanded_text: str | None = None
     table_type: str | None = None
     parameters: dict[str, str] = {}
-    target_table: Target | None = None
+    target_table: LinkTarget | None = None
 
     @property
     def is_view(self) -> bool:
@@ -117,7 +117,7 @@ class Database(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fiel
     parameters: dict[str, str] = {}
     create_time: float | None = None
     create_table_default_permissions: list[dict[str, Any]] = []
-    target_database: Target | None = None
+    target_database: LinkTarget | None = None
 
 
 def told(shape: msgspec.Struct) -> dict[str, Any]:

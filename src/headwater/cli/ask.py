@@ -57,6 +57,7 @@ def sql(query: str, dialect: str, form: str, output: Path | None, project: Path)
 @project_option
 def views(name: str | None, settings: tuple[str, ...], show: bool, form: str, project: Path) -> None:
     """List the views and saved queries that every project has, or run NAME; docs/views.md says what each answers."""
+    from headwater.errors import QueryError
     from headwater.query.views import library, over_our_events, saved
 
     with opened(project) as lake:
@@ -74,10 +75,11 @@ def views(name: str | None, settings: tuple[str, ...], show: bool, form: str, pr
             return
         asked = saved(name)
         values = dict(_assignment(setting) for setting in settings)
-        if missing := [each for each in asked.parameters if each.default is None and each.name not in values]:
-            needed = " ".join(f"--set {each.name}=…" for each in missing)
-            raise click.UsageError(f"{asked.name} needs {'; '.join(f'{each.name}: {each.says}' for each in missing)}. Add {needed}")
-        text = asked.filled(values)
+        try:
+            text = asked.filled(values)
+        except QueryError as error:
+            needed = "".join(f" --set {each.name}=…" for each in asked.missing(values))
+            raise click.UsageError(f"{error}. Add{needed}") if needed else error from None
         if not asked.parameters:
             text = lake.view(asked.name)
             if asked.name in own:

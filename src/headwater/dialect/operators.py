@@ -7,6 +7,7 @@ from math import isfinite
 
 from headwater.dialect.casts import cast, local
 from headwater.dialect.errors import QueryFailed
+from headwater.dialect.literals import typed_literal
 from headwater.dialect.quoting import literal
 from headwater.dialect.types import (
     BOOLEAN,
@@ -98,15 +99,16 @@ def _quotient(a: str, b: str, s1: int, s2: int, scale: int, kind: Type) -> str:
         else f"(CAST({{0}} AS HUGEINT) * CAST(1{'0' * (scale + s2)} AS HUGEINT))"
     )
     divisor = f"CAST({{1}} * 1{'0' * s2} AS HUGEINT)" if s2 else "CAST({1} AS HUGEINT)"
-    quotient = f"({dividend} // {divisor})"
+    return fill(f"(CASE WHEN {{1}} = 0 THEN {zero} ELSE {rounded_quotient(dividend, divisor, scale, kind)} END)", [a, b])
+
+
+def rounded_quotient(dividend: str, divisor: str, scale: int, kind: Type) -> str:
+    """Return SQL that divides two HUGEINTs, of which the first is raised by *scale* digits, to a decimal, rounded half away from zero."""
     rest = f"(abs({dividend} % {divisor}) * 2 >= abs({divisor}))"
-    rounded = f"({quotient} + CASE WHEN {rest} THEN CASE WHEN ({{0}} < 0) = ({{1}} < 0) THEN 1 ELSE -1 END ELSE 0 END)"
-    scaled = (
-        f"CAST(CAST({rounded} AS DECIMAL(38,0)) * CAST(0.{'0' * (scale - 1)}1 AS DECIMAL({scale + 1},{scale})) AS {kind.duckdb})"
-        if scale
-        else f"CAST({rounded} AS {kind.duckdb})"
-    )
-    return fill(f"(CASE WHEN {{1}} = 0 THEN {zero} ELSE {scaled} END)", [a, b])
+    away = f"CASE WHEN ({dividend} < 0) = ({divisor} < 0) THEN 1 ELSE -1 END"
+    rounded = f"({dividend} // {divisor} + CASE WHEN {rest} THEN {away} ELSE 0 END)"
+    unit = f" * CAST(0.{'0' * (scale - 1)}1 AS DECIMAL({scale + 1},{scale}))" if scale else ""
+    return f"CAST(CAST({rounded} AS DECIMAL(38,0)){unit} AS {kind.duckdb})"
 
 
 def _moments(operator: str, left: Value, right: Value, where: str) -> Value | None:
@@ -169,13 +171,11 @@ def beside(value: Value, other: Type) -> Value:
     """
     if other.name != "decimal" or other.args[0] > _DOUBLE_DIGITS or not isinstance(value.constant, float) or not isfinite(value.constant):
         return value
-    text = f"{Decimal(repr(value.constant)):f}"
-    before, _, after = text.removeprefix("-").partition(".")
-    digits = len(before.lstrip("0") + after)
-    if digits > _DOUBLE_DIGITS or not after:
+    number = Decimal(repr(value.constant))
+    _, digits, exponent = number.as_tuple()
+    if not isinstance(exponent, int) or exponent >= 0 or max(len(digits), -exponent) > _DOUBLE_DIGITS:
         return value
-    kind = decimal(max(digits, len(after)), len(after))
-    return Value(f"CAST({literal(text)} AS {kind.duckdb})", kind, value.constant)
+    return typed_literal(f"{number:f}", other, "")._replace(constant=value.constant)
 
 
 def comparable(operator: str, left: Value, right: Value, where: str) -> Type:

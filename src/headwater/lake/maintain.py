@@ -87,9 +87,13 @@ class Maintenance:
         if self._tidied_ms is None or now_ms - self._tidied_ms >= TIDY_EVERY_MS:
             self._tidied_ms = now_ms
             self._to_search.update(self._index.tables())
+        if self._to_search:
+            self._to_search.intersection_update(self._index.tables())  # some were dropped since
         for table in sorted(self._to_search | self._lake.untidy()):
             if self._clock.monotonic() - began > ROUND_S:
                 break
+            if not self._retries.due(table):  # else one that fails slowly, again and again, would take the others' time
+                continue
             self._retries.attempt(table, failures, partial(self._tidy, table, table in self._to_search, tidied))
             self._to_search.discard(table)
         if self._retries.due(LEFTOVERS):

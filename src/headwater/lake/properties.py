@@ -13,10 +13,10 @@ COMPRESSION = "write_compression"
 CODECS = {"zstd": "zstd", "snappy": "snappy", "gzip": "gzip", "none": "none", "uncompressed": "none"}
 _TARGET, _SMALL = "write_target_data_file_size_bytes", "optimize_rewrite_min_data_file_size_bytes"
 _LARGE, _FEWEST = "optimize_rewrite_max_data_file_size_bytes", "optimize_rewrite_data_file_threshold"
-METADATA_FILES = "vacuum_max_metadata_files_to_keep"
-# Files of deleted rows, of which the last one counts, never are: changed rows are written anew.
-_NUMBERS = (MAX_AGE, MIN_COUNT, METADATA_FILES, _TARGET, _SMALL, _LARGE, _FEWEST, "optimize_rewrite_delete_file_threshold")
-_METADATA_FILES = "write.metadata.previous-versions-max"
+_METADATA_FILES = "vacuum_max_metadata_files_to_keep"
+# The last one counts files of deleted rows; there never are any, for changed rows are written anew.
+_NUMBERS = (MAX_AGE, MIN_COUNT, _METADATA_FILES, _TARGET, _SMALL, _LARGE, _FEWEST, "optimize_rewrite_delete_file_threshold")
+_PREVIOUS_VERSIONS = "write.metadata.previous-versions-max"
 _SETTLED = {"table_type": "iceberg", "format": "parquet"}
 
 
@@ -33,8 +33,8 @@ def checked(given: Mapping[str, str]) -> dict[str, str]:
         if name == COMPRESSION and low not in CODECS:
             raise Refused("INVALID_TABLE_PROPERTY", f"{name} is one of {', '.join(CODECS)}, not '{value}'")
     kept = {name: value for name, value in kept.items() if name not in _SETTLED}
-    if METADATA_FILES in kept:
-        kept[_METADATA_FILES] = kept[METADATA_FILES]
+    if _METADATA_FILES in kept:
+        kept[_PREVIOUS_VERSIONS] = kept[_METADATA_FILES]
     return kept
 
 
@@ -47,7 +47,7 @@ def check_names(names: Sequence[str]) -> None:
 
 def unset(names: Sequence[str]) -> dict[str, str]:
     """Return what Iceberg's own properties are again once those of *names* are taken away."""
-    return {_METADATA_FILES: PROPERTIES[_METADATA_FILES]} if METADATA_FILES in map(str.lower, names) else {}
+    return {_PREVIOUS_VERSIONS: PROPERTIES[_PREVIOUS_VERSIONS]} if _METADATA_FILES in map(str.lower, names) else {}
 
 
 class Sizes(NamedTuple):
@@ -56,7 +56,7 @@ class Sizes(NamedTuple):
     target: int
     smallest: int
     largest: int
-    fewest: int = 2
+    fewest: int
 
 
 def sizes(properties: Mapping[str, str], file_bytes: int) -> Sizes:

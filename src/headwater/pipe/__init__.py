@@ -89,6 +89,8 @@ class Pipe:
             if self._caution is not None:
                 letters |= {index: ended(how) for index, how in self._caution.begin(batch, after).items()}
             stored = self._prepare(part, letters)
+            if self._caution is not None:
+                self._caution.judged()
             self._ledger.commit(stored)
         finally:  # a failure, too, is no death of the process
             if self._caution is not None:

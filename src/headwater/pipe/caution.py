@@ -15,7 +15,7 @@ from headwater.trial import Trial
 
 # Whoever sends one event that ends a process mostly sends more.
 CAREFUL_S = 600.0
-# A batch may take so much longer than a trial of it: a slow machine and the ledger's transaction are in it, too.
+# Judging a batch may take so much longer than a trial of it, which is halved some ten times to find one record.
 BATCH_TO_TRIAL = 6
 # Whoever ends the worker for reasons of their own, such as a machine short of memory, does not hit the same lone record that often.
 MOST_DEATHS = 4
@@ -27,8 +27,8 @@ class Caution:
     Until a death there is nothing to do but a note a batch. A death that no trial explains, such as one for want of memory, halves the
     batch at every further one, and a record that is alone at it again and again is at fault.
 
-    A batch that takes longer than *within_s* seconds ends the process, with a traceback in its log: what has no end would let nothing
-    else of the stream through. One pipe of a process has such a limit.
+    A batch that is judged for longer than *within_s* seconds ends the process, with a traceback in its log: what has no end would
+    let nothing else of the stream through. One pipe of a process has such a limit.
     """
 
     def __init__(self, attempts: Attempts, trial: Trial, window: Window, within_s: float) -> None:
@@ -69,9 +69,13 @@ class Caution:
         faulthandler.dump_traceback_later(self._within_s, exit=True)
         return found
 
+    def judged(self) -> None:
+        """Note that the records have their verdicts: what is left is the ledger's, and no record's fault where it is slow."""
+        faulthandler.cancel_dump_traceback_later()
+
     def end(self) -> None:
         """Note that the batch is stored, or failed: this process did not die at it."""
-        faulthandler.cancel_dump_traceback_later()
+        self.judged()
         self._attempts.end()
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from headwater.client import Client, NotDelivered
 from headwater.control import Control
 from headwater.errors import BadRequest, Conflict, ProjectError, SettingsError
 from headwater.model.eventtype import EventType
+from headwater.model.system import OTHER_EVENTS
 from headwater.places import load_project_models, open_project_control
 from headwater.process.address import local_url
 from headwater.process.outcome import dead_letters
@@ -162,7 +163,7 @@ def send_event(
         return Verdict(event_id, event_type, True, "Accepted")
     letters = dead_letters(project, {event_id: None}, since, timeout_s)
     hint = None if event is not None else _hint(event_type, event_types)
-    table = "other_events" if event is None else event.table.name
+    table = (OTHER_EVENTS if event is None else event.table).name
     if letters is None:
         return Verdict(event_id, event_type, True, "Accepted", None, None, hint, table)
     if letters:
@@ -272,7 +273,7 @@ def _is_number(column: pa.DataType) -> bool:
 def _hint(event_type: str, known: Iterable[str]) -> str:
     names = {name.lower(): name for name in known}
     close = difflib.get_close_matches(event_type.lower(), names, 1)
-    told = f"{event_type} is no event type of events.py, so it goes to the table other_events"
+    told = f"{event_type} is no event type of events.py, so it goes to the table {OTHER_EVENTS.name}"
     return f"{told}; did you mean {names[close[0]]}?" if close else told
 
 

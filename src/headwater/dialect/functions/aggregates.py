@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from headwater.dialect.errors import NotSupported
 from headwater.dialect.functions.maps import grouped
+from headwater.dialect.operators import rounded_quotient
 from headwater.dialect.signatures import Bound, Library
 from headwater.dialect.types import BIGINT, DOUBLE, INTEGERS, Type, array, decimal
 from headwater.dialect.value import Value, let
@@ -31,13 +32,11 @@ def _avg(bound: Bound) -> Value:
 
 
 def _mean(kind: Type) -> str:
-    """Return the mean of decimals: whole numbers are divided, for a double has not all digits of a sum, and rounded half away from zero."""
+    """Return the mean of decimals: whole numbers are divided, for a double has not all digits of a sum."""
     scale = kind.args[1]
     total = f"CAST(CAST(sum({{d}}{{0}}){{w}} AS DECIMAL(38,{scale})) * 1{'0' * scale} AS HUGEINT)"
     count = "CAST(count({d}{0}){w} AS HUGEINT)"
-    rounded = f"({total} // {count} + CASE WHEN abs({total} % {count}) * 2 >= {count} THEN sign({total}) ELSE 0 END)"
-    unit = f" * CAST(0.{'0' * (scale - 1)}1 AS DECIMAL({scale + 1},{scale}))" if scale else ""
-    return f"CAST(CAST({rounded} AS DECIMAL(38,0)){unit} AS {kind.duckdb})"
+    return rounded_quotient(total, count, scale, kind)
 
 
 def _percentile(bound: Bound) -> Value:

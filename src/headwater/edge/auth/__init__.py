@@ -1,1 +1,1 @@
-"""Who a request is from, and what they may do: SigV4, keys, temporary credentials."""
+"""How a request proves who it is from: signatures, keys, temporary credentials."""

@@ -38,6 +38,10 @@ class Saved(NamedTuple):
     parameters: tuple[Parameter, ...]
     columns: tuple[tuple[str, str], ...]
 
+    def missing(self, values: Mapping[str, str]) -> list[Parameter]:
+        """Return the parameters that have neither a value nor a default."""
+        return [parameter for parameter in self.parameters if parameter.name not in values and parameter.default is None]
+
     def filled(self, values: Mapping[str, str]) -> str:
         """Return the SQL with *values*, as people write them, and defaults in the places of the parameters.
 
@@ -49,11 +53,12 @@ class Saved(NamedTuple):
                 close = difflib.get_close_matches(name, known, n=1)
                 hint = f"did you mean {close[0]}?" if close else f"it has: {', '.join(known) or 'none'}"
                 raise QueryError(f"{self.name} has no parameter {name!r}; {hint}")
+        if missing := self.missing(values):
+            raise QueryError(f"{self.name} needs {'; '.join(f'{parameter.name}: {parameter.says}' for parameter in missing)}")
         written = {}
         for name, parameter in known.items():
             value = values.get(name, parameter.default)
-            if value is None:
-                raise QueryError(f"{self.name} needs {name}: {parameter.says}")
+            assert value is not None
             try:
                 written[name] = sql_value(parameter.kind, value)
             except QueryError as error:
