@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from headwater.errors import Unavailable
+
 _BYTES = 1024
 
 
@@ -28,19 +30,26 @@ class Attempts:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._noted = path, False
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.left = _read(os.pread(self._fd, _BYTES, 0))
 
     def begin(self, name: str, after: int, upto: int) -> None:
-        """Note what is done next, and how often that was begun before by processes that died."""
+        """Note what is done next, and how often that was begun before by processes that died. `Unavailable` where the disk has no room."""
         left = self.left
         deaths = left.deaths + 1 if left is not None and (left.name, left.after) == (name, after) else 0
-        os.pwrite(self._fd, msgspec.json.encode([name, str(after), str(upto), deaths]).ljust(_BYTES), 0)
+        note = msgspec.json.encode([name, str(after), str(upto), deaths]).ljust(_BYTES)
+        try:
+            os.pwrite(self._fd, note, 0)
+        except OSError as error:
+            raise Unavailable(f"cannot note what is done next in {self._path}: {error}") from error
+        self._noted = True
 
     def end(self) -> None:
         """Note that it is over, well or not: the process lives."""
-        self.left = None
-        os.pwrite(self._fd, b" ", 0)
+        if self._noted:  # so the file has its room
+            self.left, self._noted = None, False
+            os.pwrite(self._fd, b" ", 0)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -25,6 +25,7 @@ HeadwaterError
 
 from __future__ import annotations
 
+import errno
 from typing import Literal
 
 
@@ -146,3 +147,13 @@ class QueryLimit(QueryError):
     def __init__(self, limit: Literal["time", "memory"], message: str) -> None:
         super().__init__(message)
         self.limit = limit
+
+
+# What a disk does that is full, or not well; whoever looks after it needs the file's name, which the error says, and no trace.
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+
+
+def mistake(error: Exception) -> Exception | None:
+    """Return *error* where it may be a mistake in this code, so that its trace is of use; None where its message says it all."""
+    told = isinstance(error, HeadwaterError) or (isinstance(error, OSError) and error.errno in _OF_THE_DISK)
+    return None if told else error

@@ -284,7 +284,8 @@ def build_worker(
     seen = SeenKeys(ledger, settings.pipe.duplicates_in_memory)
     window = Window(round(settings.pipe.past_days * DAY_MS), round(settings.pipe.ahead_days * DAY_MS))
     within_s = settings.pipe.batch_seconds
-    trial = Trial("headwater.pipe.judging:trial", str(project / settings.app.events), within_s=within_s / BATCH_TO_TRIAL)
+    judging = "headwater.pipe.judging:trial", str(project / settings.app.events), "headwater.collect.kinesis:open_record"
+    trial = Trial(*judging, within_s=within_s / BATCH_TO_TRIAL)
     caution = Caution(Attempts(Paths(project).run / "batch"), trial, window, within_s)
     pipe = Pipe(PIPE, stream, ledger, models, seen, window, clock, settings.pipe.batch_size, open_record, stored, between, moved, caution)
     entries = open_entries(path_of(settings.stores.catalog, project), settings.app.database, read_only=False)

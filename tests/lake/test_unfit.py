@@ -169,6 +169,30 @@ def test_rows_at_which_the_process_dies_become_letters_when_the_next_one_folds(p
     assert Attempts(project.folder / "fold").left is None
 
 
+def test_a_fold_at_which_every_process_dies_takes_half_as_many_batches_each_time(project: Project) -> None:
+    for number in range(9):
+        project.commit({"visits": paid([f"v{number}"])})
+    project.lake.ensure("visits", paid(["x"]).schema)
+    sizes = []
+    for _ in range(6):
+        caution = FoldCaution(Attempts(project.folder / "fold"), Trial("headwater.lake.caution:trial"))
+        tail = caution.limit("visits", project.ledger.tail())
+        assert caution.begin("visits", tail, paid(["x"]).schema) == {}
+        sizes.append(len(tail))  # and here it dies
+    project.commit({"visits": paid(["later"])})
+
+    caution = cautious(project, "headwater.lake.caution:trial")
+    first = project.lake.fold("visits")
+    fold_all(project)
+    caution.close()
+
+    assert sizes == [9, 9, 4, 2, 1, 1]
+    assert first is not None
+    assert first.rows == 1
+    assert sorted(project.in_lake("visits")) == sorted([f"v{number}" for number in range(9)] + ["later"])
+    assert letters(project) == []
+
+
 def test_a_fold_that_was_killed_by_others_is_done_again_whole(project: Project) -> None:
     project.commit({"visits": paid(["a", "b"])})
     project.lake.ensure("visits", paid(["x"]).schema)

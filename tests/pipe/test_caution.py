@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from headwater.record import Record
 from headwater.stream import FIRST_SHARD, Batch
 from headwater.stream.memory import MemoryStream
 from headwater.trial import Trial
+from tests.pipe.trials import open_unless_deadly
 
 ARRIVAL = 1_790_000_000_000
 BODY = b'{"event_type":"Seen","event_timestamp":%d,"application":{"app_id":"a"},"client":{"client_id":"c"},"session":{"session_id":"s"}}'
@@ -85,6 +88,38 @@ def test_what_was_stored_before_the_next_death_is_not_counted(processes: Process
     assert processes.dies(8, 10) == (10, {})
 
 
+@pytest.mark.parametrize("died_after", [0, 2])
+def test_a_packed_record_that_ends_the_process_that_takes_it_apart_is_one_letter(
+    tmp_path: Path, processes: Processes, died_after: int
+) -> None:
+    stream, ledger = MemoryStream(), SqliteLedger(f"sqlite:///{tmp_path}/ledger.db")
+    body = BODY % ARRIVAL
+    three = b"\n".join([body] * 3)
+    asyncio.run(stream.append([Record(each, "c", ARRIVAL) for each in (three, three, b"deadly", three, body)]))
+    models = load_models(processes.events)
+    trial = Trial("headwater.pipe.judging:trial", str(processes.events), "tests.pipe.trials:open_unless_deadly")
+    if died_after:  # that process stored the first slice and died at the next one
+        first = Pipe("lake", stream, ledger, models, SeenKeys(ledger), Window(), ManualClock(ARRIVAL), 2, open_unless_deadly)
+        asyncio.run(first.step(0))
+    Attempts(processes.path).begin(FIRST_SHARD, died_after, 5)
+    caution = Caution(Attempts(processes.path), trial, Window(), 60)
+    try:
+        pipe = Pipe(
+            "lake", stream, ledger, models, SeenKeys(ledger), Window(), ManualClock(ARRIVAL), 5, open_unless_deadly, caution=caution
+        )
+        while asyncio.run(pipe.step(0)):
+            pass
+    finally:
+        caution.close()
+
+    # Nothing gives the lines ids of their own here, so that two of each three are duplicates of the first.
+    assert {fate.fate: fate.records for fate in ledger.fate_counts()} == {"delivered": 4, "duplicate": 6, "dead-lettered": 1}
+    [letters] = [pa.ipc.open_stream(part.rows.arrow).read_all() for part in ledger.tail() if part.table == "dead_letter_log"]
+    assert "ended the process (SIGKILL)" in str(letters.to_pylist())
+    assert Attempts(processes.path).left is None
+    ledger.close()
+
+
 class FullLedger(SqliteLedger):
     """A ledger whose disk is full for the next commits."""
 
@@ -134,3 +169,23 @@ def test_a_record_that_cannot_be_taken_apart_is_one_letter_and_the_others_are_ro
     assert letters.num_rows == 1
     assert "taken apart by mistake" in str(letters.to_pylist()[0])
     ledger.close()
+
+
+def test_a_full_disk_fails_a_note_and_forgets_none_that_was_made_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Attempts(tmp_path / "attempt").begin("shard", 0, 7)
+    attempts = Attempts(tmp_path / "attempt")
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "pwrite", full)
+        with pytest.raises(Unavailable, match=r"cannot note .*attempt: .*No space left"):
+            attempts.begin("shard", 0, 7)
+        attempts.end()
+
+    assert attempts.left == ("shard", 0, 7, 0)
+    attempts.begin("shard", 0, 7)
+    assert Attempts(tmp_path / "attempt").left == ("shard", 0, 7, 1)
+    attempts.end()
+    assert Attempts(tmp_path / "attempt").left is None

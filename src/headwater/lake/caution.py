@@ -16,11 +16,22 @@ from headwater.trial import Trial, Work
 
 
 class FoldCaution:
-    """Notes which fold is under way, and finds the rows that ended the process before."""
+    """Notes which fold is under way, and finds the rows that ended the process before.
+
+    A death that no trial explains, such as one for want of memory, halves the batches that are folded at once at every further one.
+    """
 
     def __init__(self, attempts: Attempts, trial: Trial) -> None:
         self._attempts, self._trial = attempts, trial
         self._log = structlog.get_logger("lake")
+
+    def limit(self, table: str, tail: list[TailRows]) -> list[TailRows]:
+        """Return what of the tail to fold now."""
+        left = self._attempts.left
+        if left is None or (left.name, left.after) != (table, tail[0].batch) or not left.deaths:
+            return tail
+        tried = sum(part.batch <= left.upto for part in tail)
+        return tail[: max(1, tried // 2)]
 
     def begin(self, table: str, tail: Sequence[TailRows], schema: pa.Schema | None) -> dict[int, dict[int, Exception]]:
         """Note that these rows are being written; return batch -> position -> how the process ends there, for rows at which it does."""

@@ -116,6 +116,8 @@ class Lake:
             if not tail:
                 self._recovered.add(table)
                 return None
+            if self._caution is not None:
+                tail = self._caution.limit(table, tail)
             self._step("read")
             if self._withdraw_deadly(table, tail):
                 return self.fold(table)

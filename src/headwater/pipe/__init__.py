@@ -15,7 +15,8 @@ from headwater.ledger.packing import packed
 from headwater.model import Decoded, Letter, Models, Window
 from headwater.pipe.caution import Caution
 from headwater.pipe.duplicates import SeenKeys
-from headwater.pipe.judging import ended, failed, faulty
+from headwater.pipe.judging import faulty
+from headwater.pipe.letters import ended
 from headwater.pipe.outcome import FATES, LETTERS, count_fates, fate_rows, letter_rows, stored_of, without_stored
 from headwater.pipe.slices import OpenRecord, Slice, slices
 from headwater.stream import Batch, Stream
@@ -79,22 +80,24 @@ class Pipe:
     def _store_all(self, batch: Batch, after: int) -> None:
         read_ns = time.time_ns()
         self._between("read")
-        for part in slices(batch, after, self._batch_size, self._open_record):
-            self._store(part, read_ns)
+        caution = self._caution
+        try:
+            deadly = {} if caution is None else caution.begin(batch, after)
+            letters = {index: ended(how) for index, how in deadly.items()}
+            for part in slices(batch, after, self._batch_size, self._open_record, letters):
+                self._store(part, read_ns)
+                if caution is not None and part.batch.upto < batch.upto:
+                    caution.go_on(part.batch.upto)
+        finally:  # a failure, too, is no death of the process
+            if caution is not None:
+                caution.end()
 
     def _store(self, part: Slice, read_ns: int) -> None:
-        batch, after = part.batch, part.after
-        letters = {index: failed(error) for index, error in part.unopened.items()}
-        try:
-            if self._caution is not None:
-                letters |= {index: ended(how) for index, how in self._caution.begin(batch, after).items()}
-            stored = self._prepare(part, letters)
-            if self._caution is not None:
-                self._caution.judged()
-            self._ledger.commit(stored)
-        finally:  # a failure, too, is no death of the process
-            if self._caution is not None:
-                self._caution.end()
+        batch = part.batch
+        stored = self._prepare(part, dict(part.unopened))
+        if self._caution is not None:
+            self._caution.judged()
+        self._ledger.commit(stored)
         self._between("committed")
         self._positions[batch.shard_id] = batch.upto
         self._seen.remember(stored.keys)

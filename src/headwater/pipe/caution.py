@@ -27,13 +27,14 @@ class Caution:
     Until a death there is nothing to do but a note a batch. A death that no trial explains, such as one for want of memory, halves the
     batch at every further one, and a record that is alone at it again and again is at fault.
 
-    A batch that is judged for longer than *within_s* seconds ends the process, with a traceback in its log: what has no end would
+    A part of a batch that is judged for longer than *within_s* seconds ends the process, with a traceback in its log: what has no end would
     let nothing else of the stream through. One pipe of a process has such a limit.
     """
 
     def __init__(self, attempts: Attempts, trial: Trial, window: Window, within_s: float) -> None:
         self._attempts, self._trial, self._window, self._within_s = attempts, trial, window, within_s
         self._careful_until = 0.0
+        self._shard_id, self._upto = "", 0  # of the batch under way
         self._log = structlog.get_logger("pipe")
 
     def limit(self, shard_id: str, after: int, batch_size: int) -> int:
@@ -44,7 +45,7 @@ class Caution:
         return max(1, (left.upto - left.after) // 2)
 
     def begin(self, batch: Batch, after: int) -> dict[int, str]:
-        """Note that the batch is under way; return number -> how it ends a process, for records that do."""
+        """Note that the batch is under way; return index -> how it ends a process, for records that do, packed ones as a whole."""
         left, now = self._attempts.left, time.monotonic()
         here = left is not None and (left.name, left.after) == (batch.shard_id, after)
         found: dict[int, str] = {}
@@ -64,13 +65,18 @@ class Caution:
                 )
         elif now >= self._careful_until:
             self._trial.close()
-        self._attempts.begin(batch.shard_id, after, batch.upto)
-        # Needs no turn of Python's: not even a regular expression without an end holds it up.
-        faulthandler.dump_traceback_later(self._within_s, exit=True)
+        self._shard_id, self._upto = batch.shard_id, batch.upto
+        self.go_on(after)
         return found
 
+    def go_on(self, after: int) -> None:
+        """Note that what lies behind *after* of the batch is under way: what came before is stored."""
+        self._attempts.begin(self._shard_id, after, self._upto)
+        # Needs no turn of Python's: not even a regular expression without an end holds it up.
+        faulthandler.dump_traceback_later(self._within_s, exit=True)
+
     def judged(self) -> None:
-        """Note that the records have their verdicts: what is left is the ledger's, and no record's fault where it is slow."""
+        """Note that records have their verdicts: what is left is the ledger's, and no record's fault where it is slow."""
         faulthandler.cancel_dump_traceback_later()
 
     def end(self) -> None:

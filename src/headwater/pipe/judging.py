@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,15 +11,18 @@ import msgspec
 
 from headwater.ledger.packing import packed
 from headwater.model import Letter, Models, Window, load_models
-from headwater.model.letter import shorten
+from headwater.pipe.letters import failed
 from headwater.pipe.outcome import letter_rows
-from headwater.pipe.slices import Slice
+from headwater.pipe.slices import OpenRecord, Slice, slices
 from headwater.record import Record
 from headwater.stream import Batch
 from headwater.trial import Work, culprits
 
 # More are looked for once these have their letters.
 MOST_AT_ONCE = 200
+
+# Of packed records: what a trial judges at a time.
+_EVENTS_AT_ONCE = 5_000
 
 
 class _Request(NamedTuple):
@@ -43,27 +46,22 @@ def faulty(models: Models, batch: Batch, window: Window, known: Mapping[int, Let
     return {others[at]: failed(error) for at, error in culprits(len(others), failure, MOST_AT_ONCE).items()}
 
 
-def failed(error: Exception) -> Letter:
-    """Return the letter for a record at which judging it raised what no verdict is."""
-    said = shorten(f"{type(error).__name__}: {error}")
-    return Letter("judge", None, None, None, f"judging it failed: {said}; the rest of its batch went on")
+def trial(events: str, opener: str) -> Callable[[bytes], Work]:
+    """Return what makes the work of a trial of a batch for the classes in the file *events*.
 
-
-def ended(how: str) -> Letter:
-    """Return the letter for a record that ended the process that judged it."""
-    message = f"judging it ended the process ({how}); the rest of its batch went on"
-    return Letter("judge", None, None, None, message)
-
-
-def trial(events: str) -> Callable[[bytes], Work]:
-    """Return what makes the work of a trial of a batch for the classes in the file *events*."""
-    models = load_models(Path(events))
+    *opener* names, as `module:function`, what takes packed records apart.
+    """
+    models, (module, _, name) = load_models(Path(events)), opener.partition(":")
+    open_record: OpenRecord = getattr(import_module(module), name)
 
     def prepare(request: bytes) -> Work:
         records, numbers, shard_id, window = msgspec.msgpack.decode(request, type=_Request)
 
-        batch = Batch(shard_id, records, list(map(int, numbers)), (), int(numbers[-1]))
-        work = partial(_judge_range, models, batch, window)
+        def work(start: int, end: int) -> None:
+            some = Batch(shard_id, records[start:end], list(map(int, numbers[start:end])), (), int(numbers[-1]))
+            for part in slices(some, 0, _EVENTS_AT_ONCE, open_record):
+                _judge(models, part.batch, range(len(part.batch.records)), window)
+
         return len(records), work
 
     return prepare
@@ -72,10 +70,6 @@ def trial(events: str) -> Callable[[bytes], Work]:
 def request_for(batch: Batch, window: Window) -> bytes:
     """Return what a trial is asked."""
     return msgspec.msgpack.encode(_Request(list(batch.records), list(map(str, batch.sequence_numbers)), batch.shard_id, window))
-
-
-def _judge_range(models: Models, batch: Batch, window: Window, start: int, end: int) -> None:
-    _judge(models, batch, range(start, end), window)
 
 
 def _judge(models: Models, batch: Batch, indices: Sequence[int], window: Window) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from headwater.model import Letter
+from headwater.pipe.letters import failed
 from headwater.record import Record
 from headwater.stream import Batch, Damage
 
@@ -18,27 +20,33 @@ class Slice(NamedTuple):
     """What one transaction stores. *batch*: events in the place of records, so several may have one number, up to all of a packed record.
 
     after: where the slice before ended. parts: index of an event -> which part of its packed record it is. unopened: index of a record
-    that stands as it is, because taking it apart failed -> how.
+    that stands as it is, because it cannot be taken apart -> its letter.
     """
 
     batch: Batch
     after: int
     parts: dict[int, int]
-    unopened: Mapping[int, Exception] = {}
+    unopened: Mapping[int, Letter] = {}
 
 
-def slices(batch: Batch, after: int, most: int, open_record: OpenRecord) -> Iterator[Slice]:
-    """Cut the batch after the record that brings it to *most* events or `BYTES_LIMIT`; a record is in one slice whole."""
-    made, size = _Open(), 0
-    for number, record in zip(batch.sequence_numbers, batch.records, strict=True):
+def slices(batch: Batch, after: int, most: int, open_record: OpenRecord, known: Mapping[int, Letter] | None = None) -> Iterator[Slice]:
+    """Cut the batch after the record that brings it to *most* events or `BYTES_LIMIT`; a record is in one slice whole.
+
+    *known*: index of a record -> its letter, where it is known beforehand that it cannot be taken apart.
+    """
+    made, size, known = _Open(), 0, known or {}
+    for index, (number, record) in enumerate(zip(batch.sequence_numbers, batch.records, strict=True)):
         if made.events and (len(made.events) >= most or size >= BYTES_LIMIT):
             yield made.close(batch, after, made.numbers[-1])
             after, made, size = made.numbers[-1], _Open(), 0
-        try:
-            events = open_record(record, batch.shard_id, number)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is of this record, and the others go on
-            made.unopened[len(made.events)] = error
-            events = [record]
+        events, letter = [record], known.get(index)
+        if letter is None:
+            try:
+                events = open_record(record, batch.shard_id, number)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is of this record, and the others go on
+                letter = failed(error)
+        if letter is not None:
+            made.unopened[len(made.events)] = letter
         if events[0] is record:  # nearly all are one event: what is done for each of them is done as often as there are events
             made.events.append(record)
             made.numbers.append(number)
@@ -58,7 +66,7 @@ class _Open:
         self.events: list[Record] = []
         self.numbers: list[int] = []
         self.parts: dict[int, int] = {}
-        self.unopened: dict[int, Exception] = {}
+        self.unopened: dict[int, Letter] = {}
 
     def close(self, batch: Batch, after: int, upto: int) -> Slice:
         damaged: tuple[Damage, ...] = tuple(damage for damage in batch.damaged if after < damage.first <= upto)

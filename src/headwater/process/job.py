@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from headwater.errors import HeadwaterError, NotFound, Refused, Unavailable
+from headwater.errors import HeadwaterError, NotFound, Refused, Unavailable, mistake
 
 Job = Callable[..., Awaitable[Any]]
 LINE_BYTES = 16 * 1024 * 1024
@@ -47,7 +47,7 @@ async def serve_jobs(path: Path, jobs: Mapping[str, Job]) -> asyncio.Server:
         except HeadwaterError as error:
             return {"error": type(error).__name__, "message": str(error), "code": error.code}
         except Exception as error:  # whoever asked must get an answer, and the log the trace
-            log.exception("a job failed")
+            log.error("a job failed", reason=str(error), exc_info=mistake(error))
             return {"error": type(error).__name__, "message": str(error)}
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

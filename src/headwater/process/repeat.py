@@ -8,6 +8,8 @@ from typing import Any
 
 import structlog
 
+from headwater.errors import mistake
+
 
 async def repeat(every_s: float, work: Callable[[], Awaitable[Any]], what: str) -> None:
     """Do *work* every so many seconds until cancelled; a failure is logged and the next turn tries anew."""
@@ -16,5 +18,5 @@ async def repeat(every_s: float, work: Callable[[], Awaitable[Any]], what: str) 
         await asyncio.sleep(every_s)
         try:
             await work()
-        except Exception:
-            log.exception("failed, and is tried again", what=what, every_s=every_s)
+        except Exception as error:
+            log.error("failed, and is tried again", what=what, every_s=every_s, reason=str(error), exc_info=mistake(error))

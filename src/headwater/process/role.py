@@ -17,7 +17,7 @@ from typing import Any, NoReturn, Protocol
 import structlog
 import uvloop
 
-from headwater.errors import HeadwaterError, Unavailable
+from headwater.errors import HeadwaterError, Unavailable, mistake
 from headwater.process.lock import FileLock
 
 # A role that cannot start because of what the user wrote says so by this exit code (EX_CONFIG of sysexits.h): starting it again is no use.
@@ -120,8 +120,8 @@ async def _live(build: Callable[[], Service], life_line: LifeLine, within_s: flo
         log.warning("did not finish in time; what is left is done at the next start", within_s=within_s)
     except HeadwaterError as error:
         log.warning("not everything could be finished; what is left is done at the next start", reason=str(error))
-    except Exception:
-        log.exception("did not end well; what is left is done at the next start")
+    except Exception as error:
+        log.error("did not end well; what is left is done at the next start", reason=str(error), exc_info=mistake(error))
     log.info("ended")
     _leave()
 

@@ -15,7 +15,7 @@ import structlog
 
 from headwater.clock import SystemClock
 from headwater.collect.kinesis import open_record
-from headwater.errors import HeadwaterError, LedgerBroken
+from headwater.errors import LedgerBroken, mistake
 from headwater.lake.alter import Alterations
 from headwater.lake.rewrite import Tables
 from headwater.pipe.relearn import relearn_keys
@@ -166,10 +166,10 @@ class WorkerRole:
             except LedgerBroken as error:
                 give_up(self._log, str(error))
             except Exception as error:  # noqa: BLE001
-                # The batch stays in the stream; a full disk or a locked file passes. A mistake of ours shows its trace.
-                show = self._log.error if isinstance(error, HeadwaterError) else self._log.exception
+                # The batch stays in the stream; a full disk or a locked file passes.
                 self._troubles.failed(f"pipe {PIPE}", f"{type(error).__name__}: {error}")
-                show("a batch could not be stored and is tried again", reason=str(error), pause_s=pause_s)
+                told = {"reason": str(error), "pause_s": pause_s, "exc_info": mistake(error)}
+                self._log.error("a batch could not be stored and is tried again", **told)
                 moved, pause_s = 0, min(pause_s * 2, LONGEST_PAUSE_S)
                 await self._pause(pause_s)
             if 0 < moved < enough:
@@ -197,8 +197,7 @@ class WorkerRole:
         self._counts.fold_failures.update(upkeep.failures.keys())
         self._troubles.replace("table", self._parts.maintenance.failing())
         for table, failure in upkeep.failures.items():
-            trace = None if isinstance(failure, HeadwaterError) else failure  # a mistake of ours shows its trace
-            self._log.error("a table could not be folded and is tried again", table=table, reason=str(failure), exc_info=trace)
+            self._log.error("a table could not be folded and is tried again", table=table, reason=str(failure), exc_info=mistake(failure))
 
     def _moved(self, batch: Batch, read_ns: int, committed_ns: int) -> None:
         self._counts.moved(PIPE, len(batch.records), (committed_ns - read_ns) / 1e9)
