@@ -83,6 +83,7 @@ def test_a_column_is_dropped_or_moved_and_the_others_stay(scores: Room) -> None:
         ("SET TBLPROPERTIES ('format'='orc')", "NOT_SUPPORTED: the format of an Iceberg table is PARQUET here, not 'orc'"),
         ("SET TBLPROPERTIES ('write_compression'='lzo')", "INVALID_TABLE_PROPERTY: write_compression is one of zstd"),
         ("SET TBLPROPERTIES ('vacuum_min_snapshots_to_keep'='few')", "INVALID_TABLE_PROPERTY: vacuum_min_sn"),
+        ("SET TBLPROPERTIES ('vacuum_max_metadata_files_to_keep'='0')", "INVALID_TABLE_PROPERTY: vacuum_max_metadata_files_to_keep is 1"),
         ("SET TBLPROPERTIES ('classification'='parquet')", "INVALID_TABLE_PROPERTY: Unsupported"),
         ("UNSET TBLPROPERTIES ('headwater.changes')", "INVALID_TABLE_PROPERTY: Unsupported table property key: headwater.changes"),
         ("RENAME TO sign_up_events", "ALREADY_EXISTS: "),
@@ -105,6 +106,9 @@ def test_properties_are_used_from_then_on(scores: Room) -> None:
     write(scores, "INSERT INTO scores (who) VALUES ('dee')")
 
     paths = [str(path).strip("'") for [path] in values(scores, 'SELECT file_path FROM "scores$files"')]
+    shown = [line for [line] in values(scores, "SHOW TBLPROPERTIES scores")]  # without the first line
+    assert shown == ["classification\tparquet", "table_type\tICEBERG", "vacuum_min_snapshots_to_keep\t1"]
+    assert "  'vacuum_min_snapshots_to_keep'='1'" in "\n".join(line for [line] in values(scores, "SHOW CREATE TABLE scores"))
     codecs = {}
     for path in paths:
         for who in pq.read_table(path, columns=["who"], partitioning=None).column(0).to_pylist():

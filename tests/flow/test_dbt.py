@@ -51,6 +51,9 @@ select email, min(datetime) as signed_up_at from analytics.sign_up_events group 
     "domains": """{{ config(materialized='table') }}
 select split_part(email, '@', 2) as domain, count(*) as users from {{ ref('users') }} group by 1
 """,
+    "replaced": """{{ config(materialized='table', table_type='iceberg') }}
+select split_part(email, '@', 2) as domain, count(*) as users from {{ ref('users') }} group by 1
+""",
     "growing": """{{ config(materialized='incremental', incremental_strategy='merge', unique_key='domain', table_type='iceberg') }}
 select split_part(email, '@', 2) as domain, count(*) as users from {{ ref('users') }} group by 1
 """,
@@ -109,10 +112,10 @@ def test_models_are_built_and_built_again(served: tuple[Served, S3Server], tmp_p
     said = dbt("run")
 
     assert "Completed successfully" in said
-    assert rows(project, "domains") == rows(project, "growing") == [("example.net", 1), ("example.org", 2)]
+    assert rows(project, "domains") == rows(project, "replaced") == rows(project, "growing") == [("example.net", 1), ("example.org", 2)]
 
     put(project, "dan@example.org")
     project.settle()
     dbt("run")
 
-    assert rows(project, "domains") == rows(project, "growing") == [("example.net", 1), ("example.org", 3)]
+    assert rows(project, "domains") == rows(project, "replaced") == rows(project, "growing") == [("example.net", 1), ("example.org", 3)]

@@ -143,6 +143,13 @@ class LakeCatalog:
             return TableInfo(table, EXTERNAL, *apart, _LAKE_PARAMETERS)
         return TableInfo(table, entry.table_type or EXTERNAL, *apart, entry.parameters, entry)
 
+    def with_properties(self, database: str, table: str) -> TableInfo:
+        """Return the same, for an Iceberg table also with the properties it was given, which are in its metadata file."""
+        info = self.info(database, table)
+        if not self.is_of_lake(database, table):
+            return info
+        return info._replace(parameters={**info.parameters, **self._engine.properties(join_name(database, table, self._database))})
+
     def is_fixed(self, database: str, name: str) -> bool:
         """Return whether a name is taken by what no statement may change: a table of the lake, or what every project has."""
         return join_name(database, name, self._database) in self._engine.names() and self._entry(database, name) is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -48,19 +48,21 @@ def show(command: Command, catalog: LakeCatalog) -> Shown | None:
         case ShowDatabases(pattern):
             return _list("database_name", matching(catalog.databases(), _hive_pattern(pattern)))
         case ShowColumns(table):
-            info = _info(catalog, table)
+            info = _known(table, catalog.info)
             return _list("field", [column.name for column in (*info.columns, *info.partition_keys)])
         case ShowPartitions(table):
-            _info(catalog, table)
+            _known(table, catalog.info)
             return _list("partition", catalog.partitions(*table))
         case ShowCreate(table, kind):
-            return _list("createtab_stmt", _created(_info(catalog, table), table, kind, catalog.view_text(*table)))
+            return _list("createtab_stmt", _created(_known(table, catalog.with_properties), table, kind, catalog.view_text(*table)))
         case ShowProperties(table, name):
-            found = _info(catalog, table).parameters
+            found = _known(table, catalog.with_properties).parameters
             lines = [f"{key}\t{value}" for key, value in sorted(found.items()) if name in (None, key)]
             return Shown((shown("prpt_name"), shown("prpt_value")), lines)
         case Describe():
-            return Shown((shown("col_name"), shown("data_type"), shown("comment")), _described(command, _info(catalog, command.table)))
+            return Shown(
+                (shown("col_name"), shown("data_type"), shown("comment")), _described(command, _known(command.table, catalog.info))
+            )
         case _:
             return None
 
@@ -85,9 +87,9 @@ def _list(name: str, lines: Sequence[str]) -> Shown:
     return Shown((shown(name),), list(lines))
 
 
-def _info(catalog: LakeCatalog, table: TableName) -> TableInfo:
+def _known(table: TableName, info: Callable[[str, str], TableInfo]) -> TableInfo:
     try:
-        return catalog.info(table.database, table.name)
+        return info(table.database, table.name)
     except MetadataMissing:
         raise QueryFailed("TABLE_NOT_FOUND", f"line 1:1: Table 'awsdatacatalog.{table.database}.{table.name}' does not exist") from None
 

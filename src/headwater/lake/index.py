@@ -89,7 +89,7 @@ class LakeIndex:
         return read_past(table, self.location(table), self._access, state, first_day, last_day)
 
     def about(self, table: str, kind: str) -> pa.Table:
-        """Return a table about the table: its "history", "snapshots", "files" or "partitions", as Iceberg's metadata has them."""
+        """Return a table about the table: its "history", "snapshots", "files", "partitions" or "properties" by Iceberg's metadata."""
         from headwater.lake.past import read_about
 
         return read_about(self.location(table), self._access, kind)

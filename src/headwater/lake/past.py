@@ -12,6 +12,7 @@ from pyiceberg.table.snapshots import Snapshot, ancestors_of
 from headwater.errors import NotFound
 from headwater.lake.iceberg import fields_of, in_order, live_files, load_static
 from headwater.lake.plan import Past, TablePlan
+from headwater.lake.properties import given
 
 _MOMENT = pa.timestamp("ms", "UTC")
 
@@ -30,7 +31,7 @@ def read_past(
 def read_about(metadata_location: str, access: Mapping[str, str], kind: str) -> pa.Table:
     """Return the rows of a table about the table; columns as Trino's Iceberg connector has them.
 
-    kind: "history", "snapshots", "files" or "partitions"; `NotFound` for another.
+    kind: "history", "snapshots", "files", "partitions" or "properties", those people gave it; `NotFound` for another.
     """
     if kind not in _ABOUT:
         raise NotFound("table about a table", kind)
@@ -112,9 +113,15 @@ def _partitions(table: Table) -> pa.Table:
     )
 
 
+def _properties(table: Table) -> pa.Table:
+    found = sorted(given(table.properties).items())
+    return pa.table({"key": pa.array([key for key, _ in found], pa.string()), "value": pa.array([each for _, each in found], pa.string())})
+
+
 _ABOUT: dict[str, Callable[[Table], pa.Table]] = {
     "history": _history,
     "snapshots": _snapshots,
     "files": _files,
     "partitions": _partitions,
+    "properties": _properties,
 }

@@ -30,6 +30,8 @@ def checked(given: Mapping[str, str]) -> dict[str, str]:
             raise Refused("NOT_SUPPORTED", f"the {name} of an Iceberg table is {_SETTLED[name].upper()} here, not '{value}'")
         if name in _NUMBERS and not (value.isascii() and value.isdigit() and len(value) < 19):
             raise Refused("INVALID_TABLE_PROPERTY", f"{name} is a whole number, not '{value}'")
+        if name == _METADATA_FILES and not int(value):
+            raise Refused("INVALID_TABLE_PROPERTY", f"{name} is 1 or more: the newest metadata file is the table")
         if name == COMPRESSION and low not in CODECS:
             raise Refused("INVALID_TABLE_PROPERTY", f"{name} is one of {', '.join(CODECS)}, not '{value}'")
     kept = {name: value for name, value in kept.items() if name not in _SETTLED}
@@ -43,6 +45,11 @@ def check_names(names: Sequence[str]) -> None:
     known = sorted({*_SETTLED, *_NUMBERS, COMPRESSION})
     if unknown := [name for name in names if name.lower() not in known]:
         raise Refused("INVALID_TABLE_PROPERTY", f"Unsupported table property key: {unknown[0]}; there are: {', '.join(known)}")
+
+
+def given(properties: Mapping[str, str]) -> dict[str, str]:
+    """Return those of a table's properties that people gave it, or could."""
+    return {name: value for name, value in properties.items() if name in (*_NUMBERS, COMPRESSION)}
 
 
 def unset(names: Sequence[str]) -> dict[str, str]:

@@ -94,6 +94,10 @@ class Engine:
         """Return the columns of a table that has been committed to the lake, None for anything else."""
         return self._known.fields(table)
 
+    def properties(self, table: str) -> dict[str, str]:
+        """Return the properties that people gave a table of the lake. Raises `NotFound` for what is none."""
+        return self._known.properties(table)
+
     def metadata(self, table: str) -> str | None:
         """Return where the Iceberg metadata of a table of the lake lies, None for anything else."""
         return self._known.metadata(table)

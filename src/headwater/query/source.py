@@ -27,7 +27,7 @@ class Planner(Protocol):
         """Return what `plan` would have said when the table was in that *state*; raise `NotFound` where no such snapshot is kept."""
 
     def about(self, table: str, kind: str) -> pa.Table:
-        """Return the "history", "snapshots", "files" or "partitions" of a table; raise `NotFound`."""
+        """Return the "history", "snapshots", "files", "partitions" or "properties" of a table; raise `NotFound`."""
 
     def close(self) -> None:
         """Let go of the files."""

@@ -79,6 +79,10 @@ class Tables:
         except NotFound:
             return None
 
+    def properties(self, table: str) -> dict[str, str]:
+        """Return the properties that people gave a table of the lake. Raises `NotFound` for what is none."""
+        return {row["key"]: row["value"] for row in self._planner.about(table, "properties").to_pylist()}
+
     def metadata(self, table: str) -> str | None:
         """Return where the Iceberg metadata of a table of the lake lies, None for anything else."""
         if table in self.fixed:
