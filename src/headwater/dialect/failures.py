@@ -44,6 +44,9 @@ def _range(found: re.Match[str]) -> QueryFailed:
 
 def _overflow(found: re.Match[str]) -> QueryFailed:
     kind = _TYPES.get(found[2], found[2].lower())
+    if kind == "decimal":
+        way_out = "CAST to fewer decimals" if found[3] == "38" else "CAST one side AS DECIMAL(38, its decimals)"
+        return QueryFailed("NUMERIC_VALUE_OUT_OF_RANGE", f"decimal {found[1]} overflow: over {found[3]} digits; {way_out}")
     return QueryFailed("NUMERIC_VALUE_OUT_OF_RANGE", f"{kind} {found[1]} overflow: {found[3]}")
 
 

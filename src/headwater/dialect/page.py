@@ -112,6 +112,7 @@ _DIFFERENCES = [
     "- In a JSON path a number in brackets is a place of an array; any other name is a member of an object.",
     "- UNNEST of an array of rows takes one name for the row, too, as AWS's examples write it.",
     "- NaN is equal to itself, and greater than every other number.",
+    "- A product of decimals of up to 18 digits each has at most 18 digits: one that needs more fails and says which CAST helps.",
     "- `upper` of `ß` is `ẞ`.",
     "",
 ]
