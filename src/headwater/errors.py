@@ -16,6 +16,7 @@ HeadwaterError
 │   ├── StreamFull          the stream's size limit is reached
 │   ├── LedgerBroken        the ledger must be opened anew first
 │   └── TooManyRequests     one caller asks too often
+├── Cancelled               a job that nobody wanted any more, so it was not done
 ├── NotDelivered            (client) events a server could not be given
 ├── LedgerError             a ledger that refuses a batch
 ├── Refused                 a change of the catalog or of a table that cannot be made; its code says why
@@ -103,6 +104,10 @@ class Conflict(HeadwaterError):
 
 class Unavailable(HeadwaterError):
     """Nothing was accepted; the same request may succeed later. Answered with HTTP 500, which clients retry."""
+
+
+class Cancelled(HeadwaterError):
+    """Who asked for something did not want it any more before it was done; nothing of it is there."""
 
 
 class StreamFull(Unavailable):

@@ -20,7 +20,7 @@ from headwater.control.documents import open_documents
 from headwater.control.identities import IdentityStore
 from headwater.endpoint import open_endpoints
 from headwater.errors import ProjectError, Unavailable
-from headwater.ledger import FateLog, KeyLog, Ledger, open_ledger
+from headwater.ledger import LAKE, FateLog, KeyLog, Ledger, open_ledger
 from headwater.places import (
     Paths,
     file_grace_s,
@@ -48,21 +48,22 @@ if TYPE_CHECKING:  # for the reader of types; at run time each role loads its ow
     from headwater.catalog.entries import Entries
     from headwater.collect import Collector
     from headwater.edge import ASGIApp, Health, Metrics, StreamRooms, Tracer
-    from headwater.executions import Ask, LakeCatalog, Queries
+    from headwater.executions import LakeCatalog, Queries
     from headwater.identity import IdentityRoom
+    from headwater.jobs import Ask
     from headwater.lake.fold import Lake
     from headwater.lake.index import LakeIndex
     from headwater.lake.maintain import Maintenance
     from headwater.model import Models, Window
-    from headwater.pipe import Pipe, SeenKeys
+    from headwater.pipe import Pipe
     from headwater.query import Engine
     from headwater.sandbox import Sandboxes
     from headwater.store import Stores
     from headwater.stream import Batch
     from headwater.stream.named import ShardStream
+    from headwater.target.lake import SeenKeys
     from headwater.telemetry.metrics import Requests
 
-PIPE = "lake"
 DAY_MS = 86_400_000
 
 
@@ -236,9 +237,10 @@ def build_worker(
     from headwater.lake.maintain import Maintenance
     from headwater.lake.rebuild import rebuild
     from headwater.model import Window
-    from headwater.pipe import Caution, Pipe, SeenKeys
-    from headwater.pipe.caution import BATCH_TO_TRIAL
-    from headwater.pipe.relearn import mark_lost
+    from headwater.pipe import Pipe
+    from headwater.target.lake import Caution, LakeTarget, SeenKeys
+    from headwater.target.lake.caution import BATCH_TO_TRIAL
+    from headwater.target.lake.relearn import mark_lost
 
     models, clock = load_project_models(project, settings), SystemClock()
     stream = open_stream(resolve(settings.stream.url, project))
@@ -284,10 +286,12 @@ def build_worker(
     seen = SeenKeys(ledger, settings.pipe.duplicates_in_memory)
     window = Window(round(settings.pipe.past_days * DAY_MS), round(settings.pipe.ahead_days * DAY_MS))
     within_s = settings.pipe.batch_seconds
-    judging = "headwater.pipe.judging:trial", str(project / settings.app.events), "headwater.collect.kinesis:open_record"
+    judging = "headwater.target.lake.judging:trial", str(project / settings.app.events), "headwater.collect.kinesis:open_record"
     trial = Trial(*judging, within_s=within_s / BATCH_TO_TRIAL)
     caution = Caution(Attempts(Paths(project).run / "batch"), trial, window, within_s)
-    pipe = Pipe(PIPE, stream, ledger, models, seen, window, clock, settings.pipe.batch_size, open_record, stored, between, moved, caution)
+    size = settings.pipe.batch_size
+    target = LakeTarget(LAKE, ledger, models, seen, window, clock, size, open_record, stored, between, caution)
+    pipe = Pipe(LAKE, stream, target, size, between, moved)
     entries = open_entries(path_of(settings.stores.catalog, project), settings.app.database, read_only=False)
     stores = open_stores(settings, project)
     return WorkerParts(pipe, lake, maintenance, stream, ledger, ledger, ledger, seen, models, window, index, entries, stores)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow.parquet as pq
 import pytest
 
+from headwater.jobs import tables
 from tests.executions.conftest import Open, Room
 from tests.executions.test_writes import refused, values, write
 
@@ -140,11 +141,11 @@ def test_tables_change_names_as_dbt_lets_them(scores: Room) -> None:
 
 def test_a_change_that_is_asked_for_again_is_done_once(scores: Room) -> None:
     ask = scores.jobs.ask
-    ask("drop_column", change="c1", table="scores", column="r")
-    ask("drop_column", change="c1", table="scores", column="r")
-    ask("set_properties", change="c2", table="scores", properties={"write_compression": "gzip"})
-    ask("rename_table", change="c3", table="scores", to="renamed")
-    ask("rename_table", change="c3", table="scores", to="renamed")
+    ask(tables.DropColumn(table="scores", column="r"), id="c1")
+    ask(tables.DropColumn(table="scores", column="r"), id="c1")
+    ask(tables.SetProperties(table="scores", properties={"write_compression": "gzip"}), id="c2")
+    ask(tables.RenameTable(table="scores", to="renamed"), id="c3")
+    ask(tables.RenameTable(table="scores", to="renamed"), id="c3")
 
     assert values(scores, "SELECT who FROM renamed") == [["ada"], ["bob"]]
     assert "r" not in [name for name, _ in described(scores, "renamed")]

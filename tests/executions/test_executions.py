@@ -6,7 +6,6 @@ import sqlite3
 import threading
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,6 +16,7 @@ from headwater.dialect import MalformedQuery
 from headwater.errors import AccessDenied, ProjectError
 from headwater.executions import Bounds, InvalidRequest, Workgroup
 from headwater.executions.execution import USER, Column
+from headwater.jobs.catalog import UpdateEntry
 from tests.executions.conftest import LOCATION, SLOW, Open, Room
 
 TOKEN = "t" * 32
@@ -364,7 +364,7 @@ def test_a_view_that_was_made_its_own_source_fails_and_nothing_else_does(room: R
     room.run("CREATE VIEW b AS SELECT * FROM a", may_change=True)
     # Statements do not make one, but whoever speaks to the catalog can.
     recursive = view_table("a", "analytics", View("SELECT * FROM b", (("n", "integer"),)), ["int"])
-    room.jobs.ask("update_entry", database="analytics", table=msgspec.to_builtins(recursive))
+    room.jobs.ask(UpdateEntry(database="analytics", table=recursive))
 
     assert "View 'awsdatacatalog.analytics.a' is recursive" in str(room.run("SELECT * FROM a").reason)
     assert room.rows("SELECT 1 AS n")[1] == ["1"]

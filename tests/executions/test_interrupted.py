@@ -9,6 +9,8 @@ import pytest
 
 from headwater.errors import Unavailable
 from headwater.executions import Bounds
+from headwater.jobs import Job, tables
+from headwater.jobs.catalog import CreateEntry
 from tests.executions.conftest import Open, Room
 from tests.executions.test_writes import values, write
 from tests.query.conftest import START_MS, Project, events
@@ -20,11 +22,11 @@ class Hook:
 
     def __init__(self, room: Room) -> None:
         self._jobs: Jobs = room.jobs
-        self.after: dict[str, Any] = {}
+        self.after: dict[type[Job[Any]], Any] = {}
 
-    def ask(self, job: str, /, **arguments: Any) -> Any:
-        answer = self._jobs.ask(job, **arguments)
-        if (then := self.after.pop(job, None)) is not None:
+    def ask(self, job: Job[Any], /, **options: Any) -> Any:
+        answer = self._jobs.ask(job, **options)
+        if (then := self.after.pop(type(job), None)) is not None:
             then()
         return answer
 
@@ -41,7 +43,7 @@ def lost() -> None:
 
 def test_a_table_of_files_whose_entry_was_made_unheard_has_its_partitions(open_room: Open) -> None:
     room, hook = hooked(open_room)
-    hook.after["create_entry"] = lost
+    hook.after[CreateEntry] = lost
 
     write(room, "CREATE TABLE parted WITH (format = 'JSON', partitioned_by = ARRAY['k']) AS SELECT 1 AS n, 'a' AS k")
 
@@ -50,7 +52,7 @@ def test_a_table_of_files_whose_entry_was_made_unheard_has_its_partitions(open_r
 
 def test_a_table_that_was_declared_unheard_is_there(open_room: Open) -> None:
     room, hook = hooked(open_room)
-    hook.after["create_table"] = lost
+    hook.after[tables.CreateTable] = lost
 
     write(room, "CREATE TABLE bare (n int) LOCATION 's3://results/bare/' TBLPROPERTIES ('table_type' = 'ICEBERG')")
 
@@ -66,7 +68,7 @@ def test_a_write_that_is_cancelled_while_the_worker_is_at_it_keeps_nobody_else_f
         begun.set()
         assert go_on.wait(20)
 
-    hook.after["insert_rows"] = hang
+    hook.after[tables.InsertRows] = hang
     try:
         writing = room.start("INSERT INTO mine SELECT 2", may_change=True)
         assert begun.wait(20)
@@ -82,7 +84,7 @@ def test_an_insert_that_a_crash_found_unfinished_is_not_said_to_be_safe_to_repea
     room, hook = hooked(open_room)
     write(room, "CREATE TABLE mine AS SELECT 1 AS n")
     begun, go_on = threading.Event(), threading.Event()
-    hook.after["insert_rows"] = lambda: (begun.set(), go_on.wait(20))
+    hook.after[tables.InsertRows] = lambda: (begun.set(), go_on.wait(20))
     try:
         inserting = room.start("INSERT INTO mine SELECT 2", may_change=True)
         assert begun.wait(20)
@@ -104,7 +106,7 @@ def test_a_prepared_statement_runs_as_it_was_when_it_was_asked_for(open_room: Op
     room, hook = hooked(open_room)
     project.fold("sign_up_events", events([START_MS + 2000], email=["bob@example.org"]))
     write(room, "PREPARE cleanup FROM DELETE FROM sign_up_events WHERE email = 'bob@example.org'")
-    hook.after["pin_table"] = lambda: write(room, change)
+    hook.after[tables.PinTable] = lambda: write(room, change)
 
     deleted = write(room, "EXECUTE cleanup")
 

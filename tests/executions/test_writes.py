@@ -12,9 +12,11 @@ from typing import Any
 import pyarrow.orc
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 
 from headwater.errors import AccessDenied, Unavailable
 from headwater.executions import Bounds, Execution
+from headwater.jobs import Job, tables
 from headwater.query.fates import removal_rows
 from tests.executions.conftest import Open, Room
 from tests.query.conftest import DAY_MS, START_MS, Project, events
@@ -112,11 +114,11 @@ def test_rows_in_the_tail_are_changed_too_and_rows_that_come_meanwhile_stay(open
     room = open_room()
     jobs, late = room.jobs.ask, [["late@example.org"], ["later@example.org"]]
 
-    def ask(job: str, **arguments: Any) -> Any:
-        if job == "replace_rows":
+    def ask(job: Job[Any], **options: Any) -> Any:
+        if isinstance(job, tables.ReplaceRows):
             project.fold("sign_up_events", events([START_MS + HOUR_MS], email=late[0]))
             project.append("sign_up_events", events([START_MS + HOUR_MS], email=late[1]))
-        return jobs(job, **arguments)
+        return jobs(job, **options)
 
     room.close()
     room = open_room(ask=ask)
@@ -140,16 +142,16 @@ def test_a_statement_whose_rows_were_changed_meanwhile_runs_again_on_what_is_the
     write(room, "CREATE TABLE counters AS SELECT 1 AS n")
     room.close()
 
-    def ask(job: str, **arguments: Any) -> Any:
-        if job == "replace_rows":
-            told.append(arguments["snapshot_id"])
+    def ask(job: Job[Any], **options: Any) -> Any:
+        if isinstance(job, tables.ReplaceRows):
+            told.append(job.snapshot_id)
             if len(told) == 1:
-                pin = jobs("pin_table", table="counters")
+                pin = jobs(tables.PinTable(table="counters"))
                 rows = room.folder / "scratch" / "00000000-0000-0000-0000-000000000000.arrow"
-                rows.write_bytes((room.folder / "scratch" / arguments["rows"]).read_bytes())
-                jobs("replace_rows", **(arguments | {"change": "other", "rows": rows.name, "snapshot_id": pin["snapshot_id"]}))
+                rows.write_bytes((room.folder / "scratch" / job.rows).read_bytes())
+                jobs(replace(job, rows=rows.name, snapshot_id=pin.snapshot_id), id="other")
                 rows.unlink()
-        return jobs(job, **arguments)
+        return jobs(job, **options)
 
     room = open_room(ask=ask)
 
@@ -165,8 +167,8 @@ def test_a_statement_that_always_loses_fails_as_one_that_may_be_tried_again(open
     write(room, "CREATE TABLE counters AS SELECT 1 AS n")
     room.close()
 
-    def ask(job: str, **arguments: Any) -> Any:
-        return jobs(job, **(arguments | {"snapshot_id": 1} if job == "replace_rows" else arguments))
+    def ask(job: Job[Any], **options: Any) -> Any:
+        return jobs(replace(job, snapshot_id=1) if isinstance(job, tables.ReplaceRows) else job, **options)
 
     room = open_room(ask=ask)
 
@@ -180,13 +182,13 @@ def test_a_statement_that_always_loses_fails_as_one_that_may_be_tried_again(open
 
 def test_a_job_whose_answer_was_lost_is_asked_again_and_done_once(open_room: Open) -> None:
     room = open_room()
-    jobs, lost = room.jobs.ask, ["create_table", "insert_rows", "replace_rows"]
+    jobs, lost = room.jobs.ask, [tables.CreateTable, tables.InsertRows, tables.ReplaceRows]
     room.close()
 
-    def ask(job: str, **arguments: Any) -> Any:
-        answer = jobs(job, **arguments)
-        if job in lost:
-            lost.remove(job)
+    def ask(job: Job[Any], **options: Any) -> Any:
+        answer = jobs(job, **options)
+        if type(job) in lost:
+            lost.remove(type(job))
             raise Unavailable("the worker ended before it answered")
         return answer
 

@@ -23,10 +23,11 @@ from headwater.lake.fold import Lake
 from headwater.lake.index import LakeIndex, open_index
 from headwater.ledger.sqlite import SqliteLedger
 from headwater.model import Models, Window, compile_models
-from headwater.pipe import Pipe, SeenKeys
+from headwater.pipe import Pipe
 from headwater.query import Engine, write
 from headwater.record import Record
 from headwater.stream.memory import MemoryStream
+from headwater.target.lake import LakeTarget, SeenKeys
 from tests.model.bodies import ARRIVAL, event, record, rows
 
 OUTSIDE = ["0001-01-01T00:00:00+01:00", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-05:00", "9999-12-31T23:59:59.999999-00:01"]
@@ -151,7 +152,7 @@ class Room:
         self.lake = Lake(self.ledger, self.catalog, self.index, folder / "lake", "analytics", self.clock)
         for table in models.tables.values():
             self.lake.ensure(table.name, table.schema)
-        self.pipe = Pipe("lake", self.stream, self.ledger, models, SeenKeys(self.ledger), Window(), self.clock)
+        self.pipe = Pipe("lake", self.stream, LakeTarget("lake", self.ledger, models, SeenKeys(self.ledger), Window(), self.clock))
 
     async def take(self, records: list[Record]) -> None:
         await self.stream.append(records)

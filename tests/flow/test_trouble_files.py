@@ -20,7 +20,8 @@ from headwater.endpoint import open_endpoints
 from headwater.errors import ProjectError, QueryError
 from headwater.lake import open_index
 from headwater.lake.verify import verify
-from headwater.pipeline import PIPE, build_collector
+from headwater.ledger import LAKE
+from headwater.pipeline import build_collector
 from headwater.settings import load_settings
 from headwater.stream import FIRST_SHARD
 from tests.flow.trouble import Sender, log_of, once, serving, stored, wait_for
@@ -178,7 +179,7 @@ async def trim(served: Served) -> int:
     settings = load_settings(served.folder)
     parts = await build_collector(settings, served.folder, lambda: (True, {}))
     try:
-        return await parts.stream.trim(FIRST_SHARD, parts.settled()[PIPE, FIRST_SHARD], SystemClock().now_ms() + 1)
+        return await parts.stream.trim(FIRST_SHARD, parts.settled()[LAKE, FIRST_SHARD], SystemClock().now_ms() + 1)
     finally:
         await parts.stream.close()
         parts.endpoints.close()

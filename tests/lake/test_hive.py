@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from headwater.jobs.tables import FileForm
 from headwater.lake.hive import HiveFiles
 from headwater.store import Stores, open_store
 
@@ -16,7 +17,8 @@ PARTITIONS, TURNS, BYTES = 40, 50, 100_000
 def test_rows_of_many_partitions_are_not_all_held_until_the_files_are_whole(tmp_path: Path) -> None:
     (tmp_path / "spill").mkdir()
     stores = Stores(open_store(f"buckets:{tmp_path}"), None, set())
-    files = HiveFiles(stores, "s3://bucket/out", "id", tmp_path / "spill", format="parquet", compression="none", partitioned_by=["k"])
+    form = FileForm(location="s3://bucket/out", format="parquet", compression="none", partitioned_by=["k"])
+    files = HiveFiles(stores, form, "id", tmp_path / "spill")
     rows = pa.table({"text": ["x" * BYTES] * PARTITIONS, "k": [str(n) for n in range(PARTITIONS)]})
     before, held = pa.total_allocated_bytes(), 0
 

@@ -1,18 +1,20 @@
-"""The worker's jobs on a test's project, asked for as the query process asks: names and arguments go over as JSON."""
+"""The worker's jobs on a test's project, asked for as the query process asks: requests and answers go over as JSON."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Collection
+import uuid
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from headwater.catalog.entries import open_entries
 from headwater.clock import SystemClock
+from headwater.jobs import Answer, Handlers, Job, Progress, Run
 from headwater.lake.alter import Alterations
 from headwater.lake.rewrite import Tables
-from headwater.process.catalog_jobs import Changes
+from headwater.process.catalog_jobs import CatalogJobs
 from headwater.process.table_jobs import TableJobs
 from headwater.store import Stores, open_store
 from tests.query.conftest import Project
@@ -25,7 +27,7 @@ class Jobs:
         """*spill*: where rows are left for the jobs."""
         self.stores = Stores(open_store(f"buckets:{folder}"))
         self.entries = open_entries(project.root / "catalog.db", "analytics", read_only=False)
-        changes = Changes(
+        catalog = CatalogJobs(
             self.entries,
             self.stores,
             SystemClock(),
@@ -36,12 +38,22 @@ class Jobs:
         )
         spill = spill or folder
         tables = Tables(project.lake, declared, spill, SystemClock())
-        self._jobs = {**changes.jobs(), **TableJobs(tables, Alterations(project.lake, tables, SystemClock()), self.stores, spill).jobs()}
+        table = TableJobs(tables, Alterations(project.lake, tables, SystemClock()), self.stores, spill)
+        self._handlers = Handlers([*catalog.handlers(), *table.handlers()])
 
-    def ask(self, job: str, /, **arguments: Any) -> Any:
+    def ask(
+        self,
+        job: Job[Answer],
+        /,
+        *,
+        id: str | None = None,  # noqa: A002
+        told: Callable[[Progress], None] = lambda progress: None,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> Answer:
         """Do a job and return what the worker would answer."""
-        given = json.loads(json.dumps(arguments))
-        return json.loads(json.dumps(asyncio.run(self._jobs[job](**given))))  # type: ignore[arg-type]
+        given = self._handlers.job(type(job).__name__, msgspec.json.encode(job))
+        answer = asyncio.run(self._handlers.do(given, Run(id or str(uuid.uuid4()), told)))
+        return msgspec.json.decode(msgspec.json.encode(answer), type=type(job).answer())  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Let go of the catalog."""

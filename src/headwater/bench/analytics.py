@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 
 import headwater
 from headwater.bench.events import APP_ID, PIECES
-from headwater.bench.local import DATABASE, PIPE, LocalLake
+from headwater.bench.local import DATABASE, LocalLake
 from headwater.bench.measure import Paired, Scale, in_turns, wall_s
 from headwater.bench.processes import BenchError, temporary_project
 from headwater.bench.report import Row, at_most_ms, milliseconds, shown
 from headwater.lake import open_index
-from headwater.ledger import LedgerBatch, Rows
+from headwater.ledger import LAKE, LedgerBatch, Rows
 from headwater.ledger.sqlite import SqliteLedger
 from headwater.query import Engine
 from headwater.sandbox import Sandboxes
@@ -195,4 +195,4 @@ def _batch(rows: pa.Table, first: int) -> LedgerBatch:
         writer.write_table(rows)
     last_ms = int(rows["datetime"].cast(pa.int64()).to_numpy().max() // 1000)
     packed = Rows(len(rows), sink.getvalue().to_pybytes(), last_ms)
-    return LedgerBatch(PIPE, "shardId-000000000000", first, first + len(rows), {TABLE: packed}, [], {}, time.time_ns() // 1_000_000)
+    return LedgerBatch(LAKE, "shardId-000000000000", first, first + len(rows), {TABLE: packed}, [], {}, time.time_ns() // 1_000_000)

@@ -13,16 +13,17 @@ from headwater.clock import Clock, SystemClock
 from headwater.lake.fold import Lake
 from headwater.lake.index import LakeIndex, open_index
 from headwater.lake.maintain import Maintenance
-from headwater.ledger import KeyLog, open_ledger
+from headwater.ledger import LAKE, KeyLog, open_ledger
 from headwater.ledger.sqlite import SqliteLedger
 from headwater.model import Models, Window, example_events, load_models
 from headwater.pipe import Pipe
-from headwater.pipe.duplicates import SeenKeys
 from headwater.record import Record
 from headwater.stream import open_stream
+from headwater.target.lake import LakeTarget
+from headwater.target.lake.duplicates import SeenKeys
 
 DATABASE = "analytics"
-PIPE = "lake"
+
 # More than a request of the load generator, less than a group commit: what the collector appends under load.
 APPENDED = 2_000
 
@@ -45,7 +46,7 @@ class LocalLake(AbstractContextManager["LocalLake"]):
         for table in self.models.tables.values():
             self.lake.ensure(table.name, table.schema)
         seen = SeenKeys(cast(KeyLog, self.ledger))
-        self._pipe = Pipe(PIPE, self.stream, self.ledger, self.models, seen, Window(), clock, batch_size)
+        self._pipe = Pipe(LAKE, self.stream, LakeTarget(LAKE, self.ledger, self.models, seen, Window(), clock, batch_size), batch_size)
 
     def append(self, records: Sequence[Record]) -> None:
         """Put the records on the stream, durably."""

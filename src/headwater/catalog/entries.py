@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -17,6 +17,7 @@ from headwater.errors import Refused
 
 KEPT_VERSIONS = 100
 """How many versions of a table are kept, the current one among them."""
+_KEPT_CHANGES = 10_000
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS headwater_databases (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
@@ -30,6 +31,7 @@ CREATE TABLE IF NOT EXISTS headwater_table_versions (
 CREATE TABLE IF NOT EXISTS headwater_partitions (
   id INTEGER, keys TEXT, location TEXT, body BLOB NOT NULL, PRIMARY KEY (id, keys)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS headwater_changes (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, answer BLOB);
 """
 _PART = Part("entries", _SCHEMA, "headwater_entries", 1)
 
@@ -60,6 +62,27 @@ class Entries:
     def __init__(self, path: Path, own: str, *, read_only: bool = False, busy_s: float = 10.0) -> None:
         self._own = own
         self._file = CatalogFile(path, _PART, read_only=read_only, busy_s=busy_s)
+
+    def once(self, change_id: str, change: Callable[[], bytes]) -> bytes:
+        """Do a change of the entries and return its answer, or the answer of before where the change of that id was done already.
+
+        The change and the note that it was done are one transaction. The newest 10,000 are known.
+        """
+        with self._write() as sql:
+            done = sql.execute("SELECT answer FROM headwater_changes WHERE id = ?", (change_id,)).fetchone()
+            if done is not None:
+                return bytes(done[0] or b"")
+            answer = change()
+            self._note(sql, change_id, answer)
+            return answer
+
+    def begin(self, change_id: str) -> bool:
+        """Note that a change is begun that cannot be one transaction; return whether it was begun before."""
+        with self._write() as sql:
+            begun = sql.execute("SELECT 1 FROM headwater_changes WHERE id = ?", (change_id,)).fetchone() is not None
+            if not begun:
+                self._note(sql, change_id, None)
+            return begun
 
     def databases(self) -> list[str]:
         """Return the names of all databases, sorted."""
@@ -222,6 +245,10 @@ class Entries:
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
+
+    def _note(self, sql: sqlite3.Connection, change_id: str, answer: bytes | None) -> None:
+        sql.execute("INSERT INTO headwater_changes (id, answer) VALUES (?, ?)", (change_id, answer))
+        sql.execute("DELETE FROM headwater_changes WHERE number <= (SELECT max(number) FROM headwater_changes) - ?", (_KEPT_CHANGES,))
 
     def _write(self) -> AbstractContextManager[sqlite3.Connection]:
         return self._file.transaction("BEGIN IMMEDIATE")

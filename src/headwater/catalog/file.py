@@ -30,7 +30,7 @@ class CatalogFile:
 
     def __init__(self, path: Path, part: Part, *, read_only: bool, busy_s: float) -> None:
         self._path, self._part, self._read_only = path.absolute(), part, read_only
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         if read_only and not self._path.exists():
             raise ProjectError(f"no catalog at {self._path}; it is written by the worker: start `headwater serve` first")
         mode = "ro" if read_only else "rwc"
@@ -48,8 +48,14 @@ class CatalogFile:
 
     @contextmanager
     def transaction(self, begin: Literal["BEGIN", "BEGIN IMMEDIATE"]) -> Iterator[sqlite3.Connection]:
-        """Do what is done with the connection in one durable transaction; to write, take the write lock at once: `BEGIN IMMEDIATE`."""
+        """Do what is done with the connection in one durable transaction; to write, take the write lock at once: `BEGIN IMMEDIATE`.
+
+        Within a transaction of the same thread it is part of that one.
+        """
         with self._lock, self._failures():
+            if self._sql.in_transaction:
+                yield self._sql
+                return
             self._sql.execute(begin)
             try:
                 yield self._sql

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import click
+import msgspec
 
 from headwater.cli.group import json_option, main, placed_project_option, project_option
 from headwater.cli.show import opened, print_rows, terminal_width, working
@@ -57,9 +58,10 @@ def check(as_json: bool, project: Path) -> None:
 @project_option
 def fold(as_json: bool, project: Path) -> None:
     """Move all rows that wait in the ledger into Parquet now, so that Athena, Trino and Spark see them."""
+    from headwater.jobs.roles import FoldAll
     from headwater.process.roles import run_job
 
-    with working("putting rows into Parquet files …"):
-        folds = run_job(project, "fold")
+    with working("putting rows into Parquet files …") as told:
+        folds = [msgspec.structs.asdict(each) for each in run_job(project, FoldAll(), told).folds]
     shown = folds if as_json else [{key: row[key] for key in ("table", "rows", "files", "size", "seconds")} for row in folds]
     print_rows(shown, as_json, "nothing to do: all rows are in files")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from headwater.cli.group import json_option, main, project_option, tls_options
 from headwater.cli.show import key_facts, print_facts, print_json, print_key
@@ -95,7 +96,7 @@ def status(as_json: bool, project: Path) -> None:
 
     facts = asyncio.run(project_status(project))
     still = asyncio.run(standing_still(load_settings(project), project))
-    facts["standing_still"] = [each._asdict() for each in still]
+    facts["standing_still"] = [msgspec.structs.asdict(each) for each in still]
     if as_json:
         print_json(facts)
         return

@@ -14,8 +14,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.progress import Progress, TextColumn
+from rich.progress import Progress as Bar
+from rich.progress import TextColumn
 
+from headwater.jobs import Progress
 from headwater.query.text_table import Column, fact_lines, table_lines, time_text
 
 if TYPE_CHECKING:  # for the reader of types; DuckDB is loaded when there is something to ask
@@ -29,7 +31,7 @@ def advancing(lines: IO[bytes]) -> Iterator[Callable[[int, int], None]]:
     if not console.is_terminal:
         yield lambda lines_done, bytes_done: None
         return
-    with Progress(*Progress.get_default_columns(), TextColumn("{task.fields[events]:,} events"), console=console) as progress:
+    with Bar(*Bar.get_default_columns(), TextColumn("{task.fields[events]:,} events"), console=console) as progress:
         size = os.fstat(lines.fileno()).st_size
         task = progress.add_task("sending", total=size or None, events=0)
 
@@ -40,14 +42,19 @@ def advancing(lines: IO[bytes]) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def working(what: str) -> Iterator[None]:
-    """Show on a terminal's stderr that something goes on; programs see nothing."""
+def working(what: str) -> Iterator[Callable[[Progress], None]]:
+    """Show on a terminal's stderr that something goes on, and how far it is where that is told; programs see nothing."""
     console = Console(stderr=True)
     if console.is_terminal and sys.stdout.isatty():
-        with console.status(what):
-            yield
+        with console.status(what) as status:
+            yield lambda progress: status.update(f"{what} {_far(progress)}")
     else:
-        yield
+        yield lambda progress: None
+
+
+def _far(progress: Progress) -> str:
+    total = "" if progress.total is None else f" of {progress.total:,}"
+    return f"{progress.done:,}{total} {progress.unit}"
 
 
 def opened(project: Path) -> Engine:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from headwater.catalog.entries import Entries
 from headwater.clock import Clock, SystemClock
 from headwater.executions.catalog import LakeCatalog, TableInfo
-from headwater.executions.change import Ask, Changes
+from headwater.executions.change import Changes
 from headwater.executions.database import FORMAT, Database
 from headwater.executions.direct import Direct, Outlet, OutletClosed, Question
 from headwater.executions.errors import InvalidRequest, MetadataMissing, ResourceMissing, TooManyQueries, unknown_execution
@@ -29,6 +29,7 @@ from headwater.executions.upkeep import Upkeep
 from headwater.executions.workgroup import MIN_CUTOFF_BYTES, PRIMARY, Workgroup
 from headwater.executions.workgroups import Workgroups
 from headwater.executions.write import Writes
+from headwater.jobs import Ask
 from headwater.query.engine import Engine
 from headwater.store import Stores
 
@@ -38,7 +39,6 @@ __all__ = [
     "MAX_ROWS",
     "MIN_CUTOFF_BYTES",
     "PRIMARY",
-    "Ask",
     "Bounds",
     "Column",
     "Costs",
@@ -134,7 +134,7 @@ def open_queries(
         runner,
         catalog,
         prepared,
-        Changes(ask, catalog, entries, stores),
+        Changes(jobs, catalog, entries, stores),
         lambda reread: Writes(runner, jobs, catalog, Files(entries), reread, scratch, bounds.result_bytes, database),
         Upkeep(runner, jobs, catalog, database),
         tokens,

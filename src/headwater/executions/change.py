@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import msgspec
 from msgspec.structs import replace
 
 from headwater.catalog.entries import Entries, Entry
-from headwater.catalog.shapes import Database, Partition, Storage, Table
+from headwater.catalog.shapes import Database, Partition, Table
 from headwater.dialect import QueryFailed, Statement
 from headwater.dialect.commands import (
     AddColumns,
@@ -38,12 +34,12 @@ from headwater.executions.catalog import LakeCatalog
 from headwater.executions.columns import shown
 from headwater.executions.declare import altered, external_table, view
 from headwater.executions.execution import Column
+from headwater.executions.jobs import Jobs, StatementJobs
+from headwater.executions.live import Live
+from headwater.jobs import catalog as jobs
 from headwater.query.external import partition_folder, partition_name
 from headwater.query.external.projection import is_projected
 from headwater.store import Stores
-
-Ask = Callable[..., Any]
-"""Let the worker do a job, given by its name and arguments, and return what it answers; raises `Refused` with its code."""
 
 ALTERS = AddColumns | ReplaceColumns | DropColumn | ChangeColumn | SetProperties | UnsetProperties | SetLocation
 _TRIES = 5
@@ -52,29 +48,29 @@ _TRIES = 5
 class Changes:
     """Changes databases, external tables and their partitions, and views."""
 
-    def __init__(self, ask: Ask, catalog: LakeCatalog, entries: Entries, stores: Stores) -> None:
-        self._ask, self._catalog, self._entries, self._stores = ask, catalog, entries, stores
+    def __init__(self, jobs: Jobs, catalog: LakeCatalog, entries: Entries, stores: Stores) -> None:
+        self._jobs, self._catalog, self._entries, self._stores = jobs, catalog, entries, stores
 
-    def run(self, command: Command, statement: Statement) -> tuple[tuple[Column, ...], list[str]] | None:
+    def run(self, live: Live, command: Command, statement: Statement) -> tuple[tuple[Column, ...], list[str]] | None:
         """Carry out the command and return columns and lines to show; None if it is none of those here.
 
         Raises `QueryFailed`, or `Refused` from the worker.
         """
-        lines: list[str] = []
+        ask, lines = self._jobs.of(live), list[str]()
         match command:
             case CreateDatabase(name, if_not_exists, comment, location, properties):
                 made = Database(name, comment, location, dict(properties))
-                self._ask("create_database", database=_plain(made), if_not_exists=if_not_exists)
+                ask(jobs.CreateDatabase(database=made, if_not_exists=if_not_exists))
             case DropDatabase(name, if_exists, cascade):
-                self._ask("drop_database", name=name, if_exists=if_exists, cascade=cascade)
+                ask(jobs.DropDatabase(name=name, if_exists=if_exists, cascade=cascade))
             case CreateTable() if not is_iceberg(command):
-                self._create_table(command)
+                self._create_table(ask, command)
             case CreateView():
-                self._create_view(command, statement)
+                self._create_view(ask, command, statement)
             case DropView((database, name), if_exists):
-                self._ask("drop_view", database=database, name=name, if_exists=if_exists)
+                ask(jobs.DropView(database=database, name=name, if_exists=if_exists))
             case DropTable((database, name), if_exists):
-                self._ask("drop_table", database=database, name=name, if_exists=if_exists)
+                ask(jobs.DropTable(database=database, name=name, if_exists=if_exists))
             case (
                 SetLocation(partition=None)
                 | AddColumns()
@@ -84,16 +80,16 @@ class Changes:
                 | SetProperties()
                 | (UnsetProperties())
             ):
-                self._alter(command)
+                self._alter(ask, command)
             case AddPartitions() | DropPartitions() | RenamePartition() | SetLocation():
-                self._alter_partitions(command)
+                self._alter_partitions(ask, command)
             case RepairTable(table):
-                lines = self._repair(table)
+                lines = self._repair(ask, table)
             case _:
                 return None
         return ((shown("result"),) if lines else ()), lines
 
-    def _create_table(self, command: CreateTable) -> None:
+    def _create_table(self, ask: StatementJobs, command: CreateTable) -> None:
         database, name = command.table
         if not command.external:
             raise QueryFailed(
@@ -106,26 +102,26 @@ class Changes:
             if command.if_not_exists:
                 return
             raise QueryFailed("ALREADY_EXISTS", f"line 1:1: Table 'awsdatacatalog.{database}.{name}' already exists")
-        self._ask("create_entry", database=database, table=_plain(made), if_not_exists=command.if_not_exists)
+        ask(jobs.CreateEntry(database=database, table=made, if_not_exists=command.if_not_exists))
 
-    def _create_view(self, command: CreateView, statement: Statement) -> None:
+    def _create_view(self, ask: StatementJobs, command: CreateView, statement: Statement) -> None:
         database, name = command.view
         made = view(command, statement)
         if self._catalog.is_fixed(database, name) and not self._catalog.gives_way(name):
             raise QueryFailed("ALREADY_EXISTS", f"line 1:1: Table 'awsdatacatalog.{database}.{name}' already exists")
         there = self._entries.table(database, name)
         if command.replace and there is not None and there.table.is_view:
-            self._ask("update_entry", database=database, table=_plain(made))
+            ask(jobs.UpdateEntry(database=database, table=made))
         else:
-            self._ask("create_entry", database=database, table=_plain(made))
+            ask(jobs.CreateEntry(database=database, table=made))
 
-    def _alter(self, command: ALTERS) -> None:
+    def _alter(self, ask: StatementJobs, command: ALTERS) -> None:
         for _ in range(_TRIES):
             entry = self._entry(command.table)
             made = altered(entry.table, command)
             assert made is not None
             try:
-                self._ask("update_entry", database=entry.database, table=_plain(made), expected=entry.version)
+                ask(jobs.UpdateEntry(database=entry.database, table=made, expected=entry.version))
             except Refused as error:
                 if error.code != "CONCURRENT_MODIFICATION":
                     raise
@@ -133,9 +129,9 @@ class Changes:
                 return
         raise QueryFailed("CONCURRENT_MODIFICATION", f"{'.'.join(command.table)} is being changed by others; try again")
 
-    def _alter_partitions(self, command: AddPartitions | DropPartitions | RenamePartition | SetLocation) -> None:
+    def _alter_partitions(self, ask: StatementJobs, command: AddPartitions | DropPartitions | RenamePartition | SetLocation) -> None:
         entry = self._entry(command.table)
-        table, where = entry.table, {"database": entry.database, "name": entry.table.name}
+        table, database, name = entry.table, entry.database, entry.table.name
         match command:
             case AddPartitions(_, if_not_exists, specs):
                 made = [parts.partition_of(table, spec) for spec in specs]
@@ -143,7 +139,7 @@ class Changes:
                 if known:
                     told = partition_name(table, known[0].values)
                     raise QueryFailed("FAILED", f"AlreadyExistsException: Partition already exists: {told}", type=1003)
-                self._ask("create_partitions", **where, partitions=[_plain(each) for each in made])
+                ask(jobs.CreatePartitions(database=database, name=name, partitions=made))
             case DropPartitions(_, if_exists, specs):
                 places = self._entries.places(*command.table)
                 for spec in specs:
@@ -151,20 +147,20 @@ class Changes:
                     if not named and not if_exists:
                         raise _no_partition(table)
                     for at in range(0, len(named), _AT_ONCE):
-                        self._ask("delete_partitions", **where, values=named[at : at + _AT_ONCE])
+                        ask(jobs.DeletePartitions(database=database, name=name, values=named[at : at + _AT_ONCE]))
             case RenamePartition(_, old, new):
                 values, before = self._existing(entry, parts.values_of(table, old))
                 # The files stay where they are.
                 where_it_lies = before.storage_descriptor.location or partition_folder(table, values)
                 stays = replace(before.storage_descriptor, location=where_it_lies)
                 renamed = replace(before, values=parts.values_of(table, new), storage_descriptor=stays)
-                self._ask("rename_partition", **where, values=values, partition=_plain(renamed))
+                ask(jobs.RenamePartition(database=database, name=name, values=values, partition=renamed))
             case SetLocation(_, location, spec) if spec is not None:
                 _, before = self._existing(entry, parts.values_of(table, spec))
                 moved = replace(before, storage_descriptor=replace(before.storage_descriptor, location=location))
-                self._ask("update_partitions", **where, partitions=[_plain(moved)])
+                ask(jobs.UpdatePartitions(database=database, name=name, partitions=[moved]))
 
-    def _repair(self, name: TableName) -> list[str]:
+    def _repair(self, ask: StatementJobs, name: TableName) -> list[str]:
         entry = self._entry(name)
         table = entry.table
         if not table.partition_keys or is_projected(table):
@@ -174,8 +170,7 @@ class Changes:
         if not new:
             return []
         for at in range(0, len(new), _AT_ONCE):
-            some = [_plain(each) for each in new[at : at + _AT_ONCE]]
-            self._ask("create_partitions", database=entry.database, name=table.name, partitions=some)
+            ask(jobs.CreatePartitions(database=entry.database, name=table.name, partitions=new[at : at + _AT_ONCE]))
         told = [f"{table.name}:{partition_name(table, each.values)}" for each in new]
         return ["\t".join(["Partitions not in metastore:", *told]), *(f"Repair: Added partition to metastore {each}" for each in told)]
 
@@ -208,10 +203,6 @@ def is_iceberg(command: CreateTable) -> bool:
     """Return whether a CREATE TABLE asks for an Iceberg table."""
     kinds = [value.upper() for key, value in command.properties.items() if key.lower() == "table_type"]
     return not command.external and kinds == ["ICEBERG"]
-
-
-def _plain(shape: Database | Table | Partition | Storage) -> Any:
-    return msgspec.to_builtins(shape)
 
 
 def _no_partition(table: Table) -> QueryFailed:

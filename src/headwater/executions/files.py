@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgspec
 from msgspec.structs import replace
 
 from headwater.catalog.entries import Entries
@@ -16,6 +15,8 @@ from headwater.dialect import QueryFailed
 from headwater.dialect.commands import CreateTableAs, TableName, Unload
 from headwater.executions.catalog import hive_type
 from headwater.executions.execution import Execution
+from headwater.jobs.catalog import CreatePartitions
+from headwater.jobs.tables import FileForm
 from headwater.query.external import partition_folder
 from headwater.query.external.projection import is_projected, projected_location
 from headwater.query.external.properties import Properties as TableProperties
@@ -48,7 +49,7 @@ class FilePlan(NamedTuple):
     partitioned_by: tuple[str, ...]
     delimiter: str
     columns: tuple[str, ...]
-    entry: Any = None
+    entry: Table | None = None
     places: tuple[tuple[Sequence[str], str], ...] = ()
     template: str | None = None
     escape: str = ""
@@ -56,21 +57,21 @@ class FilePlan(NamedTuple):
     header: bool = False
     members: Mapping[str, str] = {}
 
-    def form(self) -> dict[str, Any]:
+    def form(self) -> FileForm:
         """Return what the job needs to know of it."""
-        return {
-            "location": self.location,
-            "format": self.format,
-            "compression": self.compression,
-            "partitioned_by": list(self.partitioned_by),
-            "delimiter": self.delimiter,
-            "places": self.places,
-            "template": self.template,
-            "escape": self.escape,
-            "null": self.null,
-            "header": self.header,
-            "members": dict(self.members),
-        }
+        return FileForm(
+            location=self.location,
+            format=self.format,
+            compression=self.compression,
+            partitioned_by=list(self.partitioned_by),
+            delimiter=self.delimiter,
+            places=[(list(values), location) for values, location in self.places],
+            template=self.template,
+            escape=self.escape,
+            null=self.null,
+            header=self.header,
+            members=self.members,
+        )
 
 
 class Files:
@@ -105,7 +106,7 @@ class Files:
             table_type=EXTERNAL,
             parameters={"EXTERNAL": "TRUE"},
         )
-        return plan._replace(entry=msgspec.to_builtins(table))
+        return plan._replace(entry=table)
 
     def plan_of(self, name: TableName) -> FilePlan | None:
         """Return how rows are added to an external table, None for one that is none."""
@@ -138,23 +139,15 @@ class Files:
             raise QueryFailed("INVALID_TABLE_PROPERTY", "UNLOAD needs WITH (format = 'PARQUET'), or ORC, JSON or TEXTFILE")
         return _plan(command.properties, command.location, [each.name for each in columns], default="")
 
-    def is_made(self, name: TableName, plan: FilePlan) -> bool:
-        """Return whether the table that a plan makes is there, and is that one."""
-        found, made = self._entries.table(*name), msgspec.convert(plan.entry, Table)
-        return found is not None and (found.table.storage_descriptor, found.table.partition_keys) == (
-            made.storage_descriptor,
-            made.partition_keys,
-        )
-
-    def add_partitions(self, ask: Callable[..., Any], name: TableName, values: Sequence[Sequence[str]]) -> None:
+    def add_partitions(self, ask: Callable[[CreatePartitions, str], object], name: TableName, values: Sequence[Sequence[str]]) -> None:
         """Put the partitions that have files into the catalog; those that are there stay as they are."""
         found = self._entries.table(*name)
         if found is None or not values or is_projected(found.table):
             return
         made = [Partition(list(each), Storage(location=partition_folder(found.table, each))) for each in values]
         for at in range(0, len(made), _AT_ONCE):
-            some = [msgspec.to_builtins(each) for each in made[at : at + _AT_ONCE]]
-            ask("create_partitions", database=name.database, name=name.name, partitions=some)
+            job = CreatePartitions(database=name.database, name=name.name, partitions=made[at : at + _AT_ONCE])
+            ask(job, f" {at}")
 
 
 def _as_read(plan: FilePlan, table: Table) -> FilePlan:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pyarrow as pa
 
@@ -30,6 +29,7 @@ from headwater.executions.jobs import Jobs
 from headwater.executions.live import Live
 from headwater.executions.runner import Runner
 from headwater.executions.write import check_name, encoded
+from headwater.jobs import tables
 
 _DAYS = """SELECT DISTINCT CAST("datetime" AT TIME ZONE 'UTC' AS DATE) - DATE '1970-01-01' FROM {table} WHERE ({condition})"""
 _ARROW: dict[str, pa.DataType] = {
@@ -51,33 +51,37 @@ class Upkeep:
             case CreateTable() if is_iceberg(command):
                 self._create(live, command)
             case AddColumns(table, columns) if self._catalog.is_of_lake(*table):
-                self._jobs.ask(live, "add_columns", table=self._name(table), schema=encoded(_schema(columns)))
+                self._jobs.ask(live, tables.AddColumns(table=self._name(table), schema=encoded(_schema(columns))))
             case DropColumn(table, column) if self._catalog.is_of_lake(*table):
-                self._ask(live, "drop_column", table, column=column)
+                self._jobs.ask(live, tables.DropColumn(table=self._name(table), column=column))
             case ChangeColumn(table) if self._catalog.is_of_lake(*table):
-                schema = encoded(_schema([command.column]))
-                more = {"comment": command.column.comment, "first": command.first, "after": command.after}
-                self._ask(live, "change_column", table, column=command.old, schema=schema, **more)
+                self._change_column(live, command)
             case SetProperties(table, properties) if self._catalog.is_of_lake(*table):
-                self._ask(live, "set_properties", table, properties=dict(properties))
+                self._jobs.ask(live, tables.SetProperties(table=self._name(table), properties=dict(properties)))
             case UnsetProperties(table, names) if self._catalog.is_of_lake(*table):
-                self._ask(live, "set_properties", table, properties={}, removed=list(names))
+                self._jobs.ask(live, tables.SetProperties(table=self._name(table), removed=list(names)))
             case RenameTable(table, to):
                 self._rename(live, table, to)
             case Optimize(table, condition):
                 self._check(table)
-                self._jobs.ask(
-                    live, "optimize_table", change=live.execution.id, table=self._name(table), days=self._days(live, table, condition)
-                )
+                self._jobs.ask(live, tables.OptimizeTable(table=self._name(table), days=self._days(live, table, condition)))
             case Vacuum(table):
                 self._check(table)
-                self._jobs.ask(live, "vacuum_table", table=self._name(table))
+                self._jobs.ask(live, tables.VacuumTable(table=self._name(table)))
             case _:
                 return False
         return True
 
-    def _ask(self, live: Live, job: str, table: TableName, **arguments: Any) -> None:
-        self._jobs.ask(live, job, change=live.execution.id, table=self._name(table), **arguments)
+    def _change_column(self, live: Live, command: ChangeColumn) -> None:
+        job = tables.ChangeColumn(
+            table=self._name(command.table),
+            column=command.old,
+            schema=encoded(_schema([command.column])),
+            comment=command.column.comment,
+            first=command.first,
+            after=command.after,
+        )
+        self._jobs.ask(live, job)
 
     def _rename(self, live: Live, table: TableName, to: TableName) -> None:
         if self._catalog.columns(*table) is None:
@@ -89,7 +93,7 @@ class Upkeep:
         self._check_new(to)
         if self._catalog.columns(*to) is not None and not self._catalog.gives_way(self._name(to)):
             raise QueryFailed("ALREADY_EXISTS", f"line 1:1: Table 'awsdatacatalog.{'.'.join(to)}' already exists")
-        self._ask(live, "rename_table", table, to=self._name(to))
+        self._jobs.ask(live, tables.RenameTable(table=self._name(table), to=self._name(to)))
 
     def _check_new(self, table: TableName) -> None:
         if table.database not in self._catalog.databases():
@@ -103,16 +107,14 @@ class Upkeep:
             if command.if_not_exists:
                 return
             raise QueryFailed("ALREADY_EXISTS", f"line 1:1: Table 'awsdatacatalog.{database}.{name}' already exists")
-        self._jobs.ask(
-            live,
-            "create_table",
-            change=live.execution.id,
+        job = tables.CreateTable(
             table=self._name(command.table),
             schema=encoded(_schema(command.columns)),
             partitioning=[(each.transform, each.column, each.width) for each in command.transforms],
             properties=dict(command.properties),
             if_not_exists=command.if_not_exists,
         )
+        self._jobs.ask(live, job)
 
     def _days(self, live: Live, table: TableName, condition: str | None) -> list[int | None] | None:
         if condition is None:

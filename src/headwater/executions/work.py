@@ -121,7 +121,7 @@ class Work:
                 if not self._prepared.delete(workgroup, name):
                     raise QueryFailed("NOT_FOUND", f"Prepared statement not found: {name}")
             case _:
-                found = self._changes.run(command, statement)
+                found = self._changes.run(live, command, statement)
                 if found is None:
                     raise QueryFailed("NOT_SUPPORTED", f"{statement.substatement.replace('_', ' ')} is not possible here")
                 return Shown(*found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -23,6 +22,8 @@ from headwater.executions.live import Live
 from headwater.executions.partitioning import partitioning
 from headwater.executions.runner import Runner
 from headwater.executions.spill import Spill, named
+from headwater.jobs import tables
+from headwater.jobs.catalog import CreateEntry
 
 Reread = Callable[[Live, Pin], Statement]
 
@@ -76,10 +77,7 @@ class Writes:
         with self._spilled(live, statement.sql, names, with_rows=command.with_data) as (spill, schema):
             if plan is not None:
                 return self._create_files(live, command, plan, spill)
-            rows = self._jobs.ask(
-                live,
-                "create_table",
-                change=live.execution.id,
+            job = tables.CreateTable(
                 table=self._name(command.table),
                 schema=encoded(schema),
                 partitioning=partitioning(command.properties),
@@ -87,19 +85,15 @@ class Writes:
                 rows=spill,
                 if_not_exists=command.if_not_exists,
             )
-        return Written(rows)
+            return Written(self._jobs.ask(live, job).rows)
 
     def _create_files(self, live: Live, command: CreateTableAs, plan: FilePlan, spill: str) -> Written:
-        written = self._jobs.ask(live, "write_files", change=live.execution.id, rows=spill, empty=True, **plan.form())
-        database = command.table.database
-        try:
-            self._jobs.ask(live, "create_entry", database=database, table=plan.entry, if_not_exists=command.if_not_exists)
-        except Refused as error:
-            # The worker may have ended between doing it and saying so, and been asked again.
-            if error.code != "ALREADY_EXISTS" or not self._files.is_made(command.table, plan):
-                raise
-        self._files.add_partitions(partial(self._jobs.ask, live), command.table, written["partitions"])
-        return Written(written["rows"], written["files"])
+        assert plan.entry is not None
+        written = self._jobs.ask(live, tables.WriteFiles(form=plan.form(), rows=spill, empty=True))
+        entry = CreateEntry(database=command.table.database, table=plan.entry, if_not_exists=command.if_not_exists)
+        self._jobs.ask(live, entry)
+        self._files.add_partitions(partial(self._jobs.ask, live), command.table, written.partitions)
+        return Written(written.rows, written.files)
 
     def _insert(self, live: Live, statement: Statement, command: InsertInto) -> Written:
         plan = self._files.plan_of(command.table)
@@ -108,44 +102,44 @@ class Writes:
         names = [each.name for each in statement.columns]
         with self._spilled(live, statement.sql, names) as (spill, _):
             if plan is None:
-                return Written(self._jobs.ask(live, "insert_rows", change=live.execution.id, table=self._name(command.table), rows=spill))
+                return Written(self._jobs.ask(live, tables.InsertRows(table=self._name(command.table), rows=spill)).rows)
             if missing := set(plan.columns) - set(names):
                 raise QueryFailed("NOT_SUPPORTED", f"INSERT into files gives all columns; missing: {', '.join(sorted(missing))}")
-            written = self._jobs.ask(live, "write_files", change=live.execution.id, rows=spill, **plan.form())
-            self._files.add_partitions(partial(self._jobs.ask, live), command.table, written["partitions"])
-        return Written(written["rows"], written["files"])
+            written = self._jobs.ask(live, tables.WriteFiles(form=plan.form(), rows=spill))
+            self._files.add_partitions(partial(self._jobs.ask, live), command.table, written.partitions)
+        return Written(written.rows, written.files)
 
     def _unload(self, live: Live, statement: Statement, command: Unload) -> Written:
         plan = self._files.unload(command, statement.columns)
         with self._spilled(live, statement.sql, [each.name for each in statement.columns]) as (spill, _):
-            written = self._jobs.ask(live, "write_files", change=live.execution.id, rows=spill, empty=True, **plan.form())
-        return Written(written["rows"], written["files"])
+            written = self._jobs.ask(live, tables.WriteFiles(form=plan.form(), rows=spill, empty=True))
+        return Written(written.rows, written.files)
 
     def _modify(self, live: Live, statement: Statement, table: TableName) -> Written:
         if self._files.plan_of(table) is not None:
             raise QueryFailed("NOT_SUPPORTED", "Modifying Hive table rows is only supported for transactional tables")
         if not self._catalog.is_of_lake(*table):
             raise QueryFailed("NOT_SUPPORTED", f"the rows of {'.'.join(table)} cannot be changed: {_MADE_OF_OTHERS}")
-        for left in reversed(range(_TRIES)):
+        for turn in range(_TRIES):
             try:
-                return self._modify_once(live, statement, table)
+                return self._modify_once(live, statement, table, turn)
             except Refused as error:
                 # Others changed the same rows meanwhile. What they made of them is there now, so the statement is run on that.
-                if error.code != "ICEBERG_COMMIT_ERROR" or not left:
+                if error.code != "ICEBERG_COMMIT_ERROR" or turn == _TRIES - 1:
                     raise
         raise AssertionError
 
-    def _modify_once(self, live: Live, statement: Statement, table: TableName) -> Written:
+    def _modify_once(self, live: Live, statement: Statement, table: TableName, turn: int) -> Written:
         name, kind = self._name(table), statement.substatement
-        state = self._jobs.ask(live, "pin_table", table=name)
-        pin = Pin(state["snapshot_id"], state["by_day"])
+        state = self._jobs.ask(live, tables.PinTable(table=name), part=f" {turn}")
+        pin = Pin(state.snapshot_id, state.by_day)
         if pin.snapshot_id is None and kind != "MERGE":
             return Written(0)
         read = self._reread(live, pin)
         touched = self._touched(live, read)
         if not touched and kind != "MERGE":
             return Written(0)
-        days = [*touched] if pin.by_day else None if touched else []
+        days: list[int | None] | None = [*touched] if pin.by_day else None if touched else []
         read = self._reread(live, pin._replace(days=tuple(touched)))
         counts = {"changed": 0, "inserted": 0}
         width = len(self._catalog.columns(*table) or ())
@@ -170,13 +164,17 @@ class Writes:
             if not touched and not spill.rows:
                 return Written(0)
             self._check(live)
-            return Written(
-                self._jobs.ask(
-                    live,
-                    "replace_rows", change=live.execution.id, kind=kind, table=name, rows=rows, snapshot_id=pin.snapshot_id, days=days,
-                    deleted=deleted, **counts,
-                )
-            )  # fmt: skip
+            job = tables.ReplaceRows(
+                kind=str(kind),
+                table=name,
+                rows=rows,
+                snapshot_id=pin.snapshot_id,
+                days=days,
+                changed=counts["changed"],
+                inserted=counts["inserted"],
+                deleted=deleted,
+            )
+            return Written(self._jobs.ask(live, job).rows)
 
     def _touched(self, live: Live, read: Statement) -> dict[int | None, int]:
         """Return the days of which rows will not be as they were, and how many."""
@@ -245,6 +243,6 @@ def check_name(table: TableName) -> None:
         )
 
 
-def encoded(schema: pa.Schema) -> str:
-    """Return the schema as text, for a job."""
-    return base64.b64encode(schema.serialize()).decode()
+def encoded(schema: pa.Schema) -> bytes:
+    """Return the schema's message, for a job."""
+    return schema.serialize().to_pybytes()

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from headwater.catalog.folders import NULL_VALUE, escaped
 from headwater.errors import Refused
+from headwater.jobs.tables import FileForm
 from headwater.store import SCHEME, Stores
 
 MOST_PARTITIONS = 100
@@ -75,50 +76,27 @@ class LineForm(NamedTuple):
 
 
 class HiveFiles:
-    """Files beneath *location*, named by *name* so that writing the same rows again writes the same files.
+    """Files of a form, named by *name* so that writing the same rows again writes the same files."""
 
-    format: `parquet`, `orc`, `json` or `text`. compression: `gzip`, `snappy`, `zstd`, `none`, None = the format's own. partitioned_by: the
-    last columns, which go into the folders' names. delimiter, escape, null, header, members: see `LineForm`.
-    """
-
-    def __init__(
-        self,
-        stores: Stores,
-        location: str,
-        name: str,
-        scratch: Path,
-        *,
-        format: str,  # noqa: A002  # as statements call it
-        compression: str | None = None,
-        partitioned_by: Sequence[str] = (),
-        delimiter: str = "\x01",
-        empty: bool = False,
-        places: Sequence[tuple[Sequence[str], str]] = (),
-        template: str | None = None,
-        escape: str = "",
-        null: str = "\\N",
-        header: bool = False,
-        members: Mapping[str, str] | None = None,
-    ) -> None:
-        """*empty*: whether nothing may be there yet. Raises `Refused`.
-
-        *places*: partitions, by their values, that lie elsewhere than beneath *location*. *template*: where all of them lie, with
-        `${key}` for a value as it is.
-        """
-        if format not in _WRITERS:
-            raise Refused("NOT_SUPPORTED", f"{format.upper()} cannot be written here; there are: PARQUET, ORC, JSON, TEXTFILE")
-        self._make, allowed = _WRITERS[format]
+    def __init__(self, stores: Stores, form: FileForm, name: str, scratch: Path, *, empty: bool = False) -> None:
+        """*empty*: whether nothing may be there yet. Raises `Refused`."""
+        compression = form.compression
+        if form.format not in _WRITERS:
+            raise Refused("NOT_SUPPORTED", f"{form.format.upper()} cannot be written here; there are: PARQUET, ORC, JSON, TEXTFILE")
+        self._make, allowed = _WRITERS[form.format]
         if compression is not None and compression not in allowed:
-            raise Refused("NOT_SUPPORTED", f"{format.upper()} is not compressed by {compression} here; there are: {', '.join(allowed)}")
+            there = ", ".join(allowed)
+            raise Refused("NOT_SUPPORTED", f"{form.format.upper()} is not compressed by {compression} here; there are: {there}")
         self._compression = compression or allowed[0]
-        self._base, self._name, self._scratch = location.rstrip("/") + "/", name, scratch
-        self._stores, self._template = stores, template
-        self._places = {tuple(values): place.rstrip("/") + "/" for values, place in places}
-        self._keys, self._lines = list(partitioned_by), LineForm(delimiter, escape, null, header, members or {})
-        self._suffix = _SUFFIXES.get((format, self._compression), "")
+        self._base, self._name, self._scratch = form.location.rstrip("/") + "/", name, scratch
+        self._stores, self._template = stores, form.template
+        self._places = {tuple(values): place.rstrip("/") + "/" for values, place in form.places}
+        self._keys = form.partitioned_by
+        self._lines = LineForm(form.delimiter, form.escape, form.null, form.header, form.members)
+        self._suffix = _SUFFIXES.get((form.format, self._compression), "")
         # What a first try of the same statement left is its own.
         if empty and any(f"/{name}_" not in each.url for each in stores.find(self._base).list(self._base)):
-            raise Refused("HIVE_PATH_ALREADY_EXISTS", f"Target directory for table already exists: {location}")
+            raise Refused("HIVE_PATH_ALREADY_EXISTS", f"Target directory for table already exists: {form.location}")
         self._open: dict[tuple[str, ...], _File] = {}
         self._parts: dict[tuple[str, ...], int] = {}
         self._whole: dict[str, Path] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from headwater.clock import Clock
@@ -57,11 +58,17 @@ class Maintenance:
         """Return table -> why, of the tables that could not be served when it was last tried."""
         return {name: f"{type(error).__name__}: {error}" for name, error in list(self._retries.failing.items())}
 
-    def fold_all(self) -> list[FoldResult]:
-        """Fold everything that is in the tail now. Raises a `HeadwaterError` where a fold failed, after all tables were tried."""
+    def fold_all(self, told: Callable[[int, int], None] = lambda done, total: None) -> list[FoldResult]:
+        """Fold everything that is in the tail now. Raises a `HeadwaterError` where a fold failed, after all tables were tried.
+
+        *told* hears after each table how many rows are done, of how many; where it raises, the work ends there.
+        """
         folds: list[FoldResult] = []
         failures: dict[str, Exception] = {}
-        for waiting in self._ledger.backlog():
+        backlog = self._ledger.backlog()
+        total = sum(waiting.rows for waiting in backlog)
+        for waiting in backlog:
+            told(sum(fold.rows for fold in folds), total)
             self._retries.attempt(waiting.table, failures, partial(self._fold, waiting, folds))
         for table, failure in failures.items():
             if isinstance(failure, HeadwaterError):

@@ -153,8 +153,13 @@ class Tables:
             change = self._change(change_id, kind, rows=about, removed=gone)
             return self._commit(table, change, files, [file.path for file in old])
 
-    def compact(self, change_id: str, table: str, days: Sequence[int | None] | None = None) -> Change:
-        """Write the small files of *days* (None: of all days) anew as fewer, each partition by itself. Rows stay what they are."""
+    def compact(
+        self, change_id: str, table: str, days: Sequence[int | None] | None = None, told: Callable[[int], None] = lambda rows: None
+    ) -> Change:
+        """Write the small files of *days* (None: of all days) anew as fewer, each partition by itself. Rows stay what they are.
+
+        *told* hears after each part of the work how many rows are written anew; where it raises, the work ends there.
+        """
         change = self._change(change_id, "OPTIMIZE")
         for piece in pieces(self._table(table), days, self._file_bytes):
             with self._lake.writing(table):
@@ -166,6 +171,7 @@ class Tables:
                     raise Refused("GENERIC_INTERNAL_ERROR", f"OPTIMIZE of {table} read {count} rows of {had}")
                 change = msgspec.structs.replace(change, rows=change.rows + count)
                 self._commit(table, change, files, [file.path for file in piece])
+            told(change.rows)
         return change
 
     def vacuum(self, table: str) -> tuple[int, int]:

@@ -10,6 +10,9 @@ from headwater.backend import find_backend
 
 BACKENDS = {"sqlite": "headwater.ledger.sqlite:SqliteLedger"}
 
+LAKE = "lake"
+"""The pipe that feeds the tables of events; the ledger holds its only position."""
+
 FateName = Literal["delivered", "filtered", "duplicate", "dead-lettered", "expired", "damaged"]
 
 

@@ -13,7 +13,7 @@ from headwater.query.reading import Reading
 from headwater.settings import load_settings
 
 
-def open_served_lake(project: Path, while_waiting: AbstractContextManager[None]) -> Engine:
+def open_served_lake(project: Path, while_waiting: AbstractContextManager[object]) -> Engine:
     """Open the project's lake; where it has no tables yet, a server that is starting is given the time to make them."""
     settings = load_settings(project)
     if (ledger := open_ledger_reader(settings, project)) is None:

@@ -1,26 +1,41 @@
-"""The worker's jobs on the catalog: databases, external tables, views, partitions. Whoever asks has made out what they shall be."""
+"""The worker's jobs on the catalog: databases, external tables, views, partitions."""
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import wraps
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from headwater.catalog.entries import Entries, Entry
 from headwater.catalog.names import DEFAULT, NAME, join_name, split_name
-from headwater.catalog.shapes import Database, Partition, Table
+from headwater.catalog.shapes import Partition, Table
 from headwater.clock import Clock
 from headwater.errors import Refused
-from headwater.process.job import Job
+from headwater.jobs import Answer, AnyJob, Done, Handler, Run, threaded
+from headwater.jobs.catalog import (
+    CreateDatabase,
+    CreateEntry,
+    CreatePartitions,
+    Deleted,
+    DeletePartitions,
+    DeleteVersion,
+    DropDatabase,
+    DropTable,
+    DropView,
+    Made,
+    RenamePartition,
+    There,
+    UpdateEntry,
+    UpdatePartitions,
+    Version,
+)
 from headwater.query.external.properties import check_properties
 from headwater.store import Stores
 
 
-class Changes:
+class CatalogJobs:
     """Changes the catalog, one change at a time.
 
     *own* is the project's database. *lake_tables* gives the names of the Iceberg tables, *drop* removes one with its files; *declared* are
@@ -42,87 +57,88 @@ class Changes:
         self._lake_tables, self._drop, self._declared = lake_tables, drop, declared
         self._lock = threading.RLock()
 
-    def jobs(self) -> Mapping[str, Job]:
-        """Return the jobs by name."""
-        jobs = (
-            self.create_database, self.drop_database, self.create_entry, self.update_entry, self.delete_version,
-            self.drop_table, self.drop_view, self.create_partitions, self.update_partitions, self.rename_partition, self.delete_partitions,
-        )  # fmt: skip
-        return {job.__name__: self._job(job) for job in jobs}
+    def handlers(self) -> list[Handler]:
+        """Return who does which job."""
+        once, alone = self._once, self._alone
+        return [
+            CreateDatabase.by(threaded(once(self.create_database))),
+            DropDatabase.by(threaded(alone(self.drop_database))),
+            CreateEntry.by(threaded(once(self.create_entry))),
+            UpdateEntry.by(threaded(once(self.update_entry))),
+            DeleteVersion.by(threaded(once(self.delete_version))),
+            DropTable.by(threaded(alone(self.drop_table))),
+            DropView.by(threaded(once(self.drop_view))),
+            CreatePartitions.by(threaded(once(self.create_partitions))),
+            UpdatePartitions.by(threaded(once(self.update_partitions))),
+            RenamePartition.by(threaded(once(self.rename_partition))),
+            DeletePartitions.by(threaded(once(self.delete_partitions))),
+        ]
 
-    def create_database(self, *, database: dict[str, Any], if_not_exists: bool = False) -> None:
-        """Make a database. Raises `Refused`: ALREADY_EXISTS, INVALID_LOCATION, INVALID_PARAMETER_USAGE."""
-        made = msgspec.convert(database, Database)
+    def create_database(self, job: CreateDatabase, run: Run) -> Done:
+        """See the job."""
+        made = job.database
         _check_name("database", made.name)
         if made.name in self._entries.databases():
-            if if_not_exists:
-                return
+            if job.if_not_exists:
+                return Done()
             raise Refused("ALREADY_EXISTS", f"Database {made.name} already exists")
         if made.location_uri is not None:
             self._stores.find(made.location_uri)
-        self._entries.put_database(msgspec.structs.replace(made, create_time=self._now()))
+        self._entries.put_database(replace(made, create_time=self._now()))
+        return Done()
 
-    def drop_database(self, *, name: str, if_exists: bool = False, cascade: bool = False) -> None:
-        """Remove a database, with *cascade* all that is in it, too: Iceberg tables with their files, others without.
-
-        Raises `Refused`: SCHEMA_NOT_FOUND, SCHEMA_NOT_EMPTY, NOT_SUPPORTED for the project's own.
-        """
+    def drop_database(self, job: DropDatabase, run: Run) -> Done:
+        """See the job."""
+        name, begun = job.name, self._entries.begin(f"drop {run.id}")
         if name not in self._entries.databases():
-            if if_exists:
-                return
+            if job.if_exists or begun:
+                return Done()
             raise Refused("SCHEMA_NOT_FOUND", f"Database {name} does not exist")
         if name == self._own:
             raise Refused("NOT_SUPPORTED", f"{name} is the project's own database, where its events are: it cannot be dropped")
         if name == DEFAULT:
             raise Refused("NOT_SUPPORTED", f"{name} is the database that is always there: it cannot be dropped, what is in it can")
         of_lake = [table for table in self._lake_tables() if split_name(table, self._own)[0] == name]
-        if not cascade and (of_lake or self._entries.tables(name)):
+        if not job.cascade and (of_lake or self._entries.tables(name)):
             raise Refused("SCHEMA_NOT_EMPTY", f"Database {name} is not empty. One or more tables exist.")
-        for table in of_lake:
+        for done, table in enumerate(of_lake):
+            run.at(done, len(of_lake), "tables")
             self._drop(table)
         self._entries.delete_database(name)
+        return Done()
 
-    def create_entry(self, *, database: str, table: dict[str, Any], if_not_exists: bool = False) -> bool:
-        """Make an external table or a view; return whether it was made.
-
-        Raises `Refused`: SCHEMA_NOT_FOUND, ALREADY_EXISTS, INVALID_LOCATION, INVALID_PARAMETER_USAGE, and INVALID_TABLE_PROPERTY for a
-        property that its files cannot be read by.
-        """
-        made = msgspec.convert(table, Table)
+    def create_entry(self, job: CreateEntry, run: Run) -> Made:
+        """See the job."""
+        database, made = job.database, job.table
         _check_name("table", made.name)
         there = self._entries.table(database, made.name)
         if there is not None or self._of_lake(database, made.name):
-            if if_not_exists:
-                return False
+            if job.if_not_exists:
+                return Made(False)
             kind = "View" if there is not None and there.table.is_view else "Table"
             raise Refused("ALREADY_EXISTS", f"line 1:1: {kind} 'awsdatacatalog.{database}.{made.name}' already exists")
         self._check(made)
-        self._entries.create(database, msgspec.structs.replace(made, create_time=self._now(), update_time=self._now()))
-        return True
+        self._entries.create(database, replace(made, create_time=self._now(), update_time=self._now()))
+        return Made(True)
 
-    def update_entry(self, *, database: str, table: dict[str, Any], expected: int | None = None, archive: bool = True) -> int:
-        """Put another definition in the place of a table's or view's and return its version.
-
-        Raises `Refused`: TABLE_NOT_FOUND, CONCURRENT_MODIFICATION, INVALID_LOCATION, INVALID_TABLE_PROPERTY, TYPE_MISMATCH where a view
-        would become a table.
-        """
-        made = msgspec.convert(table, Table)
+    def update_entry(self, job: UpdateEntry, run: Run) -> Version:
+        """See the job."""
+        database, made = job.database, job.table
         before = self._entry(database, made.name)
         if before.table.is_view != made.is_view:
             raise Refused("TYPE_MISMATCH", f"'{database}.{made.name}' is a {'view' if before.table.is_view else 'table'}")
         self._check(made)
-        made = msgspec.structs.replace(made, create_time=before.table.create_time, update_time=self._now())
-        return self._entries.update(database, made, expected=expected, archive=archive)
+        made = replace(made, create_time=before.table.create_time, update_time=self._now())
+        return Version(self._entries.update(database, made, expected=job.expected, archive=job.archive))
 
-    def delete_version(self, *, database: str, name: str, version: int) -> None:
-        """Forget an older version of a definition. Raises `Refused`: TABLE_NOT_FOUND, VERSION_NOT_FOUND, NOT_SUPPORTED for the current."""
-        self._entries.delete_version(database, name, version)
+    def delete_version(self, job: DeleteVersion, run: Run) -> Done:
+        """See the job."""
+        self._entries.delete_version(job.database, job.name, job.version)
+        return Done()
 
-    def drop_table(self, *, database: str, name: str, if_exists: bool = False) -> None:
-        """Remove a table: an Iceberg table with its files, of an external one the definition only.
-
-        Raises `Refused`: TABLE_NOT_FOUND, NOT_SUPPORTED for a table that events come into, and for a view.
-        """
+    def drop_table(self, job: DropTable, run: Run) -> Done:
+        """See the job."""
+        database, name, begun = job.database, job.name, self._entries.begin(f"drop {run.id}")
         if self._of_lake(database, name):
             table = join_name(database, name, self._own)
             if table in self._declared:
@@ -132,55 +148,52 @@ class Changes:
                     "take the class out of the project's events first",
                 )
             self._drop(table)
-            return
+            return Done()
         found = self._entries.table(database, name)
         if found is not None and found.table.is_view:
             raise Refused("NOT_SUPPORTED", f"'{database}.{name}' is a view: DROP VIEW removes it")
-        if not self._entries.delete(database, name) and not if_exists:
+        if not self._entries.delete(database, name) and not (job.if_exists or begun):
             raise _missing("Table", database, name)
+        return Done()
 
-    def drop_view(self, *, database: str, name: str, if_exists: bool = False) -> None:
-        """Remove a view. Raises `Refused`: TABLE_NOT_FOUND, NOT_SUPPORTED for a table."""
+    def drop_view(self, job: DropView, run: Run) -> Done:
+        """See the job."""
+        database, name = job.database, job.name
         found = self._entries.table(database, name)
         if (found is not None and not found.table.is_view) or (found is None and self._of_lake(database, name)):
             raise Refused("NOT_SUPPORTED", f"'{database}.{name}' is a table: DROP TABLE removes it")
-        if not self._entries.delete(database, name) and not if_exists:
+        if not self._entries.delete(database, name) and not job.if_exists:
             raise _missing("View", database, name)
+        return Done()
 
-    def create_partitions(self, *, database: str, name: str, partitions: Sequence[dict[str, Any]]) -> list[list[str]]:
-        """Add partitions and return the values of those that were there, which stay as they were. Raises `Refused`: TABLE_NOT_FOUND,
-        INVALID_LOCATION.
-        """
-        return self._entries.put_partitions(database, name, self._made(database, name, partitions), new=True)
+    def create_partitions(self, job: CreatePartitions, run: Run) -> There:
+        """See the job."""
+        made = self._made(job.database, job.name, job.partitions)
+        return There(self._entries.put_partitions(job.database, job.name, made, new=True))
 
-    def update_partitions(self, *, database: str, name: str, partitions: Sequence[dict[str, Any]]) -> list[list[str]]:
-        """Put other definitions in the place of partitions', and return the values of those that were there.
+    def update_partitions(self, job: UpdatePartitions, run: Run) -> There:
+        """See the job."""
+        made = self._made(job.database, job.name, job.partitions)
+        return There(self._entries.put_partitions(job.database, job.name, made, new=False))
 
-        Raises as `create_partitions` does.
-        """
-        return self._entries.put_partitions(database, name, self._made(database, name, partitions), new=False)
+    def rename_partition(self, job: RenamePartition, run: Run) -> Done:
+        """See the job."""
+        [made] = self._made(job.database, job.name, [job.partition])
+        self._entries.rename_partition(job.database, job.name, job.values, made)
+        return Done()
 
-    def rename_partition(self, *, database: str, name: str, values: Sequence[str], partition: dict[str, Any]) -> None:
-        """Put *partition* in the place of the one of *values*.
+    def delete_partitions(self, job: DeletePartitions, run: Run) -> Deleted:
+        """See the job."""
+        return Deleted(self._entries.delete_partitions(job.database, job.name, job.values))
 
-        Raises `Refused`: TABLE_NOT_FOUND, PARTITION_NOT_FOUND, ALREADY_EXISTS, INVALID_LOCATION.
-        """
-        [made] = self._made(database, name, [partition])
-        self._entries.rename_partition(database, name, values, made)
-
-    def delete_partitions(self, *, database: str, name: str, values: Sequence[Sequence[str]]) -> int:
-        """Forget partitions and return how many there were; their files stay. Raises `Refused` TABLE_NOT_FOUND."""
-        return self._entries.delete_partitions(database, name, values)
-
-    def _made(self, database: str, name: str, partitions: Sequence[dict[str, Any]]) -> list[Partition]:
+    def _made(self, database: str, name: str, partitions: Sequence[Partition]) -> list[Partition]:
         keys = len(self._entry(database, name).table.partition_keys)
-        made = [msgspec.convert(each, Partition) for each in partitions]
-        for each in made:
+        for each in partitions:
             if len(each.values) != keys:
                 raise Refused("INVALID_PARTITION_VALUE", f"a partition of '{database}.{name}' has {keys} values, given: {each.values}")
             if each.storage_descriptor.location is not None:
                 self._stores.find(each.storage_descriptor.location)
-        return [msgspec.structs.replace(each, creation_time=each.creation_time or self._now()) for each in made]
+        return [replace(each, creation_time=each.creation_time or self._now()) for each in partitions]
 
     def _check(self, table: Table) -> None:
         if table.is_view:
@@ -200,16 +213,21 @@ class Changes:
     def _now(self) -> float:
         return self._clock.now_ms() // 1000
 
-    def _job(self, change: Callable[..., Any]) -> Job:
-        def do(**arguments: Any) -> Any:
+    def _once(self, do: Callable[[AnyJob, Run], Answer]) -> Callable[[AnyJob, Run], Answer]:
+        """Let it be one transaction with the note that it was done: where the process ended before it said so, it is not done again."""
+
+        def done(job: AnyJob, run: Run) -> Answer:
+            answer = self._entries.once(f"{type(job).__name__} {run.id}", lambda: msgspec.json.encode(do(job, run)))
+            return msgspec.json.decode(answer, type=job.answer())  # type: ignore[no-any-return]
+
+        return self._alone(done)
+
+    def _alone(self, do: Callable[[AnyJob, Run], Answer]) -> Callable[[AnyJob, Run], Answer]:
+        def done(job: AnyJob, run: Run) -> Answer:
             with self._lock:
-                return change(**arguments)
+                return do(job, run)
 
-        @wraps(change)
-        async def job(**arguments: Any) -> Any:
-            return await asyncio.to_thread(do, **arguments)
-
-        return job
+        return done
 
 
 def _check_name(kind: str, name: str) -> None:

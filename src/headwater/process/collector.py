@@ -12,13 +12,16 @@ from typing import Any
 from headwater.clock import SystemClock
 from headwater.edge.http.connections import Places
 from headwater.edge.http.http1 import Server
-from headwater.pipeline import PIPE, build_collector
+from headwater.jobs import Handlers, Run
+from headwater.jobs.roles import Families, Metrics
+from headwater.jobs.socket import serve_jobs
+from headwater.ledger import LAKE
+from headwater.pipeline import build_collector
 from headwater.places import Paths
 from headwater.places.identity import note_places
 from headwater.places.presence import places_of
 from headwater.process import listen
-from headwater.process.job import serve_jobs
-from headwater.process.metrics import collector_families, plain
+from headwater.process.metrics import collector_families
 from headwater.process.repeat import repeat
 from headwater.process.tls import ServerTls, TlsFiles
 from headwater.process.tracing import open_traces
@@ -46,7 +49,7 @@ class CollectorRole:
         places = Places(limits.connections_per_address, exempt=(*limits.exempt, *proxies))
         self._listener = Server(self._parts.app, self._socket, self._tls.context if self._tls else None, places)
         await self._listener.start()
-        self._jobs = await serve_jobs(Paths(self._project).collector_socket, {"metrics": self._metrics})
+        self._jobs = await serve_jobs(Paths(self._project).collector_socket, Handlers([Metrics.by(self._metrics)]))
         self._trimming = asyncio.create_task(repeat(TRIM_EVERY_S, self._trim, "trimming the stream"))
         self._copying = asyncio.create_task(repeat(0.1, self._parts.rooms.event_streams.run, "filling event streams"))
         if self._tls is not None:
@@ -85,11 +88,11 @@ class CollectorRole:
         settled = await asyncio.to_thread(self._parts.settled)
         older_than_ms = SystemClock().now_ms() - round(self._settings.stream.retention_hours * 3_600_000)
         for shard_id in await self._parts.stream.shards():
-            await self._parts.stream.trim(shard_id, settled.get((PIPE, shard_id), 0), older_than_ms)
+            await self._parts.stream.trim(shard_id, settled.get((LAKE, shard_id), 0), older_than_ms)
         await self._parts.rooms.streams.trim()
 
-    async def _metrics(self) -> Any:
-        return plain(collector_families(self._requests, len(self._listener.connections), self._parts.rooms.streams))
+    async def _metrics(self, job: Metrics, run: Run) -> Families:
+        return Families(collector_families(self._requests, len(self._listener.connections), self._parts.rooms.streams))
 
     def _health(self) -> tuple[bool, dict[str, Any]]:
         return self._ready, {"role": "collector", "ready": self._ready}

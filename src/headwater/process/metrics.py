@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-import msgspec
 import structlog
 
 from headwater.clock import SystemClock
 from headwater.errors import HeadwaterError
+from headwater.jobs.roles import Metrics
+from headwater.jobs.socket import SocketAsk
 from headwater.places import Paths, open_ledger_reader, open_stream_reader
-from headwater.process.job import send_job
 from headwater.process.standstill import standing_still
 from headwater.process.status import measure_lag
 from headwater.settings import Settings
@@ -117,14 +117,9 @@ async def project_families(settings: Settings, project: Path) -> list[Family]:
     ]
 
 
-def plain(families: Iterable[Family]) -> Any:
-    """Return families as a job's answer can hold them."""
-    return msgspec.to_builtins(list(families))
-
-
 def _asked(role: str, socket: Path) -> list[Family] | None:
     try:
-        return msgspec.convert(send_job(socket, "metrics", timeout_s=ANSWER_WITHIN_S), list[Family])
+        return SocketAsk(socket, ANSWER_WITHIN_S)(Metrics()).families
     except HeadwaterError as error:
         structlog.get_logger("metrics").warning("a role does not say its metrics", of=role, reason=str(error))
         return None

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from headwater.pipeline import PIPE, open_lake
+from headwater.ledger import LAKE
+from headwater.pipeline import open_lake
 from headwater.places import ledger_positions, open_stream_reader
 from headwater.process.status import FAR_FUTURE_MS
 from headwater.settings import Settings, load_settings
@@ -48,7 +49,7 @@ async def _handled(settings: Settings, project: Path, within_s: float) -> bool:
     deadline = time.monotonic() + within_s
     while True:
         done = ledger_positions(settings, project)
-        if all(done.get((PIPE, shard_id), 0) >= head for shard_id, head in heads.items()):
+        if all(done.get((LAKE, shard_id), 0) >= head for shard_id, head in heads.items()):
             return True
         if time.monotonic() > deadline:
             return False

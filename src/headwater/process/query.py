@@ -7,16 +7,17 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 
 from headwater.errors import HeadwaterError, ProjectError
 from headwater.executions.metrics import families
+from headwater.jobs.socket import SocketAsk
 from headwater.pipeline import build_engine, build_query
 from headwater.places import Paths
 from headwater.places.identity import note_places
 from headwater.places.presence import places_of
 from headwater.process import listen
-from headwater.process.job import send_job
 from headwater.process.metrics import project_families
 from headwater.process.repeat import repeat
 from headwater.process.standstill import standing_still
@@ -27,8 +28,6 @@ from headwater.telemetry.prometheus import CONTENT_TYPE, exposition
 # At a project's first start the worker makes the tables while this role waits for them.
 TABLES_WITHIN_S = 60.0
 FORGET_EVERY_S = 600.0
-# Some jobs write all that a query selected.
-JOB_WITHIN_S = 3_600.0
 
 
 class QueryRole:
@@ -51,7 +50,8 @@ class QueryRole:
                     raise
                 await asyncio.sleep(0.1)
         engine.warm()
-        self._parts = build_query(self._settings, self._project, engine, self._ask, self._health, self._metrics)
+        ask = SocketAsk(Paths(self._project).worker_socket)
+        self._parts = build_query(self._settings, self._project, engine, ask, self._health, self._metrics)
         note_places(self._project, places_of(self._settings, self._project, "queries", "results"))
         self._listener = Listener(self._parts.app, self._socket)
         await self._listener.start()
@@ -82,10 +82,11 @@ class QueryRole:
         project = await project_families(self._settings, self._project)
         return exposition([*project, *families(self._parts.queries.executions)]), CONTENT_TYPE
 
-    def _ask(self, job: str, /, **arguments: Any) -> Any:
-        return send_job(Paths(self._project).worker_socket, job, JOB_WITHIN_S, **arguments)
-
     async def _health(self) -> tuple[bool, dict[str, Any]]:
         """Say whether this role is ready, and whether everything behind it gets on: a monitor needs no more than the code of the answer."""
         still = await standing_still(self._settings, self._project)
-        return self._ready and not still, {"role": "query", "ready": self._ready, "standing_still": [each._asdict() for each in still]}
+        return self._ready and not still, {
+            "role": "query",
+            "ready": self._ready,
+            "standing_still": [msgspec.structs.asdict(each) for each in still],
+        }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import uuid
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from headwater.jobs import Answer, Handlers, Job, Progress, Run
+from headwater.jobs.socket import SocketAsk
 from headwater.places import Paths
 from headwater.process import listen
-from headwater.process.job import send_job
 from headwater.process.lock import FileLock, is_held
 from headwater.process.project import check_openable
 from headwater.process.role import Service, run_role
@@ -61,22 +63,25 @@ def run_named_role(
     run_role(name, Paths(project).run, build, life_line_fd)
 
 
-def run_job(project: Path, job: str) -> Any:
-    """Run a job on the lake: by the worker if it runs, else here, with the worker's lock."""
+def run_job(project: Path, job: Job[Answer], told: Callable[[Progress], None] = lambda progress: None) -> Answer:
+    """Have a job on the lake done: by the worker if it runs, else here, with the worker's lock. *told* hears how far it is."""
     settings, paths = load_settings(project), Paths(project)
     lock_path = paths.run / "worker.lock"
     if is_held(lock_path):
-        return send_job(paths.worker_socket, job)
+        return SocketAsk(paths.worker_socket)(job, told=told)
     check_openable(project, settings, begin=True)
     from headwater.process.worker import WorkerRole
 
-    async def run() -> Any:
-        worker = WorkerRole(settings, project)
+    async def do() -> Answer:
+        worker, run = WorkerRole(settings, project), Run(str(uuid.uuid4()), told)
         await worker.open()
         try:
-            return await {"fold": worker.fold}[job]()
+            return await Handlers(worker.handlers()).do(job, run)
+        except asyncio.CancelledError:  # Ctrl-C: the process waits for the thread that is at it
+            run.cancel()
+            raise
         finally:
             worker.close()
 
     with FileLock(lock_path, "the worker").acquire():
-        return asyncio.run(run())
+        return asyncio.run(do())

@@ -91,7 +91,7 @@ def find_door(
     app_id: str | None,
     access_key_id: str | None,
     secret_access_key: str | None,
-    while_waiting: AbstractContextManager[None],
+    while_waiting: AbstractContextManager[object],
 ) -> Door:
     """Return the door of the project that is served here, or that at *url*.
 

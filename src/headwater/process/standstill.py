@@ -6,12 +6,13 @@ import asyncio
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from headwater.clock import SystemClock
 from headwater.errors import HeadwaterError, ProjectError
+from headwater.jobs.roles import Standstill, Standstills
+from headwater.jobs.socket import SocketAsk
 from headwater.places import Paths, open_ledger_reader, open_stream_reader
-from headwater.process.job import send_job
 from headwater.process.starting import served_facts
 from headwater.process.status import measure_lag
 from headwater.settings import Settings
@@ -22,14 +23,6 @@ PASSING_S = 5.0
 ANSWER_WITHIN_S = 2.0
 # Dying once is mended; dying again and again is not.
 MANY_DEATHS, DEATHS_WITHIN_MS = 3, 120_000
-
-
-class Standstill(NamedTuple):
-    """One thing that stands still, such as `table orders`, why as far as is known, and for how many seconds already."""
-
-    what: str
-    reason: str
-    seconds: float
 
 
 class Troubles:
@@ -98,7 +91,7 @@ def _ago(role: Mapping[str, Any], now_ms: int) -> float:
 
 def _said_by_worker(project: Path) -> list[Standstill]:
     try:
-        return [Standstill(*each) for each in send_job(Paths(project).worker_socket, "standstills", ANSWER_WITHIN_S)]
+        return SocketAsk(Paths(project).worker_socket, ANSWER_WITHIN_S)(Standstills()).still
     except HeadwaterError as error:
         return [Standstill("role worker", f"it does not answer: {error}", ANSWER_WITHIN_S)]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from headwater.clock import SystemClock
 from headwater.errors import ProjectError
-from headwater.pipeline import PIPE
+from headwater.ledger import LAKE
 from headwater.places import Paths, ledger_positions, open_stream_reader
 from headwater.process.lock import is_held
 from headwater.process.starting import served_facts
@@ -52,7 +52,7 @@ async def measure_lag(stream: Stream, positions: dict[tuple[str, str], int]) -> 
     """Return {records, seconds} between the head of the stream and *positions*."""
     records, seconds = 0, 0.0
     for shard_id in await stream.shards():
-        at = positions.get((PIPE, shard_id), 0)
+        at = positions.get((LAKE, shard_id), 0)
         behind = await stream.position_at(shard_id, FAR_FUTURE_MS) - at
         if behind > 0:
             records += behind

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import wraps
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from headwater.errors import Refused
+from headwater.jobs import Done, Handler, Run, threaded
+from headwater.jobs.tables import (
+    AddColumns,
+    ChangeColumn,
+    CreateTable,
+    DropColumn,
+    Files,
+    InsertRows,
+    OptimizeTable,
+    Pinned,
+    PinTable,
+    RenameTable,
+    ReplaceRows,
+    Rows,
+    SetProperties,
+    Vacuumed,
+    VacuumTable,
+    WriteFiles,
+)
 from headwater.lake.alter import Alterations
 from headwater.lake.hive import HiveFiles
 from headwater.lake.rewrite import Tables
-from headwater.process.job import Job
 from headwater.store import Stores
 
 _SPILLED = re.compile(r"[0-9a-f-]{36}\.arrow")
@@ -29,106 +43,118 @@ class TableJobs:
     def __init__(self, tables: Tables, alterations: Alterations, stores: Stores, spill: Path) -> None:
         self._tables, self._alterations, self._stores, self._spill = tables, alterations, stores, spill
 
-    def jobs(self) -> Mapping[str, Job]:
-        """Return the jobs by name."""
-        jobs = (
-            self.create_table, self.insert_rows, self.pin_table, self.replace_rows, self.optimize_table, self.vacuum_table,
-            self.add_columns, self.drop_column, self.change_column, self.set_properties, self.rename_table, self.write_files,
-        )  # fmt: skip
-        return {job.__name__: _job(job) for job in jobs}
+    def handlers(self) -> list[Handler]:
+        """Return who does which job."""
+        return [
+            CreateTable.by(threaded(self.create_table)),
+            InsertRows.by(threaded(self.insert_rows)),
+            PinTable.by(threaded(self.pin_table)),
+            ReplaceRows.by(threaded(self.replace_rows)),
+            OptimizeTable.by(threaded(self.optimize_table)),
+            VacuumTable.by(threaded(self.vacuum_table)),
+            AddColumns.by(threaded(self.add_columns)),
+            DropColumn.by(threaded(self.drop_column)),
+            ChangeColumn.by(threaded(self.change_column)),
+            SetProperties.by(threaded(self.set_properties)),
+            RenameTable.by(threaded(self.rename_table)),
+            WriteFiles.by(threaded(self.write_files)),
+        ]
 
-    def create_table(
-        self,
-        *,
-        change: str,
-        table: str,
-        schema: str,
-        partitioning: Sequence[tuple[str, str, int | None]] = (),
-        properties: Mapping[str, str] | None = None,
-        rows: str | None = None,
-        if_not_exists: bool = False,
-    ) -> int:
-        """Make an Iceberg table with the columns of *schema* (base64 of Arrow's message) and return how many rows it got."""
+    def create_table(self, job: CreateTable, run: Run) -> Rows:
+        """See the job."""
         made = self._tables.create(
-            change,
-            table,
-            _schema(schema),
-            partitioning=[(transform, column, number) for transform, column, number in partitioning],
-            properties=properties,
-            rows=self._rows(rows),
-            if_not_exists=if_not_exists,
+            run.id,
+            job.table,
+            _schema(job.schema),
+            partitioning=job.partitioning,
+            properties=job.properties,
+            rows=self._rows(job.rows, run),
+            if_not_exists=job.if_not_exists,
         )
-        return made.rows
+        return Rows(made.rows)
 
-    def insert_rows(self, *, change: str, table: str, rows: str) -> int:
-        """Add rows to an Iceberg table and return how many."""
-        return self._tables.insert(change, table, self._rows(rows)).rows
+    def insert_rows(self, job: InsertRows, run: Run) -> Rows:
+        """See the job."""
+        return Rows(self._tables.insert(run.id, job.table, self._rows(job.rows, run)).rows)
 
-    def pin_table(self, *, table: str) -> dict[str, Any]:
-        """Return the id of the snapshot that has all rows of the table (None: there are none), and whether its files are by day."""
-        return self._tables.pin(table)._asdict()
+    def pin_table(self, job: PinTable, run: Run) -> Pinned:
+        """See the job."""
+        return Pinned(*self._tables.pin(job.table))
 
-    def replace_rows(self, *, change: str, kind: str, table: str, rows: str, **state: Any) -> int:
-        """Put rows in the place of those of a snapshot; see `Tables.replace`. Return how many rows the statement was about."""
-        return self._tables.replace(change, kind, table, rows=self._rows(rows), **state).rows
+    def replace_rows(self, job: ReplaceRows, run: Run) -> Rows:
+        """See the job."""
+        change = self._tables.replace(
+            run.id,
+            job.kind,
+            job.table,
+            job.snapshot_id,
+            job.days,
+            self._rows(job.rows, run),
+            changed=job.changed,
+            inserted=job.inserted,
+            deleted=job.deleted,
+        )
+        return Rows(change.rows)
 
-    def optimize_table(self, *, change: str, table: str, days: Sequence[int | None] | None = None) -> int:
-        """Put small files together and return how many rows were written anew."""
-        return self._tables.compact(change, table, days).rows
+    def optimize_table(self, job: OptimizeTable, run: Run) -> Rows:
+        """See the job."""
+        return Rows(self._tables.compact(run.id, job.table, job.days, lambda rows: run.at(rows, None, "rows")).rows)
 
-    def vacuum_table(self, *, table: str) -> list[int]:
-        """Expire snapshots, remove files that no snapshot names; return how many of each."""
-        return list(self._tables.vacuum(table))
+    def vacuum_table(self, job: VacuumTable, run: Run) -> Vacuumed:
+        """See the job."""
+        return Vacuumed(*self._tables.vacuum(job.table))
 
-    def add_columns(self, *, table: str, schema: str) -> None:
-        """Add columns to an Iceberg table."""
-        self._tables.add_columns(table, _schema(schema))
+    def add_columns(self, job: AddColumns, run: Run) -> Done:
+        """See the job."""
+        self._tables.add_columns(job.table, _schema(job.schema))
+        return Done()
 
-    def drop_column(self, *, change: str, table: str, column: str) -> None:
-        """Take a column of an Iceberg table away."""
-        self._alterations.drop_column(change, table, column)
+    def drop_column(self, job: DropColumn, run: Run) -> Done:
+        """See the job."""
+        self._alterations.drop_column(run.id, job.table, job.column)
+        return Done()
 
-    def change_column(self, *, change: str, table: str, column: str, schema: str, **more: Any) -> None:
-        """Give a column another name, type, comment or place; see `Alterations.change_column`."""
-        self._alterations.change_column(change, table, column, _schema(schema), **more)
+    def change_column(self, job: ChangeColumn, run: Run) -> Done:
+        """See the job."""
+        schema = _schema(job.schema)
+        self._alterations.change_column(run.id, job.table, job.column, schema, comment=job.comment, first=job.first, after=job.after)
+        return Done()
 
-    def set_properties(self, *, change: str, table: str, properties: Mapping[str, str], removed: Sequence[str] = ()) -> None:
-        """Set and remove properties of an Iceberg table."""
-        self._alterations.set_properties(change, table, properties, removed)
+    def set_properties(self, job: SetProperties, run: Run) -> Done:
+        """See the job."""
+        self._alterations.set_properties(run.id, job.table, job.properties, job.removed)
+        return Done()
 
-    def rename_table(self, *, change: str, table: str, to: str) -> None:
-        """Give an Iceberg table another name."""
-        self._alterations.rename(change, table, to)
+    def rename_table(self, job: RenameTable, run: Run) -> Done:
+        """See the job."""
+        self._alterations.rename(run.id, job.table, job.to)
+        return Done()
 
-    def write_files(self, *, change: str, location: str, rows: str, **form: Any) -> dict[str, Any]:
-        """Write rows as files beneath a location; see `HiveFiles`. Return their URLs, how many rows, and the partitions they are in."""
-        files = HiveFiles(self._stores, location, change, self._spill, **form)
+    def write_files(self, job: WriteFiles, run: Run) -> Files:
+        """See the job."""
+        files = HiveFiles(self._stores, job.form, run.id, self._spill, empty=job.empty)
         try:
-            for part in self._rows(rows):
+            for part in self._rows(job.rows, run):
                 files.write(part)
-            return files.finish()._asdict()
+            return Files(*files.finish())
         except BaseException:
             files.discard()
             raise
 
-    def _rows(self, name: str | None) -> Iterator[pa.Table]:
+    def _rows(self, name: str | None, run: Run) -> Iterator[pa.Table]:
         if name is None:
             return
         if not _SPILLED.fullmatch(name):
             raise Refused("GENERIC_INTERNAL_ERROR", f"{name!r} is no name of spilled rows")
+        done = 0
         with pa.OSFile(str(self._spill / name), "r") as file, pa.ipc.open_stream(file) as stream:
             for batch in stream:
                 for at in range(0, batch.num_rows, _ROWS):
-                    yield pa.Table.from_batches([batch.slice(at, _ROWS)])
+                    run.at(done, None, "rows")
+                    part = pa.Table.from_batches([batch.slice(at, _ROWS)])
+                    yield part
+                    done += part.num_rows
 
 
-def _schema(text: str) -> pa.Schema:
-    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))
-
-
-def _job(change: Callable[..., Any]) -> Job:
-    @wraps(change)
-    async def job(**arguments: Any) -> Any:
-        return await asyncio.to_thread(change, **arguments)
-
-    return job
+def _schema(message: bytes) -> pa.Schema:
+    return pa.ipc.read_schema(pa.py_buffer(message))

@@ -16,17 +16,18 @@ import structlog
 from headwater.clock import SystemClock
 from headwater.collect.kinesis import open_record
 from headwater.errors import LedgerBroken, mistake
+from headwater.jobs import Handler, Handlers, Run
+from headwater.jobs.roles import Families, Fold, FoldAll, Folded, Metrics, Standing, Standstills
+from headwater.jobs.socket import serve_jobs
 from headwater.lake.alter import Alterations
 from headwater.lake.rewrite import Tables
-from headwater.pipe.relearn import relearn_keys
-from headwater.pipeline import DAY_MS, PIPE, WorkerParts, build_worker
+from headwater.pipeline import DAY_MS, WorkerParts, build_worker
 from headwater.places import Paths
 from headwater.places.identity import note_places
 from headwater.places.marker import claim_lake
 from headwater.places.presence import places_of
-from headwater.process.catalog_jobs import Changes
-from headwater.process.job import serve_jobs
-from headwater.process.metrics import WorkerCounts, plain
+from headwater.process.catalog_jobs import CatalogJobs
+from headwater.process.metrics import WorkerCounts
 from headwater.process.repeat import repeat
 from headwater.process.role import give_up
 from headwater.process.standstill import Troubles
@@ -34,6 +35,7 @@ from headwater.process.table_jobs import TableJobs
 from headwater.process.tracing import open_traces
 from headwater.settings import Settings
 from headwater.stream import Batch
+from headwater.target.lake.relearn import relearn_keys
 from headwater.telemetry.metrics import gauge
 
 FATES_KEPT_DAYS = 30
@@ -57,15 +59,9 @@ class WorkerRole:
         # What is loaded now stays: the collector of garbage need not look at it again and again while batches come and go.
         gc.collect()
         gc.freeze()
-        jobs = {
-            "fold": self.fold,
-            "metrics": self._metrics,
-            "standstills": self._standstills,
-            **self._changes().jobs(),
-            **self._tables().jobs(),
-        }
         anew = self._anew_if_broken
-        self._jobs = await serve_jobs(Paths(self._project).worker_socket, {name: anew(job) for name, job in jobs.items()})
+        watched = Handlers(handler._replace(do=anew(handler.do)) for handler in self.handlers())
+        self._jobs = await serve_jobs(Paths(self._project).worker_socket, watched)
         self._moving = asyncio.create_task(self._move())
         self._keeping = [
             asyncio.create_task(repeat(1.0, anew(self._maintain), "lake maintenance")),
@@ -106,9 +102,14 @@ class WorkerRole:
         )
         return parts
 
-    def _changes(self) -> Changes:
+    def handlers(self) -> list[Handler]:
+        """Return who does which job, once it is open."""
+        own = [FoldAll.by(self.fold), Metrics.by(self._metrics), Standstills.by(self._standstills)]
+        return [*own, *self._catalog_jobs().handlers(), *self._table_jobs().handlers()]
+
+    def _catalog_jobs(self) -> CatalogJobs:
         parts = self._parts
-        return Changes(
+        return CatalogJobs(
             parts.entries,
             parts.stores,
             SystemClock(),
@@ -118,7 +119,7 @@ class WorkerRole:
             declared=parts.models.tables.keys(),
         )
 
-    def _tables(self) -> TableJobs:
+    def _table_jobs(self) -> TableJobs:
         parts, spill = self._parts, Paths(self._project).spill
         for path in spill.glob("*.part"):
             path.unlink(missing_ok=True)
@@ -141,12 +142,12 @@ class WorkerRole:
             if self._traces is not None:
                 await asyncio.to_thread(self._traces.close)
 
-    async def fold(self) -> list[dict[str, Any]]:
-        """Take what the stream holds and put all rows that wait into files; the job behind `headwater fold`."""
+    async def fold(self, job: FoldAll, run: Run) -> Folded:
+        """Take what the stream holds and put all rows that wait into files."""
         await self.drain(time.monotonic() + 60)
-        folds = await asyncio.to_thread(self._parts.maintenance.fold_all)
+        folds = await asyncio.to_thread(self._parts.maintenance.fold_all, lambda done, total: run.at(done, total, "rows"))
         self._counts.folded(folds)
-        return [fold._asdict() for fold in folds]
+        return Folded([Fold(**fold._asdict()) for fold in folds])
 
     async def drain(self, deadline: float) -> None:
         """Take batches until the stream has no more or the *deadline* (monotonic seconds) is there."""
@@ -162,12 +163,12 @@ class WorkerRole:
                 async with self._one_at_a_time:
                     moved = await self._parts.pipe.step(wait_s=0.25)
                 pause_s = FIRST_PAUSE_S
-                self._troubles.went_on(f"pipe {PIPE}")
+                self._troubles.went_on(f"pipe {self._parts.pipe.name}")
             except LedgerBroken as error:
                 give_up(self._log, str(error))
             except Exception as error:  # noqa: BLE001
                 # The batch stays in the stream; a full disk or a locked file passes.
-                self._troubles.failed(f"pipe {PIPE}", f"{type(error).__name__}: {error}")
+                self._troubles.failed(f"pipe {self._parts.pipe.name}", f"{type(error).__name__}: {error}")
                 told = {"reason": str(error), "pause_s": pause_s, "exc_info": mistake(error)}
                 self._log.error("a batch could not be stored and is tried again", **told)
                 moved, pause_s = 0, min(pause_s * 2, LONGEST_PAUSE_S)
@@ -179,9 +180,9 @@ class WorkerRole:
         """Return *work* that ends the process where the ledger must be opened anew; whoever asked for a job asks the next process."""
 
         @functools.wraps(work)
-        async def watched(**arguments: Any) -> Any:
+        async def watched(*arguments: Any) -> Any:
             try:
-                return await work(**arguments)
+                return await work(*arguments)
             except LedgerBroken as error:
                 give_up(self._log, str(error))
 
@@ -200,20 +201,20 @@ class WorkerRole:
             self._log.error("a table could not be folded and is tried again", table=table, reason=str(failure), exc_info=mistake(failure))
 
     def _moved(self, batch: Batch, read_ns: int, committed_ns: int) -> None:
-        self._counts.moved(PIPE, len(batch.records), (committed_ns - read_ns) / 1e9)
+        self._counts.moved(self._parts.pipe.name, len(batch.records), (committed_ns - read_ns) / 1e9)
         if self._traces is not None:
-            self._traces.moved(PIPE, (record.body for record in batch.records), read_ns, committed_ns)
+            self._traces.moved(self._parts.pipe.name, (record.body for record in batch.records), read_ns, committed_ns)
 
-    async def _standstills(self) -> Any:
-        return [list(each) for each in self._troubles.lasting()]
+    async def _standstills(self, job: Standstills, run: Run) -> Standing:
+        return Standing(self._troubles.lasting())
 
-    async def _metrics(self) -> Any:
+    async def _metrics(self, job: Metrics, run: Run) -> Families:
         seen = self._parts.seen
         keys = [
             gauge("headwater_duplicate_keys", "De-duplication keys held in memory.", [({}, seen.keys)]),
             gauge("headwater_duplicate_keys_bytes", "What they take up there.", [({}, seen.nbytes)]),
         ]
-        return plain([*self._counts.families(), *keys])
+        return Families([*self._counts.families(), *keys])
 
     async def _forget(self) -> None:
         now_ms = SystemClock().now_ms()

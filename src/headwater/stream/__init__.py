@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -32,6 +33,14 @@ class Batch(NamedTuple):
     sequence_numbers: list[int]
     damaged: tuple[Damage, ...]
     upto: int
+
+    def until(self, number: int) -> Batch:
+        """Return the part up to the record of that number, which is one of them, or `upto`."""
+        if number == self.upto:
+            return self
+        count = bisect_right(self.sequence_numbers, number)
+        damaged = tuple(damage for damage in self.damaged if damage.last <= number)
+        return Batch(self.shard_id, self.records[:count], self.sequence_numbers[:count], damaged, number)
 
 
 class Stream(Protocol):

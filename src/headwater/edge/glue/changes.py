@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from msgspec.structs import replace
 
-import msgspec
-
+from headwater.catalog.shapes import Table
 from headwater.edge.athena.call import Entry, Output
 from headwater.edge.glue.shapes import (
     DatabaseInput,
@@ -26,6 +24,7 @@ from headwater.edge.glue.shapes import (
 from headwater.edge.principal import Principal
 from headwater.errors import BadRequest, Refused
 from headwater.executions import Queries
+from headwater.jobs import Ask, catalog
 
 _TOLD = {f"{kind}_NOT_FOUND": "EntityNotFoundException" for kind in ("TABLE", "PARTITION", "VERSION")}
 
@@ -33,7 +32,7 @@ _TOLD = {f"{kind}_NOT_FOUND": "EntityNotFoundException" for kind in ("TABLE", "P
 class GlueChanges:
     """Databases, tables and partitions made, changed and removed; *ask* lets the worker do it."""
 
-    def __init__(self, queries: Queries, ask: Callable[..., Any]) -> None:
+    def __init__(self, queries: Queries, ask: Ask) -> None:
         self._catalog, self._kept, self._ask = queries.catalog, queries.entries, ask
 
     def entries(self) -> dict[str, Entry]:
@@ -56,25 +55,26 @@ class GlueChanges:
     def create_database(self, asked: MadeDatabaseInput, caller: Principal) -> Output:
         """Make a database."""
         made = asked.database_input
-        self._ask("create_database", database={**msgspec.to_builtins(made), "Name": made.name.lower()})
+        self._ask(catalog.CreateDatabase(database=replace(made, name=made.name.lower())))
         return {}
 
     def delete_database(self, asked: DatabaseInput, caller: Principal) -> Output:
         """Remove a database with all that is in it."""
-        self._ask("drop_database", name=asked.name.lower(), cascade=True)
+        self._ask(catalog.DropDatabase(name=asked.name.lower(), cascade=True))
         return {}
 
     def create_table(self, asked: MadeTableInput, caller: Principal) -> Output:
         """Make an external table or a view."""
-        self._ask("create_entry", database=asked.database_name.lower(), table=_table(asked.table_input))
+        self._ask(catalog.CreateEntry(database=asked.database_name.lower(), table=_table(asked.table_input)))
         return {}
 
     def update_table(self, asked: MadeTableInput, caller: Principal) -> Output:
         """Put another definition in the place of a table's."""
         database, table = asked.database_name.lower(), _table(asked.table_input)
-        if self._catalog.is_of_lake(database, table["Name"]):
-            raise BadRequest(f"{database}.{table['Name']} is an Iceberg table of the lake: change it by SQL")
-        self._ask("update_entry", database=database, table=table, expected=_number(asked.version_id), archive=not asked.skip_archive)
+        if self._catalog.is_of_lake(database, table.name):
+            raise BadRequest(f"{database}.{table.name} is an Iceberg table of the lake: change it by SQL")
+        expected, archive = _number(asked.version_id), not asked.skip_archive
+        self._ask(catalog.UpdateEntry(database=database, table=table, expected=expected, archive=archive))
         return {}
 
     def delete_table(self, asked: TableInput, caller: Principal) -> Output:
@@ -122,7 +122,7 @@ class GlueChanges:
     def delete_partition(self, asked: PartitionInput, caller: Principal) -> Output:
         """Forget a partition."""
         database, name = asked.database_name.lower(), asked.table_name.lower()
-        if not self._ask("delete_partitions", database=database, name=name, values=[asked.partition_values]):
+        if not self._ask(catalog.DeletePartitions(database=database, name=name, values=[asked.partition_values])).count:
             raise Refused("PARTITION_NOT_FOUND", "Cannot find partition.")
         return {}
 
@@ -131,14 +131,15 @@ class GlueChanges:
         database, name = asked.database_name.lower(), asked.table_name.lower()
         values = [each.values for each in asked.partitions_to_delete]
         missing = [each for each in values if self._kept.partition(database, name, each) is None]
-        self._ask("delete_partitions", database=database, name=name, values=values)
+        self._ask(catalog.DeletePartitions(database=database, name=name, values=values))
         detail = {"ErrorCode": "EntityNotFoundException", "ErrorMessage": "Partition not found."}
         return {"Errors": [{"PartitionValues": each, "ErrorDetail": detail} for each in missing]}
 
     def _delete(self, database: str, name: str) -> None:
         kept = self._kept.table(database, name)
-        job = "drop_view" if kept is not None and kept.table.is_view and not self._catalog.is_of_lake(database, name) else "drop_table"
-        self._ask(job, database=database, name=name)
+        is_view = kept is not None and kept.table.is_view and not self._catalog.is_of_lake(database, name)
+        drop = catalog.DropView if is_view else catalog.DropTable
+        self._ask(drop(database=database, name=name))
 
     def _delete_version(self, database: str, name: str, version_id: str) -> None:
         # The one version of what is no entry here, a table of the lake, is the newest.
@@ -147,19 +148,18 @@ class GlueChanges:
             raise Refused(
                 "NOT_SUPPORTED", f"{database}.{name} is an Iceberg table of the lake, whose versions are its snapshots: VACUUM it"
             )
-        self._ask("delete_version", database=database.lower(), name=name.lower(), version=-1 if version is None else version)
+        number = -1 if version is None else version
+        self._ask(catalog.DeleteVersion(database=database.lower(), name=name.lower(), version=number))
 
     def _create_partitions(self, database: str, name: str, given: list[GivenPartition]) -> list[list[str]]:
-        made = [msgspec.to_builtins(each) for each in given]
-        there: list[list[str]] = self._ask("create_partitions", database=database.lower(), name=name.lower(), partitions=made)
-        return there
+        return self._ask(catalog.CreatePartitions(database=database.lower(), name=name.lower(), partitions=[*given])).values
 
 
-def _table(made: GivenTable) -> dict[str, Any]:
+def _table(made: GivenTable) -> Table:
     """Return a table's definition; what only an Iceberg table has, nobody but the lake can make."""
     if made.parameters.get("table_type", "").upper() == "ICEBERG":
         raise BadRequest("Iceberg tables are made and changed by SQL here: CREATE TABLE, INSERT, ALTER TABLE")
-    return {**msgspec.to_builtins(made), "Name": made.name.lower()}
+    return replace(made, name=made.name.lower())
 
 
 def _number(version_id: str | None) -> int | None:

@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from headwater.pipe.duplicates import SeenKeys
-from headwater.pipe.keyset import KeySet
+from headwater.target.lake.duplicates import SeenKeys
+from headwater.target.lake.keyset import KeySet
 
 
 class Log:

@@ -11,7 +11,7 @@ from headwater.trial import Trial
 
 @pytest.fixture(scope="module")
 def trial() -> Iterator[Trial]:
-    made = Trial("tests.pipe.trials:as_told")
+    made = Trial("tests.target.lake.trials:as_told")
     yield made
     made.close()
 
@@ -23,7 +23,7 @@ def test_a_trial_names_each_item_that_ends_a_process_also_behind_ones_that_fail(
 
 @pytest.mark.parametrize("items", ["e", "r", ".r.", "..e.x.k"])
 def test_a_trial_names_each_item_that_has_no_end(items: str) -> None:
-    trial = Trial("tests.pipe.trials:as_told", within_s=1)
+    trial = Trial("tests.target.lake.trials:as_told", within_s=1)
     try:
         found = trial.deadly(items.encode())
     finally:

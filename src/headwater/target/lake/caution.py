@@ -9,8 +9,8 @@ import structlog
 
 from headwater.attempt import Attempts
 from headwater.model import Window
-from headwater.pipe.judging import request_for
 from headwater.stream import Batch
+from headwater.target.lake.judging import request_for
 from headwater.trial import Trial
 
 # Whoever sends one event that ends a process mostly sends more.
@@ -37,12 +37,13 @@ class Caution:
         self._shard_id, self._upto = "", 0  # of the batch under way
         self._log = structlog.get_logger("pipe")
 
-    def limit(self, shard_id: str, after: int, batch_size: int) -> int:
-        """Return how many records to take now."""
+    def cut(self, batch: Batch, after: int) -> Batch:
+        """Return what of the batch to take now."""
         left = self._attempts.left
-        if left is None or (left.name, left.after) != (shard_id, after) or not left.deaths:
-            return batch_size
-        return max(1, (left.upto - left.after) // 2)
+        if left is None or (left.name, left.after) != (batch.shard_id, after) or not left.deaths:
+            return batch
+        most = max(1, (left.upto - left.after) // 2)
+        return batch if len(batch.records) <= most else batch.until(batch.sequence_numbers[most - 1])
 
     def begin(self, batch: Batch, after: int) -> dict[int, str]:
         """Note that the batch is under way; return index -> how it ends a process, for records that do, packed ones as a whole."""

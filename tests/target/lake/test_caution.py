@@ -17,13 +17,14 @@ from headwater.errors import Unavailable
 from headwater.ledger import LedgerBatch
 from headwater.ledger.sqlite import SqliteLedger
 from headwater.model import Window, load_models
-from headwater.pipe import Caution, Pipe, SeenKeys
-from headwater.pipe.caution import MOST_DEATHS
+from headwater.pipe import Pipe
 from headwater.record import Record
 from headwater.stream import FIRST_SHARD, Batch
 from headwater.stream.memory import MemoryStream
+from headwater.target.lake import Caution, LakeTarget, SeenKeys
+from headwater.target.lake.caution import MOST_DEATHS
 from headwater.trial import Trial
-from tests.pipe.trials import open_unless_deadly
+from tests.target.lake.trials import open_unless_deadly
 
 ARRIVAL = 1_790_000_000_000
 BODY = b'{"event_type":"Seen","event_timestamp":%d,"application":{"app_id":"a"},"client":{"client_id":"c"},"session":{"session_id":"s"}}'
@@ -35,7 +36,7 @@ class Processes:
     def __init__(self, folder: Path) -> None:
         (folder / "events.py").write_text("from headwater import Event\n\n\nclass Other(Event):\n    x: int\n")
         self.path, self.events = folder / "attempt", folder / "events.py"
-        self.trial = Trial("tests.pipe.trials:harmless")
+        self.trial = Trial("tests.target.lake.trials:harmless")
 
     def next(self) -> Caution:
         return Caution(Attempts(self.path), self.trial, Window(), 60)
@@ -43,9 +44,8 @@ class Processes:
     def dies(self, after: int, most: int) -> tuple[int, dict[int, str]]:
         """Begin a batch of what the next process would take, and end it there; return the batch's size and the records at fault."""
         caution = self.next()
-        size = caution.limit(FIRST_SHARD, after, most)
-        found = caution.begin(batch(after, size), after)
-        return size, found
+        taken = caution.cut(batch(after, most), after)
+        return len(taken.records), caution.begin(taken, after)
 
 
 def batch(after: int, size: int) -> Batch:
@@ -97,16 +97,18 @@ def test_a_packed_record_that_ends_the_process_that_takes_it_apart_is_one_letter
     three = b"\n".join([body] * 3)
     asyncio.run(stream.append([Record(each, "c", ARRIVAL) for each in (three, three, b"deadly", three, body)]))
     models = load_models(processes.events)
-    trial = Trial("headwater.pipe.judging:trial", str(processes.events), "tests.pipe.trials:open_unless_deadly")
+    trial = Trial("headwater.target.lake.judging:trial", str(processes.events), "tests.target.lake.trials:open_unless_deadly")
     if died_after:  # that process stored the first slice and died at the next one
-        first = Pipe("lake", stream, ledger, models, SeenKeys(ledger), Window(), ManualClock(ARRIVAL), 2, open_unless_deadly)
+        first = Pipe(
+            "lake", stream, LakeTarget("lake", ledger, models, SeenKeys(ledger), Window(), ManualClock(ARRIVAL), 2, open_unless_deadly), 2
+        )
         asyncio.run(first.step(0))
     Attempts(processes.path).begin(FIRST_SHARD, died_after, 5)
     caution = Caution(Attempts(processes.path), trial, Window(), 60)
     try:
-        pipe = Pipe(
-            "lake", stream, ledger, models, SeenKeys(ledger), Window(), ManualClock(ARRIVAL), 5, open_unless_deadly, caution=caution
-        )
+        seen, clock = SeenKeys(ledger), ManualClock(ARRIVAL)
+        target = LakeTarget("lake", ledger, models, seen, Window(), clock, 5, open_unless_deadly, caution=caution)
+        pipe = Pipe("lake", stream, target, 5)
         while asyncio.run(pipe.step(0)):
             pass
     finally:
@@ -140,7 +142,8 @@ def test_a_batch_that_cannot_be_stored_was_no_death_however_often_it_fails(tmp_p
     for full in [1] * (MOST_DEATHS + 2) + [0]:
         ledger.full = full
         caution = processes.next()
-        pipe = Pipe("lake", stream, ledger, models, SeenKeys(ledger), Window(), ManualClock(ARRIVAL), caution=caution)
+        target = LakeTarget("lake", ledger, models, SeenKeys(ledger), Window(), ManualClock(ARRIVAL), caution=caution)
+        pipe = Pipe("lake", stream, target)
         if full:
             with pytest.raises(Unavailable):
                 asyncio.run(pipe.step(0))
@@ -161,7 +164,8 @@ def test_a_record_that_cannot_be_taken_apart_is_one_letter_and_the_others_are_ro
     stream, ledger = MemoryStream(), SqliteLedger(f"sqlite:///{tmp_path}/ledger.db")
     asyncio.run(stream.append([Record(BODY % ARRIVAL, "c", ARRIVAL)] * 3))
     models = load_models(processes.events)
-    pipe = Pipe("lake", stream, ledger, models, SeenKeys(ledger), Window(), ManualClock(ARRIVAL), open_record=opened)
+    target = LakeTarget("lake", ledger, models, SeenKeys(ledger), Window(), ManualClock(ARRIVAL), open_record=opened)
+    pipe = Pipe("lake", stream, target)
     asyncio.run(pipe.step(0))
 
     assert {fate.fate: fate.records for fate in ledger.fate_counts()} == {"delivered": 2, "dead-lettered": 1}

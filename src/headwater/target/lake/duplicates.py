@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headwater.ledger import KeyLog
-from headwater.pipe.keyset import KeySet
+from headwater.target.lake.keyset import KeySet
 
 
 class Seen(NamedTuple):

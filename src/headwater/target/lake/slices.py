@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from headwater.model import Letter
-from headwater.pipe.letters import failed
 from headwater.record import Record
 from headwater.stream import Batch, Damage
+from headwater.target.lake.letters import failed
 
 BYTES_LIMIT = 32 * 1024 * 1024
 

@@ -7,9 +7,9 @@ import structlog
 from headwater.clock import Clock
 from headwater.ledger import Ledger, LedgerBatch
 from headwater.model import Models, Window
-from headwater.pipe.duplicates import SeenKeys
-from headwater.pipe.slices import OpenRecord, slices
 from headwater.stream import Stream
+from headwater.target.lake.duplicates import SeenKeys
+from headwater.target.lake.slices import OpenRecord, slices
 
 # A pipe of this name in the ledger says that keys are being learnt again, and how far that came: a crash goes on from there.
 PIPE = "relearn"

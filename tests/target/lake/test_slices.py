@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from headwater.pipe.slices import slices
 from headwater.record import Record
 from headwater.stream import FIRST_SHARD, Batch, Damage
+from headwater.target.lake.slices import slices
 
 
 def batch(*sizes: int, damaged: tuple[Damage, ...] = (), upto: int | None = None) -> Batch:

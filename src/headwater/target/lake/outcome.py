@@ -10,8 +10,8 @@ import xxhash
 
 from headwater.ledger import FateCount
 from headwater.model import DeadLetter, Decoded, Fate, Identity, fates_table, letters_table
-from headwater.pipe.slices import Slice
 from headwater.stream import Batch
+from headwater.target.lake.slices import Slice
 
 LETTERS, FATES = "dead_letter_log", "fates"
 # A damaged stretch has a row for each record up to this many; its full length is in the counts in any case.

@@ -11,11 +11,11 @@ import msgspec
 
 from headwater.ledger.packing import packed
 from headwater.model import Letter, Models, Window, load_models
-from headwater.pipe.letters import failed
-from headwater.pipe.outcome import letter_rows
-from headwater.pipe.slices import OpenRecord, Slice, slices
 from headwater.record import Record
 from headwater.stream import Batch
+from headwater.target.lake.letters import failed
+from headwater.target.lake.outcome import letter_rows
+from headwater.target.lake.slices import OpenRecord, Slice, slices
 from headwater.trial import Work, culprits
 
 # More are looked for once these have their letters.
