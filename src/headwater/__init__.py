@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from headwater.client import Client
     from headwater.client.remote import connect
     from headwater.event import Email, Event
-    from headwater.pipeline import open_lake as open
+    from headwater.pipeline.query import open_lake as open
 
 __all__ = ["Client", "Email", "Event", "__version__", "connect", "open"]
 
@@ -20,7 +20,7 @@ _HOMES = {
     "Email": ("headwater.event", "Email"),
     "Event": ("headwater.event", "Event"),
     "connect": ("headwater.client.remote", "connect"),
-    "open": ("headwater.pipeline", "open_lake"),
+    "open": ("headwater.pipeline.query", "open_lake"),
 }
 
 

@@ -23,7 +23,7 @@ from headwater.edge.auth.sigv4 import Verifier
 from headwater.edge.http.request import Answer, Request
 from headwater.edge.wire.protocol import Listener
 from headwater.edge.wire.routing import Route
-from headwater.pipeline import QueryParts, build_query
+from headwater.pipeline.query import QueryParts, build_query
 from headwater.places import open_project_control, path_of
 from headwater.process.project import make_project
 from headwater.settings import load_settings

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import headwater
-from headwater.pipeline import WorkerParts, build_worker
+from headwater.pipeline.worker import WorkerParts, build_worker
 from headwater.places import resolve
 from headwater.process.move import move_project
 from headwater.process.project import make_project

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headwater.pipeline import build_collector, build_worker
+from headwater.pipeline.collector import build_collector
+from headwater.pipeline.worker import build_worker
 from headwater.process.project import make_project
 from headwater.settings import load_settings
 from headwater.stream import FIRST_SHARD

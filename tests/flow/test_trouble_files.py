@@ -21,7 +21,7 @@ from headwater.errors import ProjectError, QueryError
 from headwater.lake import open_index
 from headwater.lake.verify import verify
 from headwater.ledger import LAKE
-from headwater.pipeline import build_collector
+from headwater.pipeline.collector import build_collector
 from headwater.settings import load_settings
 from headwater.stream import FIRST_SHARD
 from tests.flow.trouble import Sender, log_of, once, serving, stored, wait_for

@@ -12,7 +12,7 @@ import pytest
 
 from headwater.clock import SystemClock
 from headwater.lake.rewrite import Tables
-from headwater.pipeline import WorkerParts, build_worker
+from headwater.pipeline.worker import WorkerParts, build_worker
 from headwater.process.project import make_project
 from headwater.settings import load_settings
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from headwater.collect import Caller, Collector, decode_put_events
-from headwater.pipeline import build_collector
+from headwater.pipeline.collector import build_collector
 from headwater.places import open_project_control
 from headwater.process.project import make_project
 from headwater.process.worker import WorkerRole

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import headwater
-from headwater.pipeline import build_collector
+from headwater.pipeline.collector import build_collector
 from headwater.places import open_project_control
 from headwater.process.worker import WorkerRole
 from headwater.settings import load_settings

@@ -9,7 +9,7 @@ from headwater.process.project import make_project
 CODE = """
 import asyncio, sys
 from pathlib import Path
-from headwater.pipeline import build_collector
+from headwater.pipeline.collector import build_collector
 from headwater.process import collector, roles, role
 from headwater.settings import load_settings
 project = Path(sys.argv[1])

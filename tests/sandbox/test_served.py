@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headwater.errors import ProjectError, QueryError
-from headwater.pipeline import build_engine
+from headwater.pipeline.query import build_engine
 from headwater.settings import load_settings
 from tests.served import Served
 from tests.waiting import until

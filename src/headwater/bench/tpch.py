@@ -21,6 +21,8 @@ from headwater.bench.tpch_queries import QUESTIONS, TABLES
 
 GENERATOR = "tpchgen-cli"
 POLL_EVERY_S = 0.001
+# Asking all the time takes one of two processors, and bare DuckDB asks nobody.
+_UNASKED = 0.75
 # Athena divides decimals to decimals where DuckDB has doubles; the rules of TPC-H allow a cent, too.
 _NEAR, _SHARE = Decimal("0.01"), Decimal("1e-6")
 
@@ -47,10 +49,17 @@ def _row(scale: Scale, number: int, text: str, athena: Any, bare: duckdb.DuckDBP
     theirs = bare.sql(text).fetchall()
     if len(ours) != len(theirs) or not all(map(_same_row, ours, theirs)):
         raise BenchError(f"question {number} of TPC-H has another answer than bare DuckDB's")
-    paired = in_turns(
-        scale.of(9, 3), lambda: wall_s(lambda: _run(athena, text)), lambda: wall_s(lambda: bare.sql(text).to_arrow_table()), warm_up=False
+    best = [wall_s(lambda: _run(athena, text))]
+
+    def ours_s() -> float:
+        best.append(wall_s(lambda: _run(athena, text, _UNASKED * min(best))))
+        return best[-1]
+
+    paired = in_turns(scale.of(9, 3), ours_s, lambda: wall_s(lambda: bare.sql(text).to_arrow_table()), warm_up=False)
+    note = (
+        f"scale {'0.1' if scale.quick else '1'}; from start to the result's file, asked every {POLL_EVERY_S * 1000:g} ms"
+        f" once {_UNASKED:.0%} of the best time are over"
     )
-    note = f"scale {'0.1' if scale.quick else '1'}; from start to the result's file, asked every {POLL_EVERY_S * 1000:g} ms"
     return at_most_ms(f"TPC-H {number} by Athena's API / bare warm DuckDB on the same files, wall", paired, (1.3, 30), (1.1, 15), note)
 
 
@@ -98,9 +107,10 @@ def _client(project: Project) -> Any:
     )
 
 
-def _run(athena: Any, text: str) -> Any:
-    """Run a statement and return what is told of it once it has succeeded."""
+def _run(athena: Any, text: str, unasked_s: float = 0.0) -> Any:
+    """Run a statement and return what is told of it once it has succeeded; for *unasked_s* seconds nobody asks."""
     asked = athena.start_query_execution(QueryString=text)["QueryExecutionId"]
+    time.sleep(unasked_s)
     while True:
         execution = athena.get_query_execution(QueryExecutionId=asked)["QueryExecution"]
         status = execution["Status"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from headwater.pipeline import build_catalog, open_lake
+from headwater.pipeline.query import build_catalog, open_lake
 from headwater.places import open_ledger_reader
 from headwater.process.starting import wait_for_server
 from headwater.query import Engine

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from headwater.dialect import athena_type
 from headwater.errors import ProjectError
-from headwater.pipeline import check_tables
+from headwater.pipeline.worker import check_tables
 from headwater.places import Paths, load_project_models
 from headwater.process import listen
 from headwater.process.lock import is_held

@@ -16,7 +16,7 @@ from headwater.jobs import Handlers, Run
 from headwater.jobs.roles import Families, Metrics
 from headwater.jobs.socket import serve_jobs
 from headwater.ledger import LAKE
-from headwater.pipeline import build_collector
+from headwater.pipeline.collector import build_collector
 from headwater.places import Paths
 from headwater.places.identity import note_places
 from headwater.places.presence import places_of

@@ -16,7 +16,7 @@ from rich.live import Live
 
 from headwater.control import Key
 from headwater.demo import QUESTIONS, Screen, Sent, SimulatedApp, boto3_client
-from headwater.pipeline import open_lake
+from headwater.pipeline.query import open_lake
 from headwater.places import Paths, ledger_positions, open_project_control, open_stream_reader
 from headwater.process.lock import FileLock
 from headwater.process.project import check_openable, make_project, our_command

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from headwater.ledger import LAKE
-from headwater.pipeline import open_lake
+from headwater.pipeline.query import open_lake
 from headwater.places import ledger_positions, open_stream_reader
 from headwater.process.status import FAR_FUTURE_MS
 from headwater.settings import Settings, load_settings

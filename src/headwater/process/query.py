@@ -13,7 +13,7 @@ import structlog
 from headwater.errors import HeadwaterError, ProjectError
 from headwater.executions.metrics import families
 from headwater.jobs.socket import SocketAsk
-from headwater.pipeline import build_engine, build_query
+from headwater.pipeline.query import build_engine, build_query
 from headwater.places import Paths
 from headwater.places.identity import note_places
 from headwater.places.presence import places_of

@@ -21,7 +21,7 @@ from headwater.jobs.roles import Families, Fold, FoldAll, Folded, Metrics, Stand
 from headwater.jobs.socket import serve_jobs
 from headwater.lake.alter import Alterations
 from headwater.lake.rewrite import Tables
-from headwater.pipeline import DAY_MS, WorkerParts, build_worker
+from headwater.pipeline.worker import DAY_MS, WorkerParts, build_worker
 from headwater.places import Paths
 from headwater.places.identity import note_places
 from headwater.places.marker import claim_lake
@@ -218,5 +218,5 @@ class WorkerRole:
 
     async def _forget(self) -> None:
         now_ms = SystemClock().now_ms()
-        await asyncio.to_thread(self._parts.keys.forget_keys, now_ms - round(self._settings.pipe.duplicates_days * DAY_MS))
-        await asyncio.to_thread(self._parts.fates.forget, now_ms - FATES_KEPT_DAYS * DAY_MS)
+        await asyncio.to_thread(self._parts.ledger.forget_keys, now_ms - round(self._settings.pipe.duplicates_days * DAY_MS))
+        await asyncio.to_thread(self._parts.ledger.forget, now_ms - FATES_KEPT_DAYS * DAY_MS)
