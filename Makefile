@@ -59,13 +59,13 @@ tools: $(DEV)
 	@$(BIN)/python -m tests.prepare
 
 check: $(DEV)
-	@$(BIN)/ruff check src tests examples requirements
-	@$(BIN)/ruff format --check src tests examples requirements
+	@$(BIN)/ruff check src benchmarks tests examples requirements
+	@$(BIN)/ruff format --check src benchmarks tests examples requirements
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
 bench: $(DEV)
-	@$(BIN)/headwater bench $(ARGS)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 crash: $(DEV)
 	@$(BIN)/python -m tests.crash $(ARGS)

@@ -29,7 +29,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "headwater types": ("--typescript",), "headwater views": (), "headwater work": (),
 }  # fmt: skip
 STOPPED = {"headwater catalog rebuild", "headwater doctor", "headwater move"}  # have tests of their own
-WITHOUT_PROJECT = {"headwater init", "headwater bench", "headwater demo"}  # they make one, or measure the machine
+WITHOUT_PROJECT = {"headwater init", "headwater demo"}  # they make one
 
 
 def missing(folder: Path) -> Path:

@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 from pydantic import EmailStr, Field
 
-from headwater.bench.refused import NAMES, SHAPES, Large, record_of
+from benchmarks.refused import NAMES, SHAPES, Large, record_of
 from headwater.event import Email, Event
 from headwater.model import Models, compile_models
 from headwater.record import Record

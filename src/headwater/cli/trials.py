@@ -1,4 +1,4 @@
-"""Trying Headwater out: a demonstration, and measurements."""
+"""Trying Headwater out."""
 
 from __future__ import annotations
 
@@ -29,15 +29,3 @@ def demo(data: Path | None, seconds: float | None, students: int, rate: float, a
         return
     with tempfile.TemporaryDirectory(prefix="headwater-demo-") as folder:
         demonstrate(Path(folder) / "piano", seconds, students, rate, keep=False, width=terminal_width(), as_json=as_json)
-
-
-@main.command()
-@click.option("--quick", is_flag=True, help="Smaller runs: rougher figures in a fifth of the time.")
-@click.option("--only", multiple=True, help="Only these parts; `--only list` names them.")
-@json_option
-@project_option
-def bench(quick: bool, only: tuple[str, ...], as_json: bool, project: Path) -> None:
-    """Measure this machine's limits and Headwater beside them, as ratios."""
-    from headwater.bench import run_bench
-
-    run_bench(quick=quick, only=only, as_json=as_json)

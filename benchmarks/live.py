@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 import headwater
-from headwater.bench.events import Source, iso, now_ms
-from headwater.bench.measure import MEBIBYTE, Scale, percentile, process_cpu_s, process_memory
-from headwater.bench.processes import BenchError, LoadGenerator, Project, Serving, temporary_project
-from headwater.bench.report import Row, at_least, at_most, shown
-from headwater.bench.sigv4 import Signer
+from benchmarks.events import Source, iso, now_ms
+from benchmarks.measure import MEBIBYTE, Scale, percentile, process_cpu_s, process_memory
+from benchmarks.processes import BenchError, LoadGenerator, Project, Serving, temporary_project
+from benchmarks.report import Row, at_least, at_most, shown
+from benchmarks.sigv4 import Signer
 
 EVENTS = 100
 STEADY_PER_S = 10_000

@@ -1,7 +1,7 @@
 import os
 import time
 
-from headwater.bench.measure import difference, in_turns, percentile, process_cpu_s, process_memory
+from benchmarks.measure import difference, in_turns, percentile, process_cpu_s, process_memory
 
 
 def test_both_sides_take_turns_after_one_uncounted_call_each() -> None:

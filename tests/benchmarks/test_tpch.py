@@ -8,8 +8,8 @@ from decimal import Decimal
 import duckdb
 import pytest
 
-from headwater.bench.tpch import _same
-from headwater.bench.tpch_queries import QUESTIONS, TABLES
+from benchmarks.tpch import _same
+from benchmarks.tpch_queries import QUESTIONS, TABLES
 from headwater.dialect import ColumnDefinition, translate
 
 

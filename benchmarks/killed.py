@@ -12,11 +12,11 @@ from http.client import HTTPConnection, HTTPException
 from statistics import median
 from urllib.parse import urlsplit
 
-from headwater.bench.events import Source
-from headwater.bench.measure import Scale
-from headwater.bench.processes import READY_WITHIN_S, BenchError, LoadGenerator, Project, Serving, temporary_project
-from headwater.bench.report import Row, at_most
-from headwater.bench.sigv4 import Signer
+from benchmarks.events import Source
+from benchmarks.measure import Scale
+from benchmarks.processes import READY_WITHIN_S, BenchError, LoadGenerator, Project, Serving, temporary_project
+from benchmarks.report import Row, at_most
+from benchmarks.sigv4 import Signer
 
 ROLES = ("collector", "worker", "query")
 _TRY_EVERY_S = 0.005

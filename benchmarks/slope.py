@@ -6,10 +6,10 @@ import time
 from itertools import combinations
 from statistics import median
 
-from headwater.bench.events import now_ms
-from headwater.bench.measure import MEBIBYTE, Scale, process_memory
-from headwater.bench.processes import LoadGenerator, temporary_project
-from headwater.bench.report import Row, at_most
+from benchmarks.events import now_ms
+from benchmarks.measure import MEBIBYTE, Scale, process_memory
+from benchmarks.processes import LoadGenerator, temporary_project
+from benchmarks.report import Row, at_most
 
 PER_S, EVENTS = 2_000, 100
 KEYS = 100_000

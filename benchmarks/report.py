@@ -12,7 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from headwater.bench.measure import Paired
+from benchmarks.measure import Paired
 
 Verdict = Literal["aim", "holds", "misses", "shown", "failed"]
 

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from headwater import bench
-from headwater.bench.measure import Paired, Scale
-from headwater.bench.page import markdown
-from headwater.bench.report import Report, Row, at_least, at_most, at_most_ms, print_report, shown
+import benchmarks as bench
+from benchmarks.measure import Paired, Scale
+from benchmarks.page import markdown
+from benchmarks.report import Report, Row, at_least, at_most, at_most_ms, print_report, shown
 from headwater.errors import BadRequest
 
 
@@ -30,7 +30,7 @@ def test_json_has_every_row_with_its_bare_value(capsys: pytest.CaptureFixture[st
 
 
 def test_the_list_names_every_part(capsys: pytest.CaptureFixture[str]) -> None:
-    bench.run_bench(quick=True, only=("list",), as_json=False)
+    bench.run_benchmarks(quick=True, only=("list",), as_json=False)
 
     printed = capsys.readouterr().out
     assert [line.split()[0] for line in printed.splitlines()] == list(bench.PARTS)
@@ -38,7 +38,7 @@ def test_the_list_names_every_part(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_part_that_there_is_none_of_is_refused_with_the_names_of_those_there_are() -> None:
     with pytest.raises(BadRequest, match="decode"):
-        bench.run_bench(quick=True, only=("decoding",), as_json=False)
+        bench.run_benchmarks(quick=True, only=("decoding",), as_json=False)
 
 
 def measure_nothing(scale: Scale) -> list[Row]:
@@ -49,11 +49,11 @@ def test_a_part_that_breaks_is_told_and_does_not_stop_the_others(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     works = bench.Part("measures nothing", f"{__name__}:measure_nothing")
-    broken = bench.Part("there is no such function", "headwater.bench.transform:no_rows")
+    broken = bench.Part("there is no such function", "benchmarks.transform:no_rows")
     monkeypatch.setattr(bench, "PARTS", {"first": broken, "second": works})
 
     with pytest.raises(SystemExit) as ended:
-        bench.run_bench(quick=True, only=(), as_json=True)
+        bench.run_benchmarks(quick=True, only=(), as_json=True)
 
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert ended.value.code == 1

@@ -3,10 +3,10 @@ from pathlib import Path
 import msgspec
 import pyarrow.parquet as pq
 
-from headwater.bench.article import run_article
-from headwater.bench.bare import decode_to_arrow
-from headwater.bench.events import Source
-from headwater.bench.local import example_models
+from benchmarks.article import run_article
+from benchmarks.bare import decode_to_arrow
+from benchmarks.events import Source
+from benchmarks.local import example_models
 from headwater.collect.decode import decode_put_events
 from headwater.collect.shapes import Event
 from headwater.stream import FIRST_SHARD

@@ -1,9 +1,9 @@
 from pathlib import Path
 
-from headwater.bench.bare import BareCopy
-from headwater.bench.events import Source
-from headwater.bench.local import LocalLake
-from headwater.bench.transform import stream_to_parquet
+from benchmarks.bare import BareCopy
+from benchmarks.events import Source
+from benchmarks.local import LocalLake
+from benchmarks.transform import stream_to_parquet
 
 
 def test_the_measured_path_commits_every_record_to_the_lake(tmp_path: Path) -> None:

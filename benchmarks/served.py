@@ -8,9 +8,9 @@ from importlib.util import find_spec
 from typing import Any
 
 import headwater
-from headwater.bench.measure import Scale, percentile
-from headwater.bench.processes import BenchError, LoadGenerator, Project, temporary_project
-from headwater.bench.report import Row, at_most
+from benchmarks.measure import Scale, percentile
+from benchmarks.processes import BenchError, LoadGenerator, Project, temporary_project
+from benchmarks.report import Row, at_most
 
 EVENTS = 2_000
 POLL_EVERY_S = 0.002

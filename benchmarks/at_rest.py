@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from headwater.bench.events import Source, iso, now_ms
-from headwater.bench.local import LocalLake
-from headwater.bench.measure import Scale
-from headwater.bench.processes import BenchError
-from headwater.bench.report import Row, at_most, shown
+from benchmarks.events import Source, iso, now_ms
+from benchmarks.local import LocalLake
+from benchmarks.measure import Scale
+from benchmarks.processes import BenchError
+from benchmarks.report import Row, at_most, shown
 from headwater.clock import ManualClock
 from headwater.demo.students import Student
 from headwater.lake.rewrite import Tables

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import headwater
-from headwater.bench.events import APP_ID, PIECES
-from headwater.bench.local import DATABASE, LocalLake
-from headwater.bench.measure import Paired, Scale, in_turns, wall_s
-from headwater.bench.processes import BenchError, temporary_project
-from headwater.bench.report import Row, at_most_ms, milliseconds, shown
+from benchmarks.events import APP_ID, PIECES
+from benchmarks.local import DATABASE, LocalLake
+from benchmarks.measure import Paired, Scale, in_turns, wall_s
+from benchmarks.processes import BenchError, temporary_project
+from benchmarks.report import Row, at_most_ms, milliseconds, shown
 from headwater.lake import open_index
 from headwater.ledger import LAKE, LedgerBatch, Rows
 from headwater.ledger.sqlite import SqliteLedger

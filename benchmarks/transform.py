@@ -9,13 +9,13 @@ from statistics import median
 
 import pyarrow as pa
 
-from headwater.bench.article import run_article
-from headwater.bench.bare import BareCopy, BareTables, decode_to_arrow, write_tables
-from headwater.bench.events import BAD_SHARE, Source
-from headwater.bench.local import LocalLake, example_models
-from headwater.bench.measure import Paired, Scale, cpu_s, fresh_folders, in_turns
-from headwater.bench.processes import BenchError
-from headwater.bench.report import Row, at_least, at_most, shown
+from benchmarks.article import run_article
+from benchmarks.bare import BareCopy, BareTables, decode_to_arrow, write_tables
+from benchmarks.events import BAD_SHARE, Source
+from benchmarks.local import LocalLake, example_models
+from benchmarks.measure import Paired, Scale, cpu_s, fresh_folders, in_turns
+from benchmarks.processes import BenchError
+from benchmarks.report import Row, at_least, at_most, shown
 from headwater.model import Decoded
 from headwater.record import Record
 from headwater.stream import FIRST_SHARD

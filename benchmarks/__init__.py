@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from headwater.bench.measure import Scale, stolen_share
-from headwater.bench.report import Report, Row, failed, machine_facts, misses, print_report
+from benchmarks.measure import Scale, stolen_share
+from benchmarks.report import Report, Row, failed, machine_facts, misses, print_report
 from headwater.errors import BadRequest
 
-__all__ = ["PARTS", "Part", "measure", "run_bench"]
+__all__ = ["PARTS", "Part", "measure", "run_benchmarks"]
 
 
 class Part(NamedTuple):
@@ -34,27 +34,27 @@ class Part(NamedTuple):
 
 
 PARTS = {
-    "decode": Part("records -> Arrow, beside bare msgspec", "headwater.bench.transform:decode_rows"),
-    "refused": Part("large refused events, beside good ones of their size", "headwater.bench.refused:refused_rows"),
-    "parquet": Part("stream -> Parquet, beside the article's path and DuckDB's COPY", "headwater.bench.transform:parquet_rows"),
-    "rest": Part("what events take on disk, compacted, and the whole project", "headwater.bench.at_rest:at_rest_rows"),
-    "append": Part("durable appends, beside write + fdatasync", "headwater.bench.accept:append_rows"),
-    "http": Part("signed PutEvents -> durable answer, beside bare uvicorn", "headwater.bench.accept:http_rows"),
-    "steady": Part("all roles at 10,000 events/s: how soon SQL sees an event, and their memory", "headwater.bench.live:steady_rows"),
-    "slope": Part("memory of all roles over time", "headwater.bench.slope:slope_rows"),
-    "flow": Part("HTTP -> committed Parquet at full speed: CPU of all roles, and their memory", "headwater.bench.live:flow_rows"),
-    "question": Part("small questions, beside bare DuckDB on compacted files", "headwater.bench.ask:question_rows"),
-    "served": Part("a small question to a running server, end to end", "headwater.bench.served:served_rows"),
-    "analytics": Part("a product team's questions on ten million events, beside bare DuckDB", "headwater.bench.analytics:analytics_rows"),
-    "tpch": Part("TPC-H on external Parquet by Athena's API, beside bare DuckDB", "headwater.bench.tpch:tpch_rows"),
-    "bombs": Part("answers to PutEvents beside questions without an end", "headwater.bench.bombs:bomb_rows"),
-    "killed": Part("how soon a project that was killed is back", "headwater.bench.killed:killed_rows"),
-    "commit": Part("Iceberg commits as they pile up", "headwater.bench.commits:commit_rows"),
-    "plan": Part("one day among 10,000 files, beside PyIceberg's planning", "headwater.bench.commits:plan_rows"),
+    "decode": Part("records -> Arrow, beside bare msgspec", "benchmarks.transform:decode_rows"),
+    "refused": Part("large refused events, beside good ones of their size", "benchmarks.refused:refused_rows"),
+    "parquet": Part("stream -> Parquet, beside the article's path and DuckDB's COPY", "benchmarks.transform:parquet_rows"),
+    "rest": Part("what events take on disk, compacted, and the whole project", "benchmarks.at_rest:at_rest_rows"),
+    "append": Part("durable appends, beside write + fdatasync", "benchmarks.accept:append_rows"),
+    "http": Part("signed PutEvents -> durable answer, beside bare uvicorn", "benchmarks.accept:http_rows"),
+    "steady": Part("all roles at 10,000 events/s: how soon SQL sees an event, and their memory", "benchmarks.live:steady_rows"),
+    "slope": Part("memory of all roles over time", "benchmarks.slope:slope_rows"),
+    "flow": Part("HTTP -> committed Parquet at full speed: CPU of all roles, and their memory", "benchmarks.live:flow_rows"),
+    "question": Part("small questions, beside bare DuckDB on compacted files", "benchmarks.ask:question_rows"),
+    "served": Part("a small question to a running server, end to end", "benchmarks.served:served_rows"),
+    "analytics": Part("a product team's questions on ten million events, beside bare DuckDB", "benchmarks.analytics:analytics_rows"),
+    "tpch": Part("TPC-H on external Parquet by Athena's API, beside bare DuckDB", "benchmarks.tpch:tpch_rows"),
+    "bombs": Part("answers to PutEvents beside questions without an end", "benchmarks.bombs:bomb_rows"),
+    "killed": Part("how soon a project that was killed is back", "benchmarks.killed:killed_rows"),
+    "commit": Part("Iceberg commits as they pile up", "benchmarks.commits:commit_rows"),
+    "plan": Part("one day among 10,000 files, beside PyIceberg's planning", "benchmarks.commits:plan_rows"),
 }
 
 
-def run_bench(quick: bool, only: tuple[str, ...], as_json: bool) -> None:
+def run_benchmarks(quick: bool, only: tuple[str, ...], as_json: bool) -> None:
     """Measure and print. *only*: these parts, all if empty; `("list",)` prints their names instead.
 
     Raises `BadRequest` for a part that there is none of. Exits with 1 if a part could not be measured.

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import msgspec
 import uvloop
 
-from headwater.bench.events import Source
-from headwater.bench.sigv4 import Keyed, Signer
+from benchmarks.events import Source
+from benchmarks.sigv4 import Keyed, Signer
 
 ACCEPTED = b'"StatusCode":202'
 

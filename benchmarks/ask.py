@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import headwater
-from headwater.bench.events import Source
-from headwater.bench.local import LocalLake
-from headwater.bench.measure import Paired, Scale, in_turns, wall_s
-from headwater.bench.processes import BenchError, Project, temporary_project
-from headwater.bench.report import Row, at_most_ms, milliseconds, shown
+from benchmarks.events import Source
+from benchmarks.local import LocalLake
+from benchmarks.measure import Paired, Scale, in_turns, wall_s
+from benchmarks.processes import BenchError, Project, temporary_project
+from benchmarks.report import Row, at_most_ms, milliseconds, shown
 
 DAYS = 20
 TAIL = 5_000

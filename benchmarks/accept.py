@@ -12,12 +12,12 @@ from statistics import median
 
 import uvloop
 
-from headwater.bench.bare import append_raw
-from headwater.bench.events import Source
-from headwater.bench.load import Outcome
-from headwater.bench.measure import Scale, difference, fresh_folders, in_turns, process_cpu_s, wall_s
-from headwater.bench.processes import BenchError, LoadGenerator, Project, Server, bare_server, temporary_project
-from headwater.bench.report import Row, at_least, at_most, shown
+from benchmarks.bare import append_raw
+from benchmarks.events import Source
+from benchmarks.load import Outcome
+from benchmarks.measure import Scale, difference, fresh_folders, in_turns, process_cpu_s, wall_s
+from benchmarks.processes import BenchError, LoadGenerator, Project, Server, bare_server, temporary_project
+from benchmarks.report import Row, at_least, at_most, shown
 from headwater.record import Record
 from headwater.stream import open_stream
 

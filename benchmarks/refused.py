@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from headwater.bench.measure import Scale, cpu_s, in_turns
-from headwater.bench.report import Row, at_most
+from benchmarks.measure import Scale, cpu_s, in_turns
+from benchmarks.report import Row, at_most
 from headwater.event import Event
 from headwater.model import Models, compile_models
 from headwater.record import Record

@@ -14,10 +14,10 @@ from typing import Any
 
 import duckdb
 
-from headwater.bench.measure import Scale, in_turns, wall_s
-from headwater.bench.processes import BenchError, Project, temporary_project
-from headwater.bench.report import Row, at_most_ms
-from headwater.bench.tpch_queries import QUESTIONS, TABLES
+from benchmarks.measure import Scale, in_turns, wall_s
+from benchmarks.processes import BenchError, Project, temporary_project
+from benchmarks.report import Row, at_most_ms
+from benchmarks.tpch_queries import QUESTIONS, TABLES
 
 GENERATOR = "tpchgen-cli"
 POLL_EVERY_S = 0.001

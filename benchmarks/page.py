@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md, from what `headwater bench --json` printed: `python -m headwater.bench.page < run.json`."""
+"""The tables of docs/performance.md, from what `python -m benchmarks --json` printed: `python -m benchmarks.page < run.json`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from headwater.bench.report import Row
+from benchmarks.report import Row
 
 
 class Printed(msgspec.Struct):
-    """What `headwater bench --json` prints."""
+    """What `python -m benchmarks --json` prints."""
 
     machine: dict[str, Any]
     rows: list[dict[str, Any]]

@@ -19,11 +19,15 @@ from urllib.request import urlopen
 
 import msgspec
 
+from benchmarks.load import Order, Outcome
 from headwater import memory
-from headwater.bench.load import Order, Outcome
 from headwater.errors import HeadwaterError
 
 READY_WITHIN_S = 60.0
+
+
+# Where `benchmarks` is found by the processes that are started.
+CHECKOUT = Path(__file__).parents[1]
 
 
 class BenchError(HeadwaterError):
@@ -44,6 +48,7 @@ class Server:
             stdout=self._output,
             stderr=self._output,
             env={**memory.ENVIRONMENT, **os.environ, **(env or {})},
+            cwd=CHECKOUT,
         )
         self.pid = self._process.pid
 
@@ -79,7 +84,7 @@ def bare_server() -> Iterator[Server]:
     """Run the bare ASGI application."""
     with (
         _listener() as (sock, url),
-        Server([sys.executable, "-m", "headwater.bench.bare_app", str(sock.fileno())], url, (sock.fileno(),)) as server,
+        Server([sys.executable, "-m", "benchmarks.bare_app", str(sock.fileno())], url, (sock.fileno(),)) as server,
     ):
         wait_for_answer(server, "/")
         yield server
@@ -179,8 +184,8 @@ class LoadGenerator:
     """The load generator's process."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-c", "from headwater.bench.load import main; main()"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        command = [sys.executable, "-c", "from benchmarks.load import main; main()"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=CHECKOUT)
 
     def prepare(self, order: Order) -> None:
         """Have the requests of *order* made and signed."""

@@ -2,9 +2,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from headwater.bench.load import Order
-from headwater.bench.processes import BenchError, LoadGenerator, bare_server
-from headwater.bench.sigv4 import Signer
+from benchmarks.load import Order
+from benchmarks.processes import BenchError, LoadGenerator, bare_server
+from benchmarks.sigv4 import Signer
 from tests.signatures import ACCESS_KEY_ID, HOST, REGION, SECRET_ACCESS_KEY, by_botocore
 
 

@@ -12,10 +12,10 @@ from itertools import cycle
 from pathlib import Path
 from statistics import median
 
-from headwater.bench.local import DATABASE
-from headwater.bench.measure import Scale
-from headwater.bench.processes import BenchError, LoadGenerator, Project, Serving, temporary_project
-from headwater.bench.report import Row, at_most, shown
+from benchmarks.local import DATABASE
+from benchmarks.measure import Scale
+from benchmarks.processes import BenchError, LoadGenerator, Project, Serving, temporary_project
+from benchmarks.report import Row, at_most, shown
 from headwater.errors import QueryError
 from headwater.lake import open_index
 from headwater.ledger.sqlite import SqliteLedger

@@ -13,11 +13,11 @@ from pyiceberg.table import Table
 from pyiceberg.typedef import Record
 from pyiceberg.types import TimestamptzType
 
-from headwater.bench.events import Source, now_ms
-from headwater.bench.local import DATABASE, LocalLake
-from headwater.bench.measure import Scale, cpu_s, fresh_folders, in_turns
-from headwater.bench.processes import BenchError
-from headwater.bench.report import Row, at_most, shown
+from benchmarks.events import Source, now_ms
+from benchmarks.local import DATABASE, LocalLake
+from benchmarks.measure import Scale, cpu_s, fresh_folders, in_turns
+from benchmarks.processes import BenchError
+from benchmarks.report import Row, at_most, shown
 from headwater.lake.iceberg import describe, live_files
 from headwater.ledger import LedgerBatch, Rows
 from headwater.stream import FIRST_SHARD
