@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
-from pyiceberg.table import CommitTableResponse, Table
+from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.table import CommitTableResponse, StagedTable, Table
 from pyiceberg.table.metadata import TableMetadata, TableMetadataV2
 from pyiceberg.table.update import TableRequirement, TableUpdate
 from pyiceberg.typedef import Identifier
@@ -19,12 +21,17 @@ from headwater.integrity import check_pages
 
 BUSY_MS = 10_000
 
+# From which state of its table the commit of this thread was made.
+_BASE: ContextVar[str | None] = ContextVar("base", default=None)
+
 
 class DurableSqlCatalog(SqlCatalog):
     """A `SqlCatalog` in WAL mode with `synchronous=FULL`; *busy_ms* (a property) is how long it waits for another writer.
 
     It keeps the newest metadata of each table that it read or wrote: a metadata file never changes, so its location says whether that is
     still what the table has, and a commit need not read what the one before it wrote.
+
+    A commit holds for the state of the table it was made from and for no other, whatever it changes.
     """
 
     _checked = False
@@ -36,10 +43,21 @@ class DurableSqlCatalog(SqlCatalog):
     def commit_table(
         self, table: Table, requirements: tuple[TableRequirement, ...], updates: tuple[TableUpdate, ...]
     ) -> CommitTableResponse:
-        """Commit, and keep what the table has now."""
-        response = super().commit_table(table, requirements, updates)
+        """Commit, and keep what the table has now. Raises `CommitFailedException` where it is not what *table* is any more."""
+        base = _BASE.set(table.metadata_location)
+        try:
+            response = super().commit_table(table, requirements, updates)
+        finally:
+            _BASE.reset(base)
         self._newest[table.name()] = (response.metadata_location, response.metadata)
         return response
+
+    def _update_and_stage_table(self, current_table: Table | None, *arguments: Any) -> StagedTable:
+        base = _BASE.get()
+        # PyIceberg then lets the commit take the place of this state, or of none.
+        if current_table is not None and base is not None and current_table.metadata_location != base:
+            raise CommitFailedException(f"{'.'.join(current_table.name())} was changed since {base}, from which the commit was made")
+        return super()._update_and_stage_table(current_table, *arguments)
 
     def _convert_orm_to_iceberg(self, orm_table: IcebergTables) -> Table:
         identifier = (*self.identifier_to_tuple(orm_table.table_namespace), orm_table.table_name)

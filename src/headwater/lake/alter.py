@@ -20,6 +20,7 @@ from headwater.lake.fold import Lake
 from headwater.lake.iceberg import live_files
 from headwater.lake.properties import check_names, checked, unset
 from headwater.lake.rewrite import Tables
+from headwater.lake.transaction import SteadyTransaction
 
 _TRANSFORM = re.compile(r"(\w+)(?:\[(\d+)\])?")
 _KEPT = ("vacuum_", "optimize_", "write_")
@@ -100,7 +101,7 @@ class Alterations:
             if change_id in changes_of(loaded):
                 return
             gone = [name.lower() for name in removed if name.lower() in loaded.properties]
-            with loaded.transaction() as transaction:
+            with SteadyTransaction(loaded) as transaction:
                 if gone:
                     transaction.remove_properties(*gone)
                 transaction.set_properties({**kept, CHANGES: self._noted(loaded, change_id)})
@@ -140,7 +141,7 @@ class Alterations:
             self._check(loaded, table)
             if change_id in changes_of(loaded):
                 return
-            with loaded.transaction() as transaction:
+            with SteadyTransaction(loaded) as transaction:
                 with transaction.update_schema(case_sensitive=False) as update:
                     edit(loaded, update)
                 transaction.set_properties({CHANGES: self._noted(loaded, change_id)})
