@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from headwater.edge.principal import Principal
-
-Output = dict[str, Any]
+from headwater.edge.wire.service import Output
 
 
 class Entry(NamedTuple):

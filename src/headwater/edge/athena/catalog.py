@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from headwater.catalog.shapes import Database, Storage
-from headwater.edge.athena.call import Entry, Output, page
+from headwater.edge.athena.call import Entry, page
 from headwater.edge.athena.shapes import (
     DatabaseInput,
     DataCatalogInput,
@@ -16,6 +16,7 @@ from headwater.edge.athena.shapes import (
     TableInput,
 )
 from headwater.edge.principal import Principal
+from headwater.edge.wire.service import Output
 from headwater.errors import QueryError
 from headwater.executions import InvalidRequest, MetadataMissing, Queries, TableInfo, matching
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headwater.edge.athena.call import Entry, Output, epoch_s, page
+from headwater.edge.athena.call import Entry, epoch_s, page
 from headwater.edge.athena.shapes import (
     ExecutionInput,
     ExecutionsInput,
@@ -12,6 +12,7 @@ from headwater.edge.athena.shapes import (
     StartQueryExecutionInput,
 )
 from headwater.edge.principal import Principal
+from headwater.edge.wire.service import Output
 from headwater.executions import IDS_AT_ONCE, Column, Execution, InvalidRequest, Queries, Request
 from headwater.executions.workgroup import ENGINE_VERSIONS
 

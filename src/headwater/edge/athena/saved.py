@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headwater.edge.athena.call import Entry, Output, epoch_s, page
+from headwater.edge.athena.call import Entry, epoch_s, page
 from headwater.edge.athena.shapes import (
     CreateNamedQueryInput,
     ListInWorkGroupInput,
@@ -14,6 +14,7 @@ from headwater.edge.athena.shapes import (
     WritePreparedStatementInput,
 )
 from headwater.edge.principal import Principal
+from headwater.edge.wire.service import Output
 from headwater.executions import InvalidRequest, NamedQuery, PreparedStatement, Queries, ResourceMissing
 
 

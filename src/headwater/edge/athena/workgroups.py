@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headwater.control.tags import check_tags
-from headwater.edge.athena.call import Entry, Output, epoch_s, page
+from headwater.edge.athena.call import Entry, epoch_s, page
 from headwater.edge.athena.queries import ENGINE_VERSION, refuse_encryption
 from headwater.edge.athena.shapes import (
     CreateWorkGroupInput,
@@ -20,6 +20,7 @@ from headwater.edge.athena.shapes import (
     WorkGroupInput,
 )
 from headwater.edge.principal import Principal
+from headwater.edge.wire.service import Output
 from headwater.executions import InvalidRequest, Queries, ResourceMissing, Workgroup
 
 _LIST = "workgroups"

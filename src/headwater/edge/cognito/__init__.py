@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -10,10 +9,10 @@ from msgspec import Meta
 
 from headwater.control.identities import Identity, Pool
 from headwater.edge.http.ratelimit import TokenBuckets, network_of
-from headwater.edge.http.request import Answer, Request
+from headwater.edge.http.request import Request
 from headwater.edge.wire.failures import COGNITO
-from headwater.edge.wire.routing import Operation, Route
-from headwater.edge.wire.shape import read_json
+from headwater.edge.wire.routing import Route
+from headwater.edge.wire.service import JsonOperation, JsonService, Output
 from headwater.errors import HeadwaterError, TooManyRequests
 from headwater.identity.admin import PoolAdmin, PoolWish
 from headwater.identity.errors import InvalidParameter, UnknownIdentity
@@ -22,8 +21,6 @@ from headwater.identity.pools import IdentityPools
 
 SERVICE = "AWSCognitoIdentityService"
 BODY_LIMIT = 256 * 1024
-_CONTENT_TYPE = b"application/x-amz-json-1.1"
-_NOTHING = b"{}"
 
 _Id = Annotated[str, Meta(min_length=1, max_length=ID_LIMIT, pattern=f"^{IDENTITY_ID.pattern}$")]
 _Count = Annotated[int, Meta(ge=1, le=60)]
@@ -117,51 +114,34 @@ class CognitoIdentity:
 
     def routes(self) -> list[Route]:
         """Return the table. What proves its caller by a token in the body, or lends to guests, is not signed: no client signs it."""
-        unsigned: dict[str, Operation] = {
-            "GetId": self.get_id,
-            "GetCredentialsForIdentity": self.get_credentials_for_identity,
-            "GetOpenIdToken": self.get_open_id_token,
-            "UnlinkIdentity": self.unlink_identity,
+        operations = {
+            "GetId": JsonOperation(GetIdInput, self.get_id, unsigned=True),
+            "GetCredentialsForIdentity": JsonOperation(IdentityInput, self.get_credentials_for_identity, unsigned=True),
+            "GetOpenIdToken": JsonOperation(IdentityInput, self.get_open_id_token, unsigned=True),
+            "UnlinkIdentity": JsonOperation(UnlinkInput, self.unlink_identity, unsigned=True),
+            "CreateIdentityPool": JsonOperation(PoolWish, self.create_identity_pool),
+            "DeleteIdentities": JsonOperation(DeleteIdentitiesInput, self.delete_identities),
+            "DeleteIdentityPool": JsonOperation(PoolInput, self.delete_identity_pool),
+            "DescribeIdentity": JsonOperation(IdentityInput, self.describe_identity),
+            "DescribeIdentityPool": JsonOperation(PoolInput, self.describe_identity_pool),
+            "GetIdentityPoolRoles": JsonOperation(PoolInput, self.get_identity_pool_roles),
+            "ListIdentities": JsonOperation(ListIdentitiesInput, self.list_identities),
+            "ListIdentityPools": JsonOperation(PageInput, self.list_identity_pools),
+            "ListTagsForResource": JsonOperation(TagsInput, self.list_tags_for_resource),
+            "SetIdentityPoolRoles": JsonOperation(SetRolesInput, self.set_identity_pool_roles),
+            "TagResource": JsonOperation(TagsInput, self.tag_resource),
+            "UntagResource": JsonOperation(TagsInput, self.untag_resource),
+            "UpdateIdentityPool": JsonOperation(UpdatePoolInput, self.update_identity_pool),
         }
-        signed: dict[str, Operation] = {
-            "CreateIdentityPool": self.create_identity_pool,
-            "DeleteIdentities": self.delete_identities,
-            "DeleteIdentityPool": self.delete_identity_pool,
-            "DescribeIdentity": self.describe_identity,
-            "DescribeIdentityPool": self.describe_identity_pool,
-            "GetIdentityPoolRoles": self.get_identity_pool_roles,
-            "ListIdentities": self.list_identities,
-            "ListIdentityPools": self.list_identity_pools,
-            "ListTagsForResource": self.list_tags_for_resource,
-            "SetIdentityPoolRoles": self.set_identity_pool_roles,
-            "TagResource": self.tag_resource,
-            "UntagResource": self.untag_resource,
-            "UpdateIdentityPool": self.update_identity_pool,
-        }
-        return [*(self._route(name, run, None) for name, run in unsigned.items()), *(self._route(n, r, n) for n, r in signed.items())]
+        return JsonService(SERVICE, "cognito-identity", COGNITO, operations, resource=self._arn, body_limit=BODY_LIMIT).routes()
 
-    def _route(self, name: str, operation: Operation, action: str | None) -> Route:
-        return Route(
-            "POST",
-            "*",
-            operation,
-            None if action is None else f"cognito-identity:{action}",
-            self._arn,
-            BODY_LIMIT,
-            target=f"{SERVICE}.{name}",
-            dialect=COGNITO,
-            unsigned=action is None,
-        )
-
-    async def get_id(self, request: Request) -> Answer:
+    async def get_id(self, asked: GetIdInput, request: Request) -> Output:
         """Return an identity id."""
-        asked = _read(request, GetIdInput)
         self._limit(request, asked.identity_pool_id)
-        return _answer({"IdentityId": await self._identities.get_id(asked.identity_pool_id, asked.logins or {}, request.trace_id)})
+        return {"IdentityId": await self._identities.get_id(asked.identity_pool_id, asked.logins or {}, request.trace_id)}
 
-    async def get_credentials_for_identity(self, request: Request) -> Answer:
+    async def get_credentials_for_identity(self, asked: IdentityInput, request: Request) -> Output:
         """Lend credentials."""
-        asked = _read(request, IdentityInput)
         self._limit(request, self._pool_of(asked.identity_id))
         identity_id, lent = await self._identities.get_credentials(
             asked.identity_id, asked.logins or {}, request.trace_id, asked.custom_role_arn
@@ -172,41 +152,35 @@ class CognitoIdentity:
             "SessionToken": lent.session_token,
             "Expiration": lent.expires_s,
         }
-        return _answer({"IdentityId": identity_id, "Credentials": credentials})
+        return {"IdentityId": identity_id, "Credentials": credentials}
 
-    async def get_open_id_token(self, request: Request) -> Answer:
+    async def get_open_id_token(self, asked: IdentityInput, request: Request) -> Output:
         """Return a token for AssumeRoleWithWebIdentity."""
-        asked = _read(request, IdentityInput)
         self._limit(request, self._pool_of(asked.identity_id))
         identity_id, token = await self._identities.get_open_id_token(asked.identity_id, asked.logins or {}, request.trace_id)
-        return _answer({"IdentityId": identity_id, "Token": token})
+        return {"IdentityId": identity_id, "Token": token}
 
-    async def unlink_identity(self, request: Request) -> Answer:
+    async def unlink_identity(self, asked: UnlinkInput, request: Request) -> None:
         """Take logins from an identity."""
-        asked = _read(request, UnlinkInput)
         self._limit(request, self._pool_of(asked.identity_id))
         await self._identities.unlink(asked.identity_id, asked.logins, asked.logins_to_remove, request.trace_id)
-        return _answer(None)
 
-    async def describe_identity(self, request: Request) -> Answer:
+    async def describe_identity(self, asked: IdentityInput, request: Request) -> Output:
         """Return an identity's logins; a guest has none, and no dates, for guests are not stored."""
-        asked = _read(request, IdentityInput)
         stored = self._identities.known(asked.identity_id).stored
-        return _answer({"IdentityId": asked.identity_id, "Logins": []} if stored is None else _described(stored))
+        return {"IdentityId": asked.identity_id, "Logins": []} if stored is None else _described(stored)
 
-    async def list_identities(self, request: Request) -> Answer:
+    async def list_identities(self, asked: ListIdentitiesInput, request: Request) -> Output:
         """Return a page of the identities that ever signed in."""
-        asked = _read(request, ListIdentitiesInput)
         pool_id = self._admin.pool(asked.identity_pool_id).pool_id
         found = self._identities.signed_in(pool_id, asked.next_token or "", asked.max_results + 1)
         shown, more = found[: asked.max_results], len(found) > asked.max_results
         kept = [identity for identity in shown if not (asked.hide_disabled and (identity.deleted or identity.merged_into is not None))]
         response: dict[str, Any] = {"IdentityPoolId": pool_id, "Identities": [_described(identity) for identity in kept]}
-        return _answer(response | ({"NextToken": shown[-1].identity_id} if more else {}))
+        return response | ({"NextToken": shown[-1].identity_id} if more else {})
 
-    async def delete_identities(self, request: Request) -> Answer:
+    async def delete_identities(self, asked: DeleteIdentitiesInput, request: Request) -> Output:
         """Delete identities; an id that could not be used anyway needs no deleting."""
-        asked = _read(request, DeleteIdentitiesInput)
         failed = []
         for identity_id in asked.identity_ids_to_delete:
             try:
@@ -215,64 +189,57 @@ class CognitoIdentity:
                 continue
             except HeadwaterError:
                 failed.append({"IdentityId": identity_id, "ErrorCode": "InternalServerError"})
-        return _answer({"UnprocessedIdentityIds": failed})
+        return {"UnprocessedIdentityIds": failed}
 
-    async def create_identity_pool(self, request: Request) -> Answer:
+    async def create_identity_pool(self, asked: PoolWish, request: Request) -> Output:
         """Make a pool."""
-        return _answer(_pool(self._admin.create(_read(request, PoolWish))))
+        return _pool(self._admin.create(asked))
 
-    async def update_identity_pool(self, request: Request) -> Answer:
+    async def update_identity_pool(self, asked: UpdatePoolInput, request: Request) -> Output:
         """Make a pool as wished."""
-        asked = _read(request, UpdatePoolInput)
-        return _answer(_pool(self._admin.update(asked.identity_pool_id, asked)))
+        return _pool(self._admin.update(asked.identity_pool_id, asked))
 
-    async def describe_identity_pool(self, request: Request) -> Answer:
+    async def describe_identity_pool(self, asked: PoolInput, request: Request) -> Output:
         """Return a pool."""
-        return _answer(_pool(self._admin.pool(_read(request, PoolInput).identity_pool_id)))
+        return _pool(self._admin.pool(asked.identity_pool_id))
 
-    async def delete_identity_pool(self, request: Request) -> Answer:
+    async def delete_identity_pool(self, asked: PoolInput, request: Request) -> None:
         """Forget a pool."""
-        self._admin.delete(_read(request, PoolInput).identity_pool_id)
-        return _answer(None)
+        self._admin.delete(asked.identity_pool_id)
 
-    async def list_identity_pools(self, request: Request) -> Answer:
+    async def list_identity_pools(self, asked: PageInput, request: Request) -> Output:
         """Return a page of the pools."""
-        asked = _read(request, PageInput)
         found = self._admin.pools(asked.next_token or "", asked.max_results + 1)
         shown = found[: asked.max_results]
         response: dict[str, Any] = {
             "IdentityPools": [{"IdentityPoolId": pool.pool_id, "IdentityPoolName": pool.name} for pool in shown],
         }
-        return _answer(response | ({"NextToken": shown[-1].pool_id} if len(found) > len(shown) else {}))
+        return response | ({"NextToken": shown[-1].pool_id} if len(found) > len(shown) else {})
 
-    async def get_identity_pool_roles(self, request: Request) -> Answer:
+    async def get_identity_pool_roles(self, asked: PoolInput, request: Request) -> Output:
         """Return the roles of a pool."""
-        pool = self._admin.pool(_read(request, PoolInput).identity_pool_id)
-        return _answer({"IdentityPoolId": pool.pool_id, "Roles": dict(pool.roles)})
+        pool = self._admin.pool(asked.identity_pool_id)
+        return {"IdentityPoolId": pool.pool_id, "Roles": dict(pool.roles)}
 
-    async def set_identity_pool_roles(self, request: Request) -> Answer:
+    async def set_identity_pool_roles(self, asked: SetRolesInput, request: Request) -> None:
         """Say which roles a pool has."""
-        asked = _read(request, SetRolesInput)
         self._admin.set_roles(asked.identity_pool_id, asked.roles, asked.role_mappings or {})
-        return _answer(None)
 
-    async def list_tags_for_resource(self, request: Request) -> Answer:
+    async def list_tags_for_resource(self, asked: TagsInput, request: Request) -> Output:
         """Return the tags of a pool."""
-        return _answer({"Tags": dict(self._tagged(_read(request, TagsInput)).tags)})
+        return {"Tags": dict(self._tagged(asked).tags)}
 
-    async def tag_resource(self, request: Request) -> Answer:
+    async def tag_resource(self, asked: TagsInput, request: Request) -> Output:
         """Set tags of a pool; others stay."""
-        asked = _read(request, TagsInput)
         pool = self._tagged(asked)
         self._admin.set_tags(pool.pool_id, {**pool.tags, **asked.tags})
-        return _answer({})
+        return {}
 
-    async def untag_resource(self, request: Request) -> Answer:
+    async def untag_resource(self, asked: TagsInput, request: Request) -> Output:
         """Take tags from a pool."""
-        asked = _read(request, TagsInput)
         pool = self._tagged(asked)
         self._admin.set_tags(pool.pool_id, {key: value for key, value in pool.tags.items() if key not in asked.tag_keys})
-        return _answer({})
+        return {}
 
     def _tagged(self, asked: TagsInput) -> Pool:
         front = self._arn.removesuffix("*")
@@ -289,14 +256,6 @@ class CognitoIdentity:
     def _limit(self, request: Request, pool_id: str) -> None:
         if not self._limits.take((network_of(request.address), pool_id)):
             raise TooManyRequests
-
-
-def _read(request: Request, shape: type[Any]) -> Any:
-    return read_json(shape, request.body)
-
-
-def _answer(response: Mapping[str, Any] | None) -> Answer:
-    return Answer(200, _NOTHING if response is None else msgspec.json.encode(response), content_type=_CONTENT_TYPE)
 
 
 def _described(identity: Identity) -> dict[str, Any]:

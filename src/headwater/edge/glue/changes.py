@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from headwater.catalog.shapes import Table
-from headwater.edge.athena.call import Entry, Output
+from headwater.edge.athena.call import Entry
 from headwater.edge.glue.shapes import (
     DatabaseInput,
     GivenPartition,
@@ -22,6 +22,7 @@ from headwater.edge.glue.shapes import (
     VersionsByNumberInput,
 )
 from headwater.edge.principal import Principal
+from headwater.edge.wire.service import Output
 from headwater.errors import BadRequest, Refused
 from headwater.executions import Queries
 from headwater.jobs import Ask, catalog

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import msgspec
 
-from headwater.edge.athena.call import Entry, Output
 from headwater.edge.glue import SERVICE
 from headwater.edge.glue.changes import GlueChanges
 from headwater.edge.glue.tables import GlueTables
-from headwater.edge.http.request import Answer, Request
 from headwater.edge.wire.failures import Failure, status_of
-from headwater.edge.wire.routing import Operation, Route
-from headwater.edge.wire.shape import read_json
+from headwater.edge.wire.routing import Route
+from headwater.edge.wire.service import JsonOperation, JsonService, in_thread
 from headwater.errors import HeadwaterError, QueryError, Refused, Unauthenticated
 from headwater.executions import InvalidRequest, MetadataMissing, Queries
+from headwater.jobs import Ask
 
 CHANGES_AT_ONCE = 4
 BODY_LIMIT = 2 * 1024 * 1024
@@ -54,31 +51,18 @@ GLUE = GlueDialect()
 
 
 class Glue:
-    """The door: reads a request, runs the operation in a thread and answers."""
+    """The service, on the catalog of a room of query executions."""
 
-    def __init__(
-        self, queries: Queries, ask: Callable[..., Any], metadata: Callable[[str], str | None], *, own: str, account_id: str
-    ) -> None:
+    def __init__(self, queries: Queries, ask: Ask, metadata: Callable[[str], str | None], *, own: str, account_id: str) -> None:
         """*ask* lets the worker do a job; *metadata* says where that of an Iceberg table lies; *own* is the project's database."""
-        tables = GlueTables(queries, metadata, own=own, account_id=account_id)
-        self._looks, self._changes = tables.entries(), GlueChanges(queries, ask).entries()
+        looks = GlueTables(queries, metadata, own=own, account_id=account_id).entries()
+        changes = GlueChanges(queries, ask).entries()
         # The worker makes one change at a time and may take long for it; who waits must not keep the others from looking.
-        self._changing = ThreadPoolExecutor(CHANGES_AT_ONCE, "glue-change")
+        changing = ThreadPoolExecutor(CHANGES_AT_ONCE, "glue-change")
+        operations = {name: JsonOperation(entry.shape, in_thread(entry.run)) for name, entry in looks.items()}
+        operations |= {name: JsonOperation(entry.shape, in_thread(entry.run, changing)) for name, entry in changes.items()}
+        self._service = JsonService(SERVICE, "glue", GLUE, operations, body_limit=BODY_LIMIT)
 
     def routes(self) -> list[Route]:
-        """Return the table: one route for each operation, told apart by the `X-Amz-Target` header."""
-        looks = [_route(name, _operation(entry, None)) for name, entry in self._looks.items()]
-        return [*looks, *(_route(name, _operation(entry, self._changing)) for name, entry in self._changes.items())]
-
-
-def _route(name: str, operation: Operation) -> Route:
-    return Route("POST", "*", operation, f"glue:{name}", body_limit=BODY_LIMIT, target=f"{SERVICE}.{name}", dialect=GLUE)
-
-
-def _operation(entry: Entry, pool: ThreadPoolExecutor | None) -> Operation:
-    async def run(request: Request) -> Answer:
-        asked: Any = read_json(entry.shape, request.body)
-        output: Output = await asyncio.get_running_loop().run_in_executor(pool, entry.run, asked, request.caller())
-        return Answer(200, msgspec.json.encode(output), (), _JSON)
-
-    return run
+        """Return the table."""
+        return self._service.routes()

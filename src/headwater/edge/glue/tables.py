@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from headwater.catalog.names import join_name
 from headwater.catalog.shapes import EXTERNAL, VIEW, Partition, SerDe, Storage, Table, told
-from headwater.edge.athena.call import Entry, Output, page
+from headwater.edge.athena.call import Entry, page
 from headwater.edge.athena.catalog import there
 from headwater.edge.glue.shapes import (
     DatabaseInput,
@@ -21,6 +21,7 @@ from headwater.edge.glue.shapes import (
     VersionsInput,
 )
 from headwater.edge.principal import Principal
+from headwater.edge.wire.service import Output
 from headwater.errors import BadRequest, Refused
 from headwater.executions import Queries, TableInfo, matching
 from headwater.query.external import partition_folder

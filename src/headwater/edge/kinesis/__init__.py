@@ -17,10 +17,11 @@ from headwater.edge.kinesis.records import RecordOperations
 from headwater.edge.kinesis.shapes import CreateStreamInput, ResourceInput, StreamInput
 from headwater.edge.kinesis.streams import StreamOperations
 from headwater.edge.wire import cbor
-from headwater.edge.wire.failures import Json11
-from headwater.edge.wire.routing import Operation, Route
-from headwater.edge.wire.shape import Unreadable, fit, read_json
-from headwater.errors import BadRequest, HeadwaterError, Unavailable
+from headwater.edge.wire.failures import Failure, Json11
+from headwater.edge.wire.routing import Route
+from headwater.edge.wire.service import JSON, Codec, JsonOperation, JsonService
+from headwater.edge.wire.shape import Unreadable, fit
+from headwater.errors import HeadwaterError, Unavailable
 
 SERVICE = "Kinesis_20131202"
 BODY_LIMIT = 14 * 1024 * 1024
@@ -71,61 +72,66 @@ KINESIS = Json11(
     }
 )
 
-_JSON, _CBOR = b"application/x-amz-json-1.1", b"application/x-amz-cbor-1.1"
 _MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_encode_json = msgspec.json.Encoder(enc_hook=float).encode
 
 
-class NotOffered(BadRequest):
-    """An operation of Kinesis that does not exist here."""
+def _read_cbor(shape: type, body: bytes) -> Any:
+    try:
+        value = cbor.decode(body)
+    except (*_MALFORMED, ValueError):
+        raise Unreadable("the body is not CBOR that can be read") from None
+    return fit(shape, value)
 
-    code = "UnknownOperationException"
+
+def _cbor_failure(said: Failure, error: HeadwaterError) -> Answer:
+    body = cbor.encode({"__type": said.code, "message": str(error)})
+    return Answer(said.status, body, ((b"x-amzn-errortype", said.code.encode()),), _CBOR)
+
+
+_CBOR = b"application/x-amz-cbor-1.1"
+_CODECS = (
+    (b"json", JSON._replace(write=msgspec.json.Encoder(enc_hook=float).encode)),
+    (b"cbor", Codec(_CBOR, _read_cbor, cbor.encode, _cbor_failure)),
+)
 
 
 class Kinesis:
-    """The door: reads a request, asks whether its sender may, runs the operation and answers in the sender's own format."""
+    """The service, on the streams that callers may name; asks whether a sender may before it does anything with a stream."""
 
     def __init__(self, names: StreamNames, records: KinesisRecords, *, iterator_key: bytes, clock: Clock) -> None:
         """*iterator_key*: 32 bytes that shard iterators are sealed with; consumers keep theirs over a restart if it stays the same."""
         self._names = names
-        operations = RecordOperations(self._names, records, Iterators(iterator_key, clock), clock), StreamOperations(self._names)
-        self._entries = {name: entry for part in operations for name, entry in part.entries().items()}
+        parts = RecordOperations(self._names, records, Iterators(iterator_key, clock), clock), StreamOperations(self._names)
+        self._service = JsonService(
+            SERVICE,
+            "kinesis",
+            KINESIS,
+            {name: self._operation(name, entry) for part in parts for name, entry in part.entries().items()},
+            resource=names.arn("*"),
+            body_limit=SMALL_BODY_LIMIT,
+            refused=REFUSED,
+            codecs=_CODECS,
+        )
 
     def routes(self) -> list[Route]:
-        """Return the table: one route for each operation, told apart by the `X-Amz-Target` header."""
-        offered = [self._route(name, self._operation(name, entry)) for name, entry in self._entries.items()]
-        return [*offered, *(self._route(name, _refuse(name, instead)) for name, instead in REFUSED.items())]
+        """Return the table."""
+        return self._service.routes()
 
-    def _route(self, name: str, operation: Operation) -> Route:
-        limit = BODY_LIMIT if name in _SEND else SMALL_BODY_LIMIT
-        return Route("POST", "*", operation, f"kinesis:{name}", self._names.arn("*"), limit, target=f"{SERVICE}.{name}", dialect=KINESIS)
-
-    def _operation(self, name: str, entry: Entry) -> Operation:
-        async def run(request: Request) -> Answer:
-            in_cbor = b"cbor" in request.headers.get(b"content-type", b"")
+    def _operation(self, name: str, entry: Entry) -> JsonOperation:
+        async def run(asked: Any, request: Request) -> Output:
+            principal = request.caller()
+            agent = request.text(b"x-amz-user-agent") or request.text(b"user-agent")
+            caller = Caller(principal.name, principal.identity_id, principal.identity_pool_id, agent)
+            call = Call(f"kinesis:{name}", principal, caller, request.trace_id)
+            if entry.about_stream:
+                stream = self._name(asked)
+                call.authorize(stream, self._names.arn(stream))
             try:
-                output = await self._run(name, entry, request, in_cbor)
-            except HeadwaterError as error:
-                if not in_cbor:
-                    raise
-                return _failure(error, request.request_id)
-            return Answer(200, cbor.encode(output), (), _CBOR) if in_cbor else Answer(200, _encode_json(output), (), _JSON)
+                return await entry.run(asked, call)
+            except Unavailable as error:
+                raise Throttled(str(error)) from error
 
-        return run
-
-    async def _run(self, name: str, entry: Entry, request: Request, in_cbor: bool) -> Output:
-        asked = _decode(entry.shape, request.body, in_cbor)
-        principal = request.caller()
-        agent = request.text(b"x-amz-user-agent") or request.text(b"user-agent")
-        caller = Caller(principal.name, principal.identity_id, principal.identity_pool_id, agent)
-        call = Call(f"kinesis:{name}", principal, caller, request.trace_id)
-        if entry.about_stream:
-            stream = self._name(asked)
-            call.authorize(stream, self._names.arn(stream))
-        try:
-            return await entry.run(asked, call)
-        except Unavailable as error:
-            raise Throttled(str(error)) from error
+        return JsonOperation(entry.shape, run, body_limit=BODY_LIMIT if name in _SEND else None)
 
     def _name(self, asked: Any) -> str:
         if isinstance(asked, CreateStreamInput):
@@ -134,27 +140,3 @@ class Kinesis:
             return self._names.name_in(asked.resource_arn)
         assert isinstance(asked, StreamInput)
         return self._names.name_of(asked)
-
-
-def _decode(shape: type, body: bytes, in_cbor: bool) -> Any:
-    if not in_cbor:
-        return read_json(shape, body)
-    try:
-        value = cbor.decode(body)
-    except (*_MALFORMED, ValueError):
-        raise Unreadable("the body is not CBOR that can be read") from None
-    return fit(shape, value)
-
-
-def _failure(error: HeadwaterError, request_id: str) -> Answer:
-    """Return what is answered for *error* to a caller that speaks CBOR."""
-    said = KINESIS.failure(error, request_id)
-    body = cbor.encode({"__type": said.code, "message": str(error)})
-    return Answer(said.status, body, ((b"x-amzn-errortype", said.code.encode()),), _CBOR)
-
-
-def _refuse(name: str, instead: str) -> Operation:
-    async def refuse(request: Request) -> Answer:
-        raise NotOffered(f"{name} is not offered: {instead}")
-
-    return refuse
