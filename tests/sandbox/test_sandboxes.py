@@ -125,6 +125,16 @@ def test_a_process_that_has_opened_files_or_worked_out_conditions_is_not_used_ag
         sandboxes.give_back(session)
 
 
+def test_a_process_with_thousands_of_open_files_has_sandboxes(filled: Project) -> None:
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(2_000)]
+    try:
+        with closing(open_sandboxes(filled)) as sandboxes:
+            assert sandboxes.ask("SELECT 1", None) == 1
+    finally:
+        for fd in held:
+            os.close(fd)
+
+
 def test_an_answer_that_never_begins_is_no_fault_of_the_statement(filled: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(open_sandboxes(filled)) as sandboxes:
         assert sandboxes.ask("SELECT 1", None) == 1

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from headwater.errors import ProjectError, Unavailable
+from headwater.sqlite import connect, transaction
 
 
 class Part(NamedTuple):
@@ -33,11 +34,8 @@ class CatalogFile:
         self._lock = threading.RLock()
         if read_only and not self._path.exists():
             raise ProjectError(f"no catalog at {self._path}; it is written by the worker: start `headwater serve` first")
-        mode = "ro" if read_only else "rwc"
         with self._failures():
-            self._sql = sqlite3.connect(
-                f"{self._path.as_uri()}?mode={mode}", uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False
-            )
+            self._sql = connect(self._path, read_only=read_only, busy_s=busy_s)
         try:
             if not read_only:
                 self._make()
@@ -52,17 +50,8 @@ class CatalogFile:
 
         Within a transaction of the same thread it is part of that one.
         """
-        with self._lock, self._failures():
-            if self._sql.in_transaction:
-                yield self._sql
-                return
-            self._sql.execute(begin)
-            try:
-                yield self._sql
-                self._sql.execute("COMMIT")
-            finally:
-                if self._sql.in_transaction:
-                    self._sql.execute("ROLLBACK")
+        with self._lock, self._failures(), transaction(self._sql, begin):
+            yield self._sql
 
     def read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Return the rows of one query; none where a reader's file has no such table yet."""
@@ -80,8 +69,6 @@ class CatalogFile:
 
     def _make(self) -> None:
         with self._failures():
-            self._sql.execute("PRAGMA journal_mode = WAL").fetchall()
-            self._sql.execute("PRAGMA synchronous = FULL")
             for statement in self._part.statements.split(";\n"):
                 self._sql.execute(statement)
             table = self._part.format_table

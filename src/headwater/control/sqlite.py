@@ -13,9 +13,10 @@ import msgspec
 
 from headwater.clock import Clock, SystemClock
 from headwater.control import PERMISSIONS, App, Key
-from headwater.control.database import Database, sqlite_path
+from headwater.control.database import STORE, Database
 from headwater.control.masterkey import KeyRing
 from headwater.errors import BadRequest, Conflict, NotFound, ProjectError
+from headwater.sqlite import file_of
 
 FORMAT = 1
 
@@ -40,7 +41,7 @@ class SqliteControl:
     ) -> None:
         self._clock = clock or SystemClock()
         self._declared = {app.app_id: msgspec.structs.replace(app, declared=True) for app in apps}
-        path = sqlite_path(url)
+        path = file_of(url, STORE)
         database = None
         try:
             self._masters = KeyRing(Path(master_key_file) if master_key_file else path.with_name("master-keys.json"), self._clock)

@@ -7,11 +7,10 @@ import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from headwater.endpoint import Change, Profile
-from headwater.errors import ProjectError, SettingsError, Unavailable
-from headwater.integrity import check_pages
+from headwater.errors import ProjectError, Unavailable
+from headwater.sqlite import connect, file_of, prepare, transaction
 
 FORMAT = 1
 
@@ -43,7 +42,7 @@ class SqliteEndpoints:
         cache_size: int = 16_384,
         backlog_limit: int = 100_000,
     ) -> None:
-        self._path = _path(url)
+        self._path = file_of(url, "an endpoint store")
         self._read_only = read_only
         self._flush_interval_s, self._cache_size, self._backlog_limit = flush_interval_s, cache_size, backlog_limit
         self._lock = threading.Lock()
@@ -58,17 +57,14 @@ class SqliteEndpoints:
         self._reader: sqlite3.Connection | None = None
         if read_only:
             return
-        self._writer = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
+        # Profiles and position move together in one transaction and the stream is durable before either:
+        # losing the last transactions to a power cut costs reading a little more of the stream, nothing else.
+        self._writer = connect(self._path, synchronous="NORMAL", lost="move it away, it is made again from the lake and the stream")
         try:
-            check_pages(self._writer, self._path)
-            self._prepare()
+            prepare(self._writer, self._path, _SCHEMA, FORMAT)
             self._written = {shard: int(number) for shard, number in self._writer.execute("SELECT * FROM applied")}
-        except BaseException as error:
+        except BaseException:
             self._writer.close()
-            if getattr(error, "sqlite_errorname", None) in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
-                raise ProjectError(
-                    f"{self._path} is damaged: {error}; move it away, it is made again from the lake and the stream"
-                ) from error
             raise
         self._seen = dict(self._written)
         self._flushing = threading.Lock()
@@ -204,7 +200,7 @@ class SqliteEndpoints:
             self._stop.wait(self._flush_interval_s)
             try:
                 self.flush()
-            except sqlite3.Error as error:
+            except (sqlite3.Error, Unavailable) as error:
                 _log.error("endpoint profiles could not be written; they are kept in memory and in the stream, and tried again: %s", error)
                 self._stop.wait(1.0)
                 self._wake.set()
@@ -212,34 +208,16 @@ class SqliteEndpoints:
     def _write(self, moved: list[tuple[str, str]]) -> None:
         changed = [profile for profile in self._being_written.values() if profile is not None]
         deleted = [key for key, profile in self._being_written.items() if profile is None]
-        cursor = self._writer.cursor()
-        cursor.execute("BEGIN IMMEDIATE")
-        try:
-            cursor.executemany(
+        with transaction(self._writer) as sql:
+            sql.executemany(
                 "INSERT INTO endpoints VALUES (?, ?, ?, ?)"
                 " ON CONFLICT (app_id, endpoint_id) DO UPDATE SET user_id = excluded.user_id, body = excluded.body",
                 [(p.app_id, p.endpoint_id, p.user_id, p.body) for p in changed],
             )
-            cursor.executemany("DELETE FROM endpoints WHERE app_id = ? AND endpoint_id = ?", deleted)
-            cursor.executemany(
+            sql.executemany("DELETE FROM endpoints WHERE app_id = ? AND endpoint_id = ?", deleted)
+            sql.executemany(
                 "INSERT INTO applied VALUES (?, ?) ON CONFLICT (shard_id) DO UPDATE SET sequence_number = excluded.sequence_number", moved
             )
-            cursor.execute("COMMIT")
-        except BaseException:
-            if self._writer.in_transaction:
-                cursor.execute("ROLLBACK")
-            raise
-
-    def _prepare(self) -> None:
-        self._writer.execute("PRAGMA journal_mode = WAL")
-        # Profiles and position move together in one transaction and the stream is durable before either:
-        # losing the last transactions to a power cut costs reading a little more of the stream, nothing else.
-        self._writer.execute("PRAGMA synchronous = NORMAL")
-        [found] = self._writer.execute("PRAGMA user_version").fetchone()
-        if found > FORMAT:
-            raise ProjectError(f"{self._path} has format {found}; this Headwater reads up to {FORMAT}: use a newer one")
-        if found == 0:
-            self._writer.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {FORMAT};COMMIT;")
 
     def _read(self, sql: str, values: tuple[str, ...]) -> list[Profile]:
         with self._reading:
@@ -253,7 +231,7 @@ class SqliteEndpoints:
         """Return a connection, or None as long as the collector has not made the file."""
         if not self._path.exists():
             return None
-        connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=10)
+        connection = connect(self._path, read_only=True)
         [found] = connection.execute("PRAGMA user_version").fetchone()
         if found == FORMAT:
             return connection
@@ -272,10 +250,3 @@ class SqliteEndpoints:
     def _refuse_read_only(self) -> None:
         if self._read_only:
             raise Unavailable("this endpoint store was opened to be read")
-
-
-def _path(url: str) -> Path:
-    scheme, _, path = url.partition(":///")
-    if scheme != "sqlite" or not path:
-        raise SettingsError(f"an endpoint store is given as sqlite:///file, not {url!r}")
-    return Path(path)

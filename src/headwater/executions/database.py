@@ -7,11 +7,9 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from headwater.errors import ProjectError, SettingsError
-from headwater.integrity import check_pages
+from headwater.sqlite import connect, file_of, prepare, transaction
 
 FORMAT = 1
 
@@ -40,24 +38,14 @@ class Database:
 
     def __init__(self, url: str) -> None:
         """*url*: `sqlite:///file`, which is made if it is missing."""
-        prefix = "sqlite:///"
-        if not url.startswith(prefix):
-            raise SettingsError(f"the store of queries is named sqlite:///file, given: {url!r}")
-        self._path = Path(url.removeprefix(prefix))
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        path = file_of(url, "the store of queries")
+        path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
-        self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
+        self._connection = connect(path, lost="restore it, or move it away and lose the history of queries")
         try:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            check_pages(self._connection, self._path)
-            self._prepare()
-        except BaseException as error:
+            prepare(self._connection, path, _SCHEMA, FORMAT)
+        except BaseException:
             self._connection.close()
-            if getattr(error, "sqlite_errorname", None) in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
-                raise ProjectError(
-                    f"{self._path} is damaged: {error}; restore it, or move it away and lose the history of queries"
-                ) from error
             raise
 
     def read(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -68,15 +56,8 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[sqlite3.Cursor]:
         """Do all that is done with the cursor in one durable transaction."""
-        with self._lock:
-            cursor = self._connection.cursor()
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                yield cursor
-            except BaseException:
-                cursor.execute("ROLLBACK")
-                raise
-            cursor.execute("COMMIT")
+        with self._lock, transaction(self._connection):
+            yield self._connection.cursor()
 
     def secret(self) -> bytes:
         """Return 32 random bytes that stay the same as long as the database does."""
@@ -89,13 +70,3 @@ class Database:
         """Let go of the file."""
         with self._lock:
             self._connection.close()
-
-    def _prepare(self) -> None:
-        with self.write() as cursor:
-            [found] = cursor.execute("PRAGMA user_version").fetchone()
-            if found > FORMAT:
-                raise ProjectError(f"{self._path} has format {found}; this Headwater reads up to {FORMAT}: use a newer one")
-            if found == 0:
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    cursor.execute(statement)
-                cursor.execute(f"PRAGMA user_version = {FORMAT}")

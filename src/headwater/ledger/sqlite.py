@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from headwater.errors import HeadwaterError, LedgerBroken, LedgerError, NoLedger, ProjectError, SettingsError, Unavailable
-from headwater.integrity import check_pages, suspect
+from headwater.errors import HeadwaterError, LedgerBroken, LedgerError, NoLedger, ProjectError, Unavailable
+from headwater.integrity import suspect
 from headwater.ledger import Account, Backlog, FateCount, FateTotal, LedgerBatch, Removal, Rows, TailRows
 from headwater.ledger.checkpoint import Checkpoint
+from headwater.sqlite import DAMAGED, UNSYNCED, Connection, connect, file_of, transaction
 
 FORMAT = 1
 
@@ -45,9 +46,7 @@ CREATE TABLE IF NOT EXISTS removals (
 FORGOTTEN = 0
 
 # A sync that failed may have lost pages the kernel now calls clean: nothing this connection says later can be believed.
-_UNSYNCED = {"SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC"}
-_DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
-_FINAL = _UNSYNCED | _DAMAGED
+_FINAL = UNSYNCED | DAMAGED
 
 
 class SqliteLedger:
@@ -58,7 +57,7 @@ class SqliteLedger:
     """
 
     def __init__(self, url: str, *, read_only: bool = False, busy_s: float = 10.0) -> None:
-        self._path = _path(url)
+        self._path = file_of(url, "a ledger").absolute()
         self._broken: str | None = None
         if read_only and not self._path.exists():
             raise NoLedger(f"no ledger at {self._path}; it is written by the worker: start `headwater serve` first")
@@ -71,7 +70,6 @@ class SqliteLedger:
                 self._check_format()
                 self._checkpoint = None
                 return
-            check_pages(self._writer, self._path)
             self._create()
         self._checkpoint = Checkpoint(self._path, self._lock)
 
@@ -264,17 +262,9 @@ class SqliteLedger:
         self._writer.close()
         self._reader.close()
 
-    def _connect(self, *, read_only: bool, busy_s: float) -> sqlite3.Connection:
-        sql = sqlite3.connect(
-            f"{self._path.as_uri()}?mode={'ro' if read_only else 'rwc'}",
-            uri=True,
-            timeout=busy_s,
-            isolation_level=None,
-            check_same_thread=False,
-        )
+    def _connect(self, *, read_only: bool, busy_s: float) -> Connection:
+        sql = connect(self._path, read_only=read_only, busy_s=busy_s)
         if not read_only:
-            sql.execute("PRAGMA journal_mode = WAL")
-            sql.execute("PRAGMA synchronous = FULL")
             # Some builds of SQLite overwrite what is deleted with zeros: every row would go through log and database twice.
             sql.execute("PRAGMA secure_delete = OFF")
             # The checkpoint thread keeps the log short; this is the net for a disk on which it cannot keep up (256 MB).
@@ -307,26 +297,14 @@ class SqliteLedger:
     def _transaction(self, doing: str) -> Iterator[sqlite3.Connection]:
         if self._checkpoint is None:
             raise LedgerError(f"cannot {doing}: this ledger is open for reading only")
-        with self._lock, self._failures(doing):
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._writer
-                self._writer.execute("COMMIT")
-            except BaseException:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                raise
+        with self._lock, self._failures(doing), transaction(self._writer):
+            yield self._writer
         self._checkpoint.wake()
 
     @contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Connection]:
-        with self._read_lock, self._failures("read"):
-            self._reader.execute("BEGIN")
-            try:
-                yield self._reader
-            finally:
-                if self._reader.in_transaction:
-                    self._reader.execute("COMMIT")
+        with self._read_lock, self._failures("read"), transaction(self._reader, "BEGIN"):
+            yield self._reader
 
     @contextmanager
     def _failures(self, doing: str) -> Iterator[None]:
@@ -338,7 +316,7 @@ class SqliteLedger:
             name = getattr(error, "sqlite_errorname", type(error).__name__)
             if name in _FINAL:
                 self._broken = f"{error} ({name})"
-            if name in _DAMAGED and self._path.exists():
+            if name in DAMAGED and self._path.exists():
                 suspect(self._path)
             raise _refusal(doing, self._path, error, name) from error
 
@@ -360,13 +338,6 @@ def _insert(sql: sqlite3.Connection, batch: LedgerBatch) -> int:
     return number
 
 
-def _path(url: str) -> Path:
-    scheme, _, path = url.partition(":///")
-    if scheme != "sqlite" or not path:
-        raise SettingsError(f"a ledger is given as sqlite:///file, not {url!r}")
-    return Path(path).absolute()
-
-
 def _digits(number: int) -> str:
     return f"{number:039d}"
 
@@ -386,7 +357,7 @@ def _fates(sql: sqlite3.Connection, first_batch: int) -> list[FateTotal]:
 
 
 def _refusal(doing: str, path: Path, error: sqlite3.Error, name: str) -> HeadwaterError:
-    if name in _UNSYNCED:
+    if name in UNSYNCED:
         return LedgerBroken(f"cannot {doing}: the disk of {path} did not sync it, so it must be opened again: {error} ({name})")
     if name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR"):
         return Unavailable(f"cannot {doing}: no room or no access on the disk of {path}: {error} ({name})")
@@ -396,6 +367,6 @@ def _refusal(doing: str, path: Path, error: sqlite3.Error, name: str) -> Headwat
         return NoLedger(f"no ledger at {path}, only one whose worker died while it made it; it is made when the worker next starts")
     if name == "SQLITE_CANTOPEN":
         return ProjectError(f"cannot {doing}: {path} cannot be opened: {error}; is the folder there, and may this process write to it?")
-    if name in _DAMAGED:
+    if name in DAMAGED:
         return ProjectError(f"cannot {doing}: {path} is damaged: {error} ({name}); restore it, or move it away to rebuild it from the lake")
     return LedgerError(f"cannot {doing} in {path}: {error} ({name})")
