@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlglot import exp
 
 from headwater.dialect.casts import cast
+from headwater.dialect.context import Context
 from headwater.dialect.errors import MalformedQuery, NotSupported, QueryFailed
 from headwater.dialect.functions import LIBRARY
 from headwater.dialect.scope import Scope
 from headwater.dialect.signatures import LAMBDAS, Bound, Signature, bind, cost, resolve
 from headwater.dialect.types import INTEGER, UNKNOWN, Type
 from headwater.dialect.value import NULL, Value, cast_sql, fill
-
-if TYPE_CHECKING:
-    from headwater.dialect.expressions import Expressions
 
 _FRAME_WORDS = {"UNBOUNDED": "UNBOUNDED", "CURRENT ROW": "CURRENT ROW"}
 
@@ -36,8 +34,8 @@ class Around:
 class Calls:
     """Writes calls; `expressions` writes their arguments."""
 
-    def __init__(self, expressions: Expressions) -> None:
-        self._expressions = expressions
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     def function(self, node: exp.Anonymous, scope: Scope) -> Value:
         """Return a plain call; some names are forms of the language rather than functions."""
@@ -45,26 +43,26 @@ class Calls:
         arguments = node.expressions
         match name:
             case "row":
-                return self._expressions.row([self._expressions.value(item, scope) for item in arguments])
+                return self._context.row([self._context.value(item, scope) for item in arguments])
             case "coalesce":
                 return self._coalesce(arguments, scope, node)
             case "nullif" if len(arguments) == 2:
                 return self._nullif(arguments, scope, node)
             case "try" if len(arguments) == 1:
-                inner = self._expressions.value(arguments[0], scope)
+                inner = self._context.value(arguments[0], scope)
                 return Value(f"TRY({inner.sql})", inner.type)
             case "grouping":
-                pieces = [self._expressions.value(item, scope).sql for item in arguments]
+                pieces = [self._context.value(item, scope).sql for item in arguments]
                 return Value(f"CAST(grouping({', '.join(pieces)}) AS INTEGER)", INTEGER)
             case "current_timestamp" | "localtimestamp":
-                return self._expressions.value(exp.CurrentTimestamp() if name == "current_timestamp" else exp.Localtimestamp(), scope)
+                return self._context.value(exp.CurrentTimestamp() if name == "current_timestamp" else exp.Localtimestamp(), scope)
         if LIBRARY.use(name) in ("aggregate", "window"):
             return self.aggregate(node, scope)
         return self.call(name, arguments, scope, node)
 
     def call(self, name: str, arguments: Sequence[exp.Expr], scope: Scope, node: exp.Expr, around: Around | None = None) -> Value:
         """Return the call of a function by name; raise `QueryFailed` where there is none that takes such arguments."""
-        where = self._expressions.where(node)
+        where = self._context.where(node)
         if name in LIBRARY.refused:
             raise NotSupported(f"{where}the function {name} is not supported; the nearest thing is {LIBRARY.refused[name]}")
         overloads = LIBRARY.signatures.get(name)
@@ -72,7 +70,7 @@ class Calls:
             close = difflib.get_close_matches(name, LIBRARY.signatures, n=1, cutoff=0.8)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise QueryFailed("FUNCTION_NOT_FOUND", f"{where}Function '{name}' not registered{hint}")
-        given = [None if isinstance(item, exp.Lambda) else self._expressions.value(item, scope) for item in arguments]
+        given = [None if isinstance(item, exp.Lambda) else self._context.value(item, scope) for item in arguments]
         best = self._best(overloads, given)
         if best is None:
             told = ", ".join(str(value.type) if value else "function" for value in given)
@@ -100,7 +98,7 @@ class Calls:
         while arguments is None:
             match inner:
                 case exp.Filter():
-                    around.filter = f" FILTER (WHERE {self._expressions.condition(inner.expression.this, scope)})"
+                    around.filter = f" FILTER (WHERE {self._context.condition(inner.expression.this, scope)})"
                     inner = inner.this
                 case exp.IgnoreNulls() | exp.RespectNulls():
                     around.nulls = " IGNORE NULLS" if isinstance(inner, exp.IgnoreNulls) else ""
@@ -110,14 +108,14 @@ class Calls:
                 case exp.GroupConcat():
                     separator = inner.args.get("separator")
                     if inner.args.get("on_overflow"):
-                        raise NotSupported(f"{self._expressions.where(node)}LISTAGG ... ON OVERFLOW is not supported; leave it out")
+                        raise NotSupported(f"{self._context.where(node)}LISTAGG ... ON OVERFLOW is not supported; leave it out")
                     name, arguments = "listagg", [inner.this, *([separator] if separator is not None else [])]
                 case exp.Anonymous():
                     name, arguments = inner.name.lower(), list(inner.expressions)
                 case _:
-                    raise QueryFailed("FUNCTION_NOT_FOUND", f"{self._expressions.where(node)}{inner.key} is not an aggregate")
+                    raise QueryFailed("FUNCTION_NOT_FOUND", f"{self._context.where(node)}{inner.key} is not an aggregate")
         if any(argument is None or (isinstance(argument, exp.Order) and argument.this is None) for argument in arguments):
-            raise MalformedQuery(f"{self._expressions.where(node)}{name} needs something before ORDER BY")
+            raise MalformedQuery(f"{self._context.where(node)}{name} needs something before ORDER BY")
         if name == "count" and len(arguments) == 1 and isinstance(arguments[0], exp.Star):
             arguments = []
         if arguments and isinstance(arguments[-1], exp.Order):
@@ -129,14 +127,14 @@ class Calls:
             arguments = [*arguments[0].expressions, *arguments[1:]]
             if len(arguments) > 1 and name == "count":
                 raise QueryFailed(
-                    "SYNTAX_ERROR", f"{self._expressions.where(node)}count(DISTINCT ...) takes one value; put several into a row: (a, b)"
+                    "SYNTAX_ERROR", f"{self._context.where(node)}count(DISTINCT ...) takes one value; put several into a row: (a, b)"
                 )
         use = LIBRARY.use(name)
         if use == "window" and not over:
-            raise QueryFailed("MISSING_OVER", f"{self._expressions.where(node)}Window function {name} requires an OVER clause")
+            raise QueryFailed("MISSING_OVER", f"{self._context.where(node)}Window function {name} requires an OVER clause")
         if use == "scalar" or use is None:
             if over or around.filter or around.distinct:
-                raise QueryFailed("FUNCTION_NOT_AGGREGATE", f"{self._expressions.where(node)}{name} is not an aggregate or window function")
+                raise QueryFailed("FUNCTION_NOT_AGGREGATE", f"{self._context.where(node)}{name} is not an aggregate or window function")
             return self.call(name, arguments, scope, node)
         if order is not None:
             around.order = " " + self.order(order, scope)
@@ -144,7 +142,7 @@ class Calls:
 
     def order(self, order: exp.Order, scope: Scope) -> str:
         """Return ORDER BY within brackets: NULLs last, whichever way it goes, if nothing else is said."""
-        values = [(self._expressions.value(item.this, scope), direction(item)) for item in order.expressions]
+        values = [(self._context.value(item.this, scope), direction(item)) for item in order.expressions]
         # What is the same for all rows orders nothing, and the engine refuses it.
         items = [f"{value.sql} {how}" for value, how in values if value.constant is None]
         return f"ORDER BY {', '.join(items)}" if items else ""
@@ -161,7 +159,7 @@ class Calls:
         if (first := node.args.get("first")) is not None and str(first):
             parts.append(_quoted(str(first)))
         if partition := node.args.get("partition_by"):
-            parts.append(f"PARTITION BY {', '.join(self._expressions.value(item, scope).sql for item in partition)}")
+            parts.append(f"PARTITION BY {', '.join(self._context.value(item, scope).sql for item in partition)}")
         if (order := node.args.get("order")) is not None:
             parts.append(self.order(order, scope))
         if (spec := node.args.get("spec")) is not None:
@@ -178,7 +176,7 @@ class Calls:
     def _edge(self, edge: Any, side: object, scope: Scope) -> str:
         if isinstance(edge, str):
             return _FRAME_WORDS[edge.upper()] + (f" {str(side).upper()}" if edge.upper() == "UNBOUNDED" else "")
-        return f"{self._expressions.value(edge, scope).sql} {str(side).upper()}"
+        return f"{self._context.value(edge, scope).sql} {str(side).upper()}"
 
     def _best(self, overloads: list[Signature], given: list[Value | None]) -> tuple[Signature, dict[str, Type]] | None:
         found: list[tuple[int, int, Signature, dict[str, Type]]] = []
@@ -205,7 +203,7 @@ class Calls:
         if len(names) != len(takes):
             raise QueryFailed(
                 "INVALID_FUNCTION_ARGUMENT",
-                f"{self._expressions.where(node)}Expected a lambda that takes {len(takes)} argument(s) but got {len(names)}",
+                f"{self._context.where(node)}Expected a lambda that takes {len(takes)} argument(s) but got {len(names)}",
             )
         fields = LAMBDAS[pattern.name]
         base = scope.depth
@@ -214,10 +212,10 @@ class Calls:
         for _ in range(2):
             kinds = [resolve(item, variables) for item in takes]
             inside = scope.with_lambda(names, [Value(piece, kind) for piece, kind in zip(pieces, kinds, strict=True)])
-            body = self._expressions.value(node.this, inside)
+            body = self._context.value(node.this, inside)
             before = dict(variables)
             if not bind(gives, body.type, variables):
-                raise QueryFailed("TYPE_MISMATCH", f"{self._expressions.where(node)}the lambda gives {body.type}, which does not fit here")
+                raise QueryFailed("TYPE_MISMATCH", f"{self._context.where(node)}the lambda gives {body.type}, which does not fit here")
             if variables == before or gives not in takes:
                 break
         wanted = resolve(gives, variables)
@@ -226,17 +224,17 @@ class Calls:
     def _coalesce(self, arguments: Sequence[exp.Expr], scope: Scope, node: exp.Expr) -> Value:
         if len(arguments) < 2:
             raise QueryFailed(
-                "INVALID_FUNCTION_ARGUMENT", f"{self._expressions.where(node)}The 'coalesce' function must have at least two arguments"
+                "INVALID_FUNCTION_ARGUMENT", f"{self._context.where(node)}The 'coalesce' function must have at least two arguments"
             )
-        values = [self._expressions.value(item, scope) for item in arguments]
-        kind, pieces = self._expressions.aligned(values, node, "COALESCE operands")
+        values = [self._context.value(item, scope) for item in arguments]
+        kind, pieces = self._context.aligned(values, node, "COALESCE operands")
         return Value(f"coalesce({', '.join(pieces)})", kind)
 
     def _nullif(self, arguments: Sequence[exp.Expr], scope: Scope, node: exp.Expr) -> Value:
-        first, second = (self._expressions.value(item, scope) for item in arguments)
+        first, second = (self._context.value(item, scope) for item in arguments)
         if second is NULL:
             return first
-        self._expressions.aligned([first, second], node, "NULLIF operands")
+        self._context.aligned([first, second], node, "NULLIF operands")
         return Value(fill("(CASE WHEN {0} = {1} THEN NULL ELSE {0} END)", [first.sql, second.sql]), first.type)
 
 

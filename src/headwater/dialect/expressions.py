@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlglot import exp
 
 from headwater.dialect import operators
 from headwater.dialect.calls import Calls
 from headwater.dialect.casts import cast
+from headwater.dialect.context import Context
 from headwater.dialect.errors import NotSupported, QueryFailed
 from headwater.dialect.exact import exact_cast
 from headwater.dialect.functions import arrays, maps
@@ -37,21 +38,18 @@ from headwater.dialect.types import (
 )
 from headwater.dialect.value import NULL, Value, cast_sql, fill, floating, text_value, whole
 
-if TYPE_CHECKING:
-    from headwater.dialect.queries import Queries
-
 _ARITHMETIC: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
 
 
 class Expressions:
-    """Writes expressions; `queries` writes the subqueries in them."""
+    """Writes expressions, each by what is registered for the class of its node; the *context* writes the queries in them."""
 
-    def __init__(self, text: str, queries: Queries, database: str) -> None:
+    def __init__(self, text: str, context: Context, database: str) -> None:
         self._lines = Lines(text)
-        self.queries = queries
+        self._context = context
         self._database = database
-        self.calls = Calls(self)
-        self._predicates = predicates = Predicates(self)
+        self.calls = Calls(context)
+        self._predicates = predicates = Predicates(context)
         self._last = 0
         self._writers: dict[type[exp.Expr], Callable[[Any, Scope], Value]] = {
             exp.Column: self._column,
@@ -75,7 +73,7 @@ class Expressions:
             exp.In: predicates.among,
             exp.Like: predicates.like,
             exp.Escape: predicates.like,
-            exp.Exists: lambda node, scope: Value(f"EXISTS ({self.queries.query(node.this, scope).sql})", BOOLEAN),
+            exp.Exists: lambda node, scope: Value(f"EXISTS ({self._context.query(node.this, scope).sql})", BOOLEAN),
             exp.Subquery: self._subquery,
             exp.Case: self._case,
             exp.If: self._if,
@@ -113,7 +111,7 @@ class Expressions:
     def value(self, node: exp.Expr, scope: Scope) -> Value:
         """Return the expression *node*; raise `QueryFailed` for a name or a type that is wrong."""
         found = self._value(node, scope)
-        self.queries.tables.bounds.check(found.sql)
+        self._context.tables.bounds.check(found.sql)
         return found
 
     def _value(self, node: exp.Expr, scope: Scope) -> Value:
@@ -209,7 +207,7 @@ class Expressions:
         return Value(f"unhex({literal(digits)})", VARBINARY)
 
     def _subquery(self, node: exp.Subquery, scope: Scope) -> Value:
-        query = self.queries.query(node, scope)
+        query = self._context.query(node, scope)
         if len(query.columns) == 1:
             return Value(f"({query.sql})", query.columns[0].type)
         # Several columns are one row.

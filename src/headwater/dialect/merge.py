@@ -44,7 +44,7 @@ def merge(reader: Reader, parameters: Sequence[str], catalog: Catalog, database:
         target.scope.fields = [field._replace(relation=(alias.lower(),)) for field in target.scope.fields]
     source, fields = target.queries.relations.source(tree.args["using"], Scope([]))
     both = Scope([*target.scope.fields, *fields])
-    on = target.queries.expressions.condition(tree.args["on"], both, of="MERGE ON clause")
+    on = target.queries.condition(tree.args["on"], both, of="MERGE ON clause")
     branches = [_branch(when, target, both, Scope(list(fields))) for when in tree.args["whens"].expressions]
     sql, changing = _sql(target, source, on, branches)
     return target.statement("MERGE", sql, commands.Merge(table), count, _ACTION, changing=changing)

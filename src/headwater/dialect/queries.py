@@ -40,11 +40,13 @@ class Item:
 
 
 class Queries:
-    """Writes the queries of one text; `tables` says what its table names mean."""
+    """Writes the queries of one text, and is the `Context` of all that is written of it. *views*: those that it is the inside of."""
 
-    def __init__(self, text: str, tables: Tables, database: str) -> None:
-        self.tables = tables
-        self.expressions = Expressions(text, self, database)
+    def __init__(self, text: str, tables: Tables, database: str, views: tuple[str, ...] = ()) -> None:
+        self.tables, self.views = tables, views
+        self.expressions = expressions = Expressions(text, self, database)
+        self.value, self.condition, self.row = expressions.value, expressions.condition, expressions.row
+        self.aligned, self.where = expressions.aligned, expressions.where
         self.relations = Relations(self, database)
         self.ctes: list[dict[str, tuple[str, tuple[Output, ...]]]] = []
         self._nesting = 0
@@ -53,7 +55,7 @@ class Queries:
         """Return the query *node* written out; *outer* is the scope of the query it stands in."""
         self._nesting += 1
         if self._nesting > _LIMIT_DEPTH:
-            raise QueryFailed("QUERY_TOO_LARGE", f"{self.expressions.where(node)}queries are nested more than {_LIMIT_DEPTH} deep")
+            raise QueryFailed("QUERY_TOO_LARGE", f"{self.where(node)}queries are nested more than {_LIMIT_DEPTH} deep")
         with_ = node.args.get("with_")
         if with_ is not None:
             self.ctes.append({})
@@ -67,6 +69,10 @@ class Queries:
         self.tables.bounds.check(found.sql)
         return found._replace(sql=before + found.sql)
 
+    def within(self, view: str, text: str, database: str) -> Queries:
+        """Return the context of a view's own text."""
+        return Queries(text, self.tables, database, (*self.views, view))
+
     def _with(self, with_: exp.With, outer: Scope | None) -> str:
         parts = []
         recursive = bool(with_.args.get("recursive"))
@@ -76,27 +82,23 @@ class Queries:
             alias = cte.args["alias"]
             name = alias.name.lower()
             if name in self.ctes[-1]:
-                raise QueryFailed(
-                    "DUPLICATE_NAMED_QUERY", f"{self.expressions.where(cte)}WITH query name '{name}' specified more than once"
-                )
+                raise QueryFailed("DUPLICATE_NAMED_QUERY", f"{self.where(cte)}WITH query name '{name}' specified more than once")
             sql_name = self.tables.alias(name)
             names = [column.name for column in alias.args.get("columns") or ()]
             if recursive and isinstance(cte.this, exp.Union) and _mentions(cte.this.expression, name):
                 parts.append(self._recursive(cte.this, name, sql_name, names, outer))
                 continue
             found = self.query(cte.this, outer)
-            columns = _renamed(found.columns, names, self.expressions.where(cte))
+            columns = _renamed(found.columns, names, self.where(cte))
             self.ctes[-1][name] = (sql_name, columns)
             parts.append(f"{quote(sql_name)}{_named_list(columns, found.columns)} AS ({found.sql})")
         return f"WITH {'RECURSIVE ' if recursive else ''}{', '.join(parts)} "
 
     def _recursive(self, union: exp.Union, name: str, sql_name: str, names: list[str], outer: Scope | None) -> str:
         if not names:
-            raise QueryFailed(
-                "MISSING_COLUMN_ALIASES", f"{self.expressions.where(union)}Recursive WITH query '{name}' needs a list of column names"
-            )
+            raise QueryFailed("MISSING_COLUMN_ALIASES", f"{self.where(union)}Recursive WITH query '{name}' needs a list of column names")
         start = self.query(union.this, outer)
-        columns = _renamed(start.columns, names, self.expressions.where(union))
+        columns = _renamed(start.columns, names, self.where(union))
         self.ctes[-1][name] = (sql_name, columns)
         step = self.query(union.expression, outer)
         self._same_width(start, step, union)
@@ -121,32 +123,30 @@ class Queries:
                 return self._ordered(inner, node, outer) if _has_tail(node) else inner
             case exp.Table():
                 return self._select(exp.select("*").from_(node), outer)
-        raise NotSupported(f"{self.expressions.where(node)}{node.key.upper()} is not supported as a query")
+        raise NotSupported(f"{self.where(node)}{node.key.upper()} is not supported as a query")
 
     def _select(self, node: exp.Select, outer: Scope | None) -> Query:
         for clause, value in node.args.items():
             if value and clause not in _CLAUSES:
-                raise NotSupported(
-                    _REFUSED.get(clause, f"{self.expressions.where(node)}{clause.strip('_').upper()} is not supported in a SELECT")
-                )
+                raise NotSupported(_REFUSED.get(clause, f"{self.where(node)}{clause.strip('_').upper()} is not supported in a SELECT"))
         if node.args.get("kind"):
             raise QueryFailed("SYNTAX_ERROR", f"mismatched input '{node.args['kind']}'")
         origin, fields = self.relations.origin(node, outer)
         scope = Scope(fields, outer)
         where = node.args.get("where")
-        filtered = f" WHERE {self.expressions.condition(where.this, scope, of='WHERE clause')}" if where is not None else ""
+        filtered = f" WHERE {self.condition(where.this, scope, of='WHERE clause')}" if where is not None else ""
         windows = self._windows(node.args.get("windows") or [], scope)
         items = list(self._items(node.expressions, scope))
         if not items:
-            raise QueryFailed("SYNTAX_ERROR", f"{self.expressions.where(node)}SELECT * needs a FROM")
+            raise QueryFailed("SYNTAX_ERROR", f"{self.where(node)}SELECT * needs a FROM")
         grouped = self._group(node.args.get("group"), items, scope)
         having = node.args.get("having")
-        held = f" HAVING {self.expressions.condition(having.this, scope, of='HAVING clause')}" if having is not None else ""
+        held = f" HAVING {self.condition(having.this, scope, of='HAVING clause')}" if having is not None else ""
         outputs = _outputs([(item.name, item.value.type) for item in items])
         listed = ", ".join(f"{item.value.sql} AS {quote(output.sql_name)}" for item, output in zip(items, outputs, strict=True))
         distinct = node.args.get("distinct")
         if distinct is not None and distinct.args.get("on"):
-            raise QueryFailed("SYNTAX_ERROR", f"{self.expressions.where(node)}mismatched input 'ON'")
+            raise QueryFailed("SYNTAX_ERROR", f"{self.where(node)}mismatched input 'ON'")
         ordered = self._order(node.args.get("order"), items, Scope(_order_fields(items), scope))
         head = "SELECT DISTINCT" if distinct is not None else "SELECT"
         sql = f"{head} {listed}{origin}{filtered}{grouped}{held}{windows}{ordered}{self._tail(node)}"
@@ -158,17 +158,15 @@ class Queries:
                 if any(node.args.values()):
                     raise QueryFailed("SYNTAX_ERROR", "* takes no EXCEPT or REPLACE; name the columns")
                 if not scope.fields:
-                    raise QueryFailed(
-                        "COLUMN_NOT_FOUND", f"{self.expressions.where(node)}SELECT * not allowed in queries without FROM clause"
-                    )
+                    raise QueryFailed("COLUMN_NOT_FOUND", f"{self.where(node)}SELECT * not allowed in queries without FROM clause")
                 yield from self._all(list(scope.visible()))
             elif isinstance(node, exp.Column) and isinstance(node.this, exp.Star):
                 parts = [part.name for part in node.parts[:-1]]
-                yield from self._all(scope.of_relation(parts, self.expressions.where(node)))
+                yield from self._all(scope.of_relation(parts, self.where(node)))
             elif isinstance(node, exp.Alias):
-                yield Item(self.expressions.value(node.this, scope), node.alias)
+                yield Item(self.value(node.this, scope), node.alias)
             else:
-                yield Item(self.expressions.value(node, scope), _own_name(node))
+                yield Item(self.value(node, scope), _own_name(node))
 
     def _all(self, fields: Sequence[Field]) -> Iterator[Item]:
         self.tables.bounds.add_columns(len(fields))
@@ -180,7 +178,7 @@ class Queries:
         if any(value for key, value in group.args.items() if key not in ("expressions", "grouping_sets", "cube", "rollup")):
             raise QueryFailed(
                 "SYNTAX_ERROR",
-                f"{self.expressions.where(group)}GROUP BY takes columns, expressions, places, GROUPING SETS, CUBE and ROLLUP",
+                f"{self.where(group)}GROUP BY takes columns, expressions, places, GROUPING SETS, CUBE and ROLLUP",
             )
         elements = [
             *group.expressions,
@@ -189,7 +187,7 @@ class Queries:
             *(group.args.get("rollup") or ()),
         ]
         if not elements:
-            raise MalformedQuery(f"{self.expressions.where(group)}GROUP BY needs columns, expressions, places or grouping sets")
+            raise MalformedQuery(f"{self.where(group)}GROUP BY needs columns, expressions, places or grouping sets")
         return f" GROUP BY {', '.join(self._grouping(element, items, scope) for element in elements)}"
 
     def _grouping(self, node: exp.Expr, items: list[Item], scope: Scope) -> str:
@@ -202,13 +200,11 @@ class Queries:
             return f"({self._grouping(node.this, items, scope)})"
         if isinstance(node, exp.Literal) and not node.is_string:
             return self._placed(node, items, "GROUP BY").value.sql
-        return self.expressions.value(node, scope).sql
+        return self.value(node, scope).sql
 
     def _placed(self, node: exp.Literal, items: list[Item], clause: str) -> Item:
         if not node.name.isdigit() or len(node.name) > _PLACE_DIGITS or not 1 <= int(node.name) <= len(items):
-            raise QueryFailed(
-                "INVALID_COLUMN_REFERENCE", f"{self.expressions.where(node)}{clause} position {node.name} is not in select list"
-            )
+            raise QueryFailed("INVALID_COLUMN_REFERENCE", f"{self.where(node)}{clause} position {node.name} is not in select list")
         return items[int(node.name) - 1]
 
     def _order(self, order: exp.Order | None, items: list[Item], scope: Scope) -> str:
@@ -221,7 +217,7 @@ class Queries:
                 self._placed(inner, items, "ORDER BY")
                 sql = inner.name
             else:
-                value = self.expressions.value(inner, scope)
+                value = self.value(inner, scope)
                 if value.constant is not None:
                     continue  # the same for all rows, and nothing the engine would order by
                 sql = value.sql
@@ -254,7 +250,7 @@ class Queries:
             return node.name
         if isinstance(node, exp.Placeholder):
             raise QueryFailed("INVALID_PARAMETER_USAGE", "Incorrect number of parameters: too few were given")
-        raise QueryFailed("SYNTAX_ERROR", f"{self.expressions.where(node)}{clause} takes a whole number")
+        raise QueryFailed("SYNTAX_ERROR", f"{self.where(node)}{clause} takes a whole number")
 
     def _set(self, node: exp.SetOperation, outer: Scope | None) -> Query:
         # A chain of the same word is a deep tree on its left: taken apart without recursion.
@@ -262,7 +258,7 @@ class Queries:
         first: exp.Expr = node
         while isinstance(first, exp.SetOperation) and (first is node or not (_has_tail(first) or first.args.get("with_"))):
             if first.args.get("by_name") or first.args.get("on") or first.args.get("side"):
-                raise QueryFailed("SYNTAX_ERROR", f"{self.expressions.where(node)}set operations go by place, not by name")
+                raise QueryFailed("SYNTAX_ERROR", f"{self.where(node)}set operations go by place, not by name")
             parts.append((first, first.expression))
             first = first.this
         whole = self.query(first, outer)
@@ -276,7 +272,7 @@ class Queries:
                 if kind is None:
                     raise QueryFailed(
                         "TYPE_MISMATCH",
-                        f"{self.expressions.where(operation)}column {at + 1} in {_word(operation)} query has incompatible types: "
+                        f"{self.where(operation)}column {at + 1} in {_word(operation)} query has incompatible types: "
                         f"{columns[at].type}, {other.columns[at].type}",
                     )
             columns = tuple(column._replace(type=kind or UNKNOWN) for column, kind in zip(columns, kinds, strict=True))
@@ -296,12 +292,11 @@ class Queries:
     def _values(self, node: exp.Values, outer: Scope | None) -> Query:
         scope = Scope([], outer)
         rows = [
-            [self.expressions.value(item, scope) for item in (line.expressions if isinstance(line, exp.Tuple) else [line])]
-            for line in node.expressions
+            [self.value(item, scope) for item in (line.expressions if isinstance(line, exp.Tuple) else [line])] for line in node.expressions
         ]
         if len({len(line) for line in rows}) != 1:
-            raise QueryFailed("TYPE_MISMATCH", f"{self.expressions.where(node)}Values rows have mismatched sizes")
-        kinds = [self.expressions.aligned(list(column), node, "VALUES rows")[0] for column in zip(*rows, strict=True)]
+            raise QueryFailed("TYPE_MISMATCH", f"{self.where(node)}Values rows have mismatched sizes")
+        kinds = [self.aligned(list(column), node, "VALUES rows")[0] for column in zip(*rows, strict=True)]
         columns = tuple(Output(None, kind, f"_col{at}") for at, kind in enumerate(kinds))
         lines = [f"({', '.join(_typed(value, kind) for value, kind in zip(line, kinds, strict=True))})" for line in rows]
         names = ", ".join(quote(column.sql_name) for column in columns)
@@ -312,8 +307,7 @@ class Queries:
         if len(left.columns) != len(right.columns):
             raise QueryFailed(
                 "TYPE_MISMATCH",
-                f"{self.expressions.where(node)}{_word(node)} query has different number of fields: "
-                f"{len(left.columns)}, {len(right.columns)}",
+                f"{self.where(node)}{_word(node)} query has different number of fields: {len(left.columns)}, {len(right.columns)}",
             )
 
 

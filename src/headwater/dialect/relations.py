@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from headwater.dialect.called import called
+from headwater.dialect.context import Context
 from headwater.dialect.errors import NotSupported, QueryFailed
 from headwater.dialect.grammar import parse, tokens
 from headwater.dialect.quoting import quote
@@ -17,20 +17,15 @@ from headwater.dialect.statement import CATALOG_NAME
 from headwater.dialect.types import BIGINT, Type, common
 from headwater.dialect.value import Value
 
-if TYPE_CHECKING:
-    from headwater.dialect.queries import Queries
-
 _SIDES = {"LEFT", "RIGHT", "FULL"}
 _VIEWS_DEEP = 16
 
 
 class Relations:
-    """Writes FROM clauses; `queries` writes the queries in them."""
+    """Writes FROM clauses; the *context* writes the queries in them."""
 
-    def __init__(self, queries: Queries, database: str) -> None:
-        self._queries = queries
-        self._database = database
-        self.view_path: tuple[str, ...] = ()
+    def __init__(self, context: Context, database: str) -> None:
+        self._context, self._database = context, database
 
     def origin(self, node: exp.Select, outer: Scope | None) -> tuple[str, list[Field]]:
         """Return FROM with all its joins, '' for none, and the columns it brings in reach."""
@@ -47,7 +42,7 @@ class Relations:
         return sql, fields
 
     def _join(self, sql: str, fields: list[Field], join: exp.Join, outer: Scope | None) -> tuple[str, list[Field]]:
-        where = self._queries.expressions.where(join)
+        where = self._context.where(join)
         side, kind, method = (str(join.args.get(part) or "").upper() for part in ("side", "kind", "method"))
         if method or kind in ("SEMI", "ANTI", "STRAIGHT", "STRAIGHT_JOIN", "POSITIONAL", "ASOF") or (side and side not in _SIDES):
             raise NotSupported(f"{where}{(method or kind or side)} JOIN is not supported; say the columns with ON or USING, or use EXISTS")
@@ -57,7 +52,7 @@ class Relations:
         if using:
             return self._using(sql, fields, other, added, [name.name for name in using], side, where)
         if on is not None:
-            condition = self._queries.expressions.condition(on, Scope([*fields, *added], outer), of="JOIN ON clause")
+            condition = self._context.condition(on, Scope([*fields, *added], outer), of="JOIN ON clause")
             return f"{sql} {side + ' ' if side else ''}JOIN {other} ON {condition}", [*fields, *added]
         if side or kind not in ("", "CROSS"):
             raise QueryFailed("SYNTAX_ERROR", f"{where}{side or kind} JOIN needs ON or USING")
@@ -99,19 +94,19 @@ class Relations:
                 sql, fields = self._unnest(node, scope, crossed=crossed)
             case exp.Lateral():
                 if not isinstance(node.this, exp.Subquery):
-                    raise NotSupported(f"{self._queries.expressions.where(node)}LATERAL takes a query in brackets")
-                sql, fields = self._derived(self._queries.query(node.this.this, scope), node, prefix="LATERAL ")
+                    raise NotSupported(f"{self._context.where(node)}LATERAL takes a query in brackets")
+                sql, fields = self._derived(self._context.query(node.this.this, scope), node, prefix="LATERAL ")
             case exp.Subquery() | exp.Paren() if isinstance(node.this, exp.Table | exp.Subquery | exp.Unnest) and (
                 node.args.get("joins") or node.this.args.get("joins") or isinstance(node.this, exp.Table)
             ):
                 inner, fields = self._joined(node.this, [], scope.parent)
                 sql = f"({inner})"
             case exp.Subquery():
-                sql, fields = self._derived(self._queries.query(_without_alias(node), scope.parent), node)
+                sql, fields = self._derived(self._context.query(_without_alias(node), scope.parent), node)
             case exp.Values():
-                sql, fields = self._derived(self._queries.query(_without_alias(node), scope.parent), node)
+                sql, fields = self._derived(self._context.query(_without_alias(node), scope.parent), node)
             case _:
-                raise NotSupported(f"{self._queries.expressions.where(node)}{node.key.upper()} cannot be selected from")
+                raise NotSupported(f"{self._context.where(node)}{node.key.upper()} cannot be selected from")
         return sql + self._sample(node), fields
 
     def _sample(self, node: exp.Expr) -> str:
@@ -120,25 +115,23 @@ class Relations:
             return ""
         method, percent = sample.args.get("method"), sample.args.get("percent")
         if method is None or percent is None or method.name.upper() not in ("BERNOULLI", "SYSTEM") or not isinstance(percent, exp.Literal):
-            raise QueryFailed(
-                "SYNTAX_ERROR", f"{self._queries.expressions.where(node)}TABLESAMPLE takes BERNOULLI or SYSTEM and a percentage"
-            )
+            raise QueryFailed("SYNTAX_ERROR", f"{self._context.where(node)}TABLESAMPLE takes BERNOULLI or SYSTEM and a percentage")
         return f" TABLESAMPLE {method.name.upper()} ({percent.name} PERCENT)"
 
     def _table(self, node: exp.Table, scope: Scope) -> tuple[str, list[Field]]:
-        where = self._queries.expressions.where(node)
+        where = self._context.where(node)
         if not isinstance(node.this, exp.Identifier):
             return self._called(node, where)
         name, database = node.name.lower(), (node.db or self._database).lower()
         if node.catalog and node.catalog.lower() != CATALOG_NAME:
             raise QueryFailed("CATALOG_NOT_FOUND", f"{where}Catalog '{node.catalog.lower()}' does not exist")
         if not node.db:
-            for known in reversed(self._queries.ctes):
+            for known in reversed(self._context.ctes):
                 if name in known:
                     sql_name, columns = known[name]
                     return self._derived(Query("", columns), node, sql=quote(sql_name), default=name)
         version, as_of_us = self._moment(node, where)
-        found = self._queries.tables.find(database, name, where, version=version, as_of_us=as_of_us)
+        found = self._context.tables.find(database, name, where, version=version, as_of_us=as_of_us)
         if found.view is not None:
             return self._derived(self._view(database, name, found.view, where), node, default=name, before=(CATALOG_NAME, database))
         every = [*found.columns, *found.apart]
@@ -151,19 +144,17 @@ class Relations:
         if asked is None:
             name = node.this.name if isinstance(node.this, exp.Anonymous) else node.this.key
             raise NotSupported(f"{where}the table function {name} is not supported; UNNEST(sequence(...)) makes rows")
-        found = self._queries.tables.call(*asked, where)
+        found = self._context.tables.call(*asked, where)
         names = [column for column, _ in found.columns]
         return self._aliased(found.sql, [(column, kind) for column, kind in found.columns], names, node, default=asked[0])
 
     def _view(self, database: str, name: str, text: str, where: str) -> Query:
         key = f"{database}.{name}"
-        if key in self.view_path or len(self.view_path) > _VIEWS_DEEP:
+        if key in self._context.views or len(self._context.views) > _VIEWS_DEEP:
             raise QueryFailed("VIEW_IS_RECURSIVE", f"{where}View '{CATALOG_NAME}.{key}' is recursive")
-        self._queries.tables.bounds.add_view()
-        inner = type(self._queries)(text, self._queries.tables, database)
-        inner.relations.view_path = (*self.view_path, key)
+        self._context.tables.bounds.add_view()
         try:
-            return inner.query(parse(text, tokens(text)))
+            return self._context.within(key, text, database).query(parse(text, tokens(text)))
         except QueryFailed as error:
             raise QueryFailed("INVALID_VIEW", f"{where}Failed analyzing stored view '{CATALOG_NAME}.{key}': {error.message}") from error
 
@@ -203,13 +194,13 @@ class Relations:
         if given:  # names of one's own are for what `*` means, and leave nothing else
             columns, apart = columns[: len(columns) - apart], 0
         if given and len(given) != len(columns):
-            where = self._queries.expressions.where(node)
+            where = self._context.where(node)
             raise QueryFailed(
                 "MISMATCHED_COLUMN_ALIASES",
                 f"{where}Column alias list has {len(given)} entries but '{name}' has {len(columns)} columns available",
             )
-        self._queries.tables.bounds.add_columns(len(columns))
-        unique = self._queries.tables.alias(name or "t")
+        self._context.tables.bounds.add_columns(len(columns))
+        unique = self._context.tables.alias(name or "t")
         path: tuple[str, ...] = () if not name else (name.lower(),) if alias is not None and alias.name else (*before, name.lower())
         fields = [
             Field(given[at] if given else column, kind, f"{quote(unique)}.{quote(sql_names[at])}", path, apart=at >= len(columns) - apart)
@@ -218,8 +209,8 @@ class Relations:
         return f"{sql} AS {quote(unique)}", fields
 
     def _unnest(self, node: exp.Unnest, scope: Scope, *, crossed: bool) -> tuple[str, list[Field]]:
-        where = self._queries.expressions.where(node)
-        values = [self._queries.expressions.value(item, scope) for item in node.expressions]
+        where = self._context.where(node)
+        values = [self._context.value(item, scope) for item in node.expressions]
         lists: list[tuple[str, Type, bool]] = []
         for value in values:
             if value.type.name == "array":
@@ -236,7 +227,7 @@ class Relations:
         if crossed:
             # Worked out in a step of their own, for the engine unnests a column row by row; a list that is worked out on the way it may
             # join with the rows by a hash of what it is made of, which puts its elements out of order.
-            stage = quote(self._queries.tables.alias("lists"))
+            stage = quote(self._context.tables.alias("lists"))
             before = f"LATERAL (SELECT {', '.join(f'{sql} AS l{at}' for at, (sql, *_) in enumerate(lists))}) AS {stage} CROSS JOIN "
             lists = [(f"{stage}.l{at}", kind, spread) for at, (_, kind, spread) in enumerate(lists)]
         parts: list[str] = []

@@ -261,7 +261,7 @@ def _where(reader: Reader, target: Target, parameters: Sequence[str]) -> tuple[s
         bind_parameters(exp.Select(), parameters)
         return None, 0
     tree, count = _clauses(reader, "SELECT 1", reader.next.start, parameters)
-    return target.queries.expressions.condition(tree.args["where"].this, target.scope, of="WHERE clause"), count
+    return target.queries.condition(tree.args["where"].this, target.scope, of="WHERE clause"), count
 
 
 def _clauses(reader: Reader, head: str, start: int, parameters: Sequence[str]) -> tuple[exp.Expr, int]:
