@@ -17,7 +17,7 @@ from benchmarks.processes import BenchError
 from benchmarks.report import Row, at_most, shown
 from headwater.clock import ManualClock
 from headwater.demo.students import Student
-from headwater.lake.rewrite import Tables
+from headwater.lake.rewrite import TableChanges
 from headwater.lake.snapshots import Keep
 from headwater.record import Record
 from headwater.stream import FIRST_SHARD
@@ -41,7 +41,7 @@ def at_rest_rows(scale: Scale) -> list[Row]:
             local.append(list(islice(records, count // FOLDS)))
             local.drain()
             local.maintenance.fold_all()
-        tables = Tables(local.lake, (), Path(name) / "scratch", clock)
+        tables = TableChanges(local.lake, (), Path(name) / "scratch", clock)
         for table in local.index.tables():
             tables.compact(f"compact-{table}", table)
         before = _size(Path(name) / "data")

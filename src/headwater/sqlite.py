@@ -21,7 +21,7 @@ DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
 _PREFIX = "sqlite:///"
 
 
-class Connection(sqlite3.Connection):
+class SyncedConnection(sqlite3.Connection):
     """A connection that remembers the sync that failed."""
 
     unsynced: str | None = None
@@ -36,7 +36,7 @@ def file_of(url: str, what: str) -> Path:
 
 def connect(
     path: Path, *, read_only: bool = False, busy_s: float = 10.0, synchronous: Literal["FULL", "NORMAL"] = "FULL", lost: str = ""
-) -> Connection:
+) -> SyncedConnection:
     """Open the file, which a writer makes; threads may share the connection if they take turns. *busy_s*: how long another is waited for.
 
     A writer looks through the pages first. Raises `ProjectError` for a damaged file, where *lost* says what to do about it, and SQLite's
@@ -48,7 +48,7 @@ def connect(
         timeout=busy_s,
         isolation_level=None,
         check_same_thread=False,
-        factory=Connection,
+        factory=SyncedConnection,
     )
     if read_only:
         return connection
@@ -64,7 +64,7 @@ def connect(
     return connection
 
 
-def prepare(connection: Connection, path: Path, schema: str, number: int) -> None:
+def prepare(connection: SyncedConnection, path: Path, schema: str, number: int) -> None:
     """Make the tables of a new file, whose format is *number* from then on. Raises `ProjectError` for a newer one."""
     with transaction(connection):
         [found] = connection.execute("PRAGMA user_version").fetchone()
@@ -77,7 +77,7 @@ def prepare(connection: Connection, path: Path, schema: str, number: int) -> Non
 
 
 @contextmanager
-def transaction(connection: Connection, begin: Literal["BEGIN", "BEGIN IMMEDIATE"] = "BEGIN IMMEDIATE") -> Iterator[Connection]:
+def transaction(connection: SyncedConnection, begin: Literal["BEGIN", "BEGIN IMMEDIATE"] = "BEGIN IMMEDIATE") -> Iterator[SyncedConnection]:
     """Do what is done with the connection in one transaction; within one it is part of that. To write, the write lock is taken at once.
 
     Raises `Unavailable` on a connection whose sync failed before.

@@ -8,7 +8,7 @@ from benchmarks.bare import decode_to_arrow
 from benchmarks.events import Source
 from benchmarks.local import example_models
 from headwater.collect.decode import decode_put_events
-from headwater.collect.shapes import Event
+from headwater.collect.shapes import EventInput
 from headwater.stream import FIRST_SHARD
 
 
@@ -51,7 +51,7 @@ def test_two_seeds_share_devices_but_no_event() -> None:
     assert first.keys() == second.keys()
     [events], [others] = ([batch.events for batch in request.values()] for request in (first, second))
     assert not events.keys() & others.keys()
-    assert all(isinstance(event, Event) for event in events.values())
+    assert all(isinstance(event, EventInput) for event in events.values())
 
 
 def test_the_articles_path_writes_one_file_for_each_event(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from headwater.catalog.entries import KEPT_VERSIONS, Entries, Entry, Place, open_entries
+from headwater.catalog.entries import KEPT_VERSIONS, Entries, Entry, PartitionPlace, open_entries
 from headwater.catalog.shapes import Column, Database, Partition, Storage, Table, View, view_of, view_table
 from headwater.errors import ProjectError, Refused, Unavailable
 
@@ -48,7 +48,7 @@ def test_a_reader_sees_what_the_writer_has_written(entries: Entries, tmp_path: P
 
     assert reader.tables("analytics") == ["t"]
     assert reader.table("analytics", "t") == Entry("analytics", 0, table())
-    assert reader.places("analytics", "t") == [Place(("x",), "s3://b/x/")]
+    assert reader.places("analytics", "t") == [PartitionPlace(("x",), "s3://b/x/")]
     with pytest.raises(Unavailable, match="readonly"):
         reader.create("analytics", table("u"))
     reader.close()
@@ -123,7 +123,11 @@ def test_partitions_are_kept_by_their_values(entries: Entries) -> None:
 
     assert entries.put_partitions("analytics", "t", [odd, partition("b")], new=True) == []
     assert entries.put_partitions("analytics", "t", [partition("b", location="s3://b/new/"), partition("c")], new=True) == [["b"]]
-    assert entries.places("analytics", "t") == [Place(('a"b/ü',), "s3://b/odd/"), Place(("b",), None), Place(("c",), None)]
+    assert entries.places("analytics", "t") == [
+        PartitionPlace(('a"b/ü',), "s3://b/odd/"),
+        PartitionPlace(("b",), None),
+        PartitionPlace(("c",), None),
+    ]
     assert entries.put_partitions("analytics", "t", [partition("b", location="s3://b/new/")], new=False) == [["b"]]
     assert entries.partition("analytics", "t", ["b"]) == partition("b", location="s3://b/new/")
     assert entries.delete_partitions("analytics", "t", [["b"], ["z"]]) == 1

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headwater.collect import EventsBatch, Refusal, decode_endpoint_update, decode_put_events, lenient
-from headwater.collect.shapes import Event
+from headwater.collect.shapes import EventInput
 from headwater.errors import BadRequest
 
 AT = "2026-11-23T03:06:22.544Z"
@@ -76,7 +76,7 @@ def test_a_bad_event_is_refused_with_its_reason_and_alone(bad: Any, says: str) -
 
     assert isinstance(events["bad"], Refusal)
     assert says in events["bad"].message
-    assert isinstance(events["good"], Event)
+    assert isinstance(events["good"], EventInput)
 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400"])
@@ -84,14 +84,14 @@ def test_a_number_beyond_all_doubles_spoils_its_event_only(number: str) -> None:
     events = judged(request(bad={**GOOD, "Metrics": {"m": 777}}, good=GOOD).replace(b"777", number.encode()))
 
     assert isinstance(events["bad"], Refusal)
-    assert isinstance(events["good"], Event)
+    assert isinstance(events["good"], EventInput)
 
 
 def test_bytes_that_are_not_utf_8_spoil_their_event_only() -> None:
     events = judged(request(bad={**GOOD, "Attributes": {"a": "QQQ"}}, good=GOOD).replace(b"QQQ", b"\xff"))
 
     assert isinstance(events["bad"], Refusal)
-    assert isinstance(events["good"], Event)
+    assert isinstance(events["good"], EventInput)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_batch_without_events_is_refused_and_the_others_are_read() -> None:
 
     assert isinstance(batches["a"].endpoint, Refusal)
     assert isinstance(batches["b"].endpoint, Refusal)
-    assert isinstance(batches["c"].events["v"], Event)
+    assert isinstance(batches["c"].events["v"], EventInput)
 
 
 @pytest.mark.parametrize("endpoint", [{}, None])
@@ -218,7 +218,7 @@ def test_the_limits_apply_to_well_formed_requests_of_any_size() -> None:
 
     events = judged(request(fits=dict(GOOD, Attributes=exact), over=dict(GOOD, Attributes={**exact, "more": "y" * 65_000}), good=GOOD))
 
-    assert [type(events[name]) for name in ("fits", "over", "good")] == [Event, Refusal, Event]
+    assert [type(events[name]) for name in ("fits", "over", "good")] == [EventInput, Refusal, EventInput]
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_garbage_never_raises_anything_but_a_bad_request() -> None:
             assert isinstance(batch, EventsBatch)
             for event_id, event in batch.events.items():
                 event_id.encode()
-                assert isinstance(event, Event | Refusal)
+                assert isinstance(event, EventInput | Refusal)
                 if isinstance(event, Refusal):
                     event.message.encode()
 
@@ -290,5 +290,5 @@ def test_garbage_never_raises_anything_but_a_bad_request() -> None:
 def test_a_metric_may_be_null(metrics: dict[str, Any]) -> None:
     event = judged(request(e={**GOOD, "Metrics": metrics}))["e"]
 
-    assert isinstance(event, Event)
+    assert isinstance(event, EventInput)
     assert event.metrics == {name: value if value is None else float(value) for name, value in metrics.items()}

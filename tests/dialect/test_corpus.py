@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from headwater.dialect import Column
+from headwater.dialect import TypedColumn
 from headwater.dialect.functions import LIBRARY
 from headwater.errors import QueryError
 from tests.dialect.corpus import Case, cases, engine, run
@@ -27,7 +27,7 @@ def plain(kind: str) -> str:
     return re.sub(r"varchar\(\d+\)", "varchar", kind)
 
 
-def told(column: Column, expected: str) -> str:
+def told(column: TypedColumn, expected: str) -> str:
     return f"{column.name}: {plain(column.type)}" if re.match(r"\w+: ", expected) else plain(column.type)
 
 

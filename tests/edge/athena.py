@@ -23,7 +23,7 @@ from headwater.control import Key, open_control
 from headwater.edge import SERVER_OPTIONS, private_app
 from headwater.edge.athena.service import Athena
 from headwater.edge.glue.service import Glue
-from headwater.executions import Queries, open_queries
+from headwater.executions import QueryRooms, open_queries
 from headwater.query.external import ExternalTables
 from tests.query.conftest import START_MS, Project, events
 from tests.query.worker import Jobs
@@ -51,7 +51,7 @@ class AthenaServed:
             "database": "analytics",
             "location": LOCATION,
         }
-        self.queries: Queries = open_queries(f"sqlite:///{folder}/queries.db", self.engine, **(given | options))
+        self.queries: QueryRooms = open_queries(f"sqlite:///{folder}/queries.db", self.engine, **(given | options))
         self.control = open_control(f"sqlite:///{folder}/control.sqlite")
         self.keys: dict[str, Key] = {name: self.control.create_key(name, frozenset({name})) for name in ("send", "query", "admin")}
         routes = [

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from headwater.edge.athena import REFUSED
-from headwater.executions import Bounds, Workgroup
+from headwater.executions import ExecutionBounds, Workgroup
 from tests.edge.athena import ACCOUNT, LOCATION, REGION, AthenaServed, token
 from tests.executions.conftest import SLOW
 
@@ -24,7 +24,7 @@ ARN = f"arn:aws:athena:{REGION}:{ACCOUNT}:"
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AthenaServed]:
     made = AthenaServed(
         tmp_path_factory.mktemp("athena"),
-        bounds=Bounds(concurrency=2, waiting=4, waiting_each=4),
+        bounds=ExecutionBounds(concurrency=2, waiting=4, waiting_each=4),
         workgroups=[Workgroup("declared", "in the file", location="s3://declared/")],
     )
     yield made

@@ -6,20 +6,20 @@ from typing import Any
 import pytest
 
 from headwater.endpoint import Profile
-from headwater.endpoint.profile import Demographic, EndpointUpdate, Location, UserUpdate, merge
+from headwater.endpoint.profile import Demographic, Location, ProfileUpdate, UserUpdate, merge
 from headwater.errors import BadRequest
 
 AT = 1_795_403_181_190
 
 
-def merged(current: Profile | None, update: EndpointUpdate, at_ms: int = AT) -> dict[str, Any]:
+def merged(current: Profile | None, update: ProfileUpdate, at_ms: int = AT) -> dict[str, Any]:
     profile, _ = merge("app", "e1", current, update, at_ms, "request")
     response: dict[str, Any] = json.loads(profile.body)
     return response
 
 
 def test_a_new_endpoint_has_the_shape_of_an_endpoint_response() -> None:
-    response = merged(None, EndpointUpdate(effective_date="2026-11-23T03:06:21.154Z", request_id="r1"))
+    response = merged(None, ProfileUpdate(effective_date="2026-11-23T03:06:21.154Z", request_id="r1"))
 
     assert response == {
         "Id": "e1",
@@ -43,7 +43,7 @@ def test_what_is_not_sent_stays_and_a_sent_attribute_replaces_its_list() -> None
         "app",
         "e1",
         None,
-        EndpointUpdate(
+        ProfileUpdate(
             address="a@b",
             attributes={"plan": ["free", "trial"], "kept": ["1"]},
             demographic=Demographic(make="Gecko", model="Chrome"),
@@ -57,7 +57,7 @@ def test_what_is_not_sent_stays_and_a_sent_attribute_replaces_its_list() -> None
 
     response = merged(
         first,
-        EndpointUpdate(
+        ProfileUpdate(
             attributes={"plan": ["paid"]},
             demographic=Demographic(model="Firefox"),
             location=Location(country="FR"),
@@ -79,32 +79,32 @@ def test_what_is_not_sent_stays_and_a_sent_attribute_replaces_its_list() -> None
 
 @pytest.mark.parametrize("sent", ["yesterday", "", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+05:00"])
 def test_an_effective_date_that_is_no_time_is_the_time_of_arrival(sent: str) -> None:
-    response = merged(None, EndpointUpdate(effective_date=sent))
+    response = merged(None, ProfileUpdate(effective_date=sent))
 
     assert response["EffectiveDate"] == "2026-11-23T03:06:21.190Z"
 
 
 def test_a_cohort_belongs_to_the_id_alone() -> None:
-    first, _ = merge("app", "e1", None, EndpointUpdate(), AT, "r")
-    second, _ = merge("other", "e1", None, EndpointUpdate(), AT + 5, "s")
+    first, _ = merge("app", "e1", None, ProfileUpdate(), AT, "r")
+    second, _ = merge("other", "e1", None, ProfileUpdate(), AT + 5, "s")
 
     assert json.loads(first.body)["CohortId"] == json.loads(second.body)["CohortId"]
 
 
 def test_only_effective_date_and_request_id_do_not_count_as_a_change() -> None:
-    first, created = merge("app", "e1", None, EndpointUpdate(attributes={"b": ["1"], "a": ["2"]}), AT, "r")
+    first, created = merge("app", "e1", None, ProfileUpdate(attributes={"b": ["1"], "a": ["2"]}), AT, "r")
 
-    _, touched = merge("app", "e1", first, EndpointUpdate(effective_date="2026-11-24T00:00:00Z", request_id="x"), AT, "r")
-    _, same = merge("app", "e1", first, EndpointUpdate(attributes={"a": ["2"]}), AT, "r")
-    _, different = merge("app", "e1", first, EndpointUpdate(opt_out="ALL"), AT, "r")
+    _, touched = merge("app", "e1", first, ProfileUpdate(effective_date="2026-11-24T00:00:00Z", request_id="x"), AT, "r")
+    _, same = merge("app", "e1", first, ProfileUpdate(attributes={"a": ["2"]}), AT, "r")
+    _, different = merge("app", "e1", first, ProfileUpdate(opt_out="ALL"), AT, "r")
 
     assert (created, touched, same, different) == (True, False, False, True)
 
 
 def test_a_profile_cannot_grow_without_bound() -> None:
-    profile, _ = merge("app", "e1", None, EndpointUpdate(attributes={f"a{i}": ["x"] for i in range(400)}), AT, "r")
+    profile, _ = merge("app", "e1", None, ProfileUpdate(attributes={f"a{i}": ["x"] for i in range(400)}), AT, "r")
 
     with pytest.raises(BadRequest, match="500 attributes"):
-        merge("app", "e1", profile, EndpointUpdate(attributes={f"b{i}": ["x"] for i in range(101)}), AT, "r")
+        merge("app", "e1", profile, ProfileUpdate(attributes={f"b{i}": ["x"] for i in range(101)}), AT, "r")
     with pytest.raises(BadRequest, match="65,536 bytes"):
-        merge("app", "e1", profile, EndpointUpdate(address="x" * 65_536), AT, "r")
+        merge("app", "e1", profile, ProfileUpdate(address="x" * 65_536), AT, "r")

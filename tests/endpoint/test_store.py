@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headwater.endpoint import Change, Endpoints, Profile, open_endpoints
+from headwater.endpoint import Endpoints, Profile, ProfileChange, open_endpoints
 from headwater.errors import ProjectError, SettingsError, Unavailable
 
 SHARD = "shardId-000000000000"
@@ -19,7 +19,7 @@ def profile(endpoint_id: str, body: str = "{}", user_id: str | None = None, app_
 
 
 def put(store: Endpoints, position: int, *profiles: Profile) -> None:
-    store.apply(store.begin(), {SHARD: position}, [Change(p.app_id, p.endpoint_id, p) for p in profiles])
+    store.apply(store.begin(), {SHARD: position}, [ProfileChange(p.app_id, p.endpoint_id, p) for p in profiles])
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_change_is_seen_at_once_and_after_a_restart(store: Endpoints, url: str
 
 def test_a_deleted_endpoint_is_gone_at_once_and_after_a_restart(store: Endpoints, url: str) -> None:
     put(store, 1, profile("e1", user_id="u"), profile("e2", user_id="u"))
-    store.apply(store.begin(), {SHARD: 2}, [Change("app", "e1", None)])
+    store.apply(store.begin(), {SHARD: 2}, [ProfileChange("app", "e1", None)])
     seen = store.get("app", "e1"), store.of_user("app", "u")
 
     store.close()
@@ -175,7 +175,7 @@ def test_whatever_is_cached_or_flushed_the_store_is_the_sum_of_its_changes(tmp_p
     for position in range(1, 800):
         endpoint_id = f"e{chance.randrange(20)}"
         changed = None if chance.random() < 0.3 else profile(endpoint_id, str(position), f"u{chance.randrange(3)}")
-        store.apply(store.begin(), {SHARD: position}, [Change("app", endpoint_id, changed)])
+        store.apply(store.begin(), {SHARD: position}, [ProfileChange("app", endpoint_id, changed)])
         if changed is None:
             expected.pop(endpoint_id, None)
         else:

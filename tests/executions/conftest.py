@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from headwater.clock import SystemClock
-from headwater.executions import Execution, Queries, Request, open_queries
+from headwater.executions import Execution, QueryRequest, QueryRooms, open_queries
 from headwater.query.external import ExternalTables
 from headwater.sandbox import Sandboxes
 from tests.query.conftest import START_MS, Project, engine, events, project
@@ -50,12 +50,12 @@ class Room:
             "database": "analytics",
             "location": LOCATION,
         }
-        self.queries: Queries = open_queries(url, self.engine, **(given | options))
+        self.queries: QueryRooms = open_queries(url, self.engine, **(given | options))
         self.executions = self.queries.executions
         self._closed = False
 
     def start(self, query: str, *, token: str | None = None, principal: str = "ada", may_change: bool = False, **asked: Any) -> str:
-        request = Request(query, token or str(uuid.uuid4()), **asked)
+        request = QueryRequest(query, token or str(uuid.uuid4()), **asked)
         return self.executions.start(request, principal, may_change=may_change)
 
     def ended(self, execution_id: str, within_s: float = 240) -> Execution:

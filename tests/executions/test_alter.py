@@ -141,11 +141,11 @@ def test_tables_change_names_as_dbt_lets_them(scores: Room) -> None:
 
 def test_a_change_that_is_asked_for_again_is_done_once(scores: Room) -> None:
     ask = scores.jobs.ask
-    ask(tables.DropColumn(table="scores", column="r"), id="c1")
-    ask(tables.DropColumn(table="scores", column="r"), id="c1")
-    ask(tables.SetProperties(table="scores", properties={"write_compression": "gzip"}), id="c2")
-    ask(tables.RenameTable(table="scores", to="renamed"), id="c3")
-    ask(tables.RenameTable(table="scores", to="renamed"), id="c3")
+    ask(tables.RemoveColumn(table="scores", column="r"), id="c1")
+    ask(tables.RemoveColumn(table="scores", column="r"), id="c1")
+    ask(tables.ChangeProperties(table="scores", properties={"write_compression": "gzip"}), id="c2")
+    ask(tables.MoveTable(table="scores", to="renamed"), id="c3")
+    ask(tables.MoveTable(table="scores", to="renamed"), id="c3")
 
     assert values(scores, "SELECT who FROM renamed") == [["ada"], ["bob"]]
     assert "r" not in [name for name, _ in described(scores, "renamed")]

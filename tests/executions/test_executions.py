@@ -14,8 +14,8 @@ from headwater.catalog.shapes import View, view_table
 from headwater.clock import ManualClock
 from headwater.dialect import MalformedQuery
 from headwater.errors import AccessDenied, ProjectError
-from headwater.executions import Bounds, InvalidRequest, Workgroup
-from headwater.executions.execution import USER, Column
+from headwater.executions import ExecutionBounds, InvalidRequest, Workgroup
+from headwater.executions.execution import USER, ResultColumn
 from headwater.jobs.catalog import UpdateEntry
 from tests.executions.conftest import LOCATION, SLOW, Open, Room
 
@@ -225,7 +225,7 @@ def test_the_history_outlives_a_restart(open_room: Open) -> None:
 
 
 def test_what_ran_or_waited_at_a_crash_is_failed_and_may_be_asked_again(open_room: Open) -> None:
-    room = open_room(bounds=Bounds(concurrency=1))
+    room = open_room(bounds=ExecutionBounds(concurrency=1))
     running, waiting = room.start(SLOW), room.start("SELECT 1 AS n")
     room.until(running, lambda execution: execution.state == "RUNNING")
     part = room.folder / "scratch" / f"{running}.result"
@@ -244,7 +244,7 @@ def test_what_ran_or_waited_at_a_crash_is_failed_and_may_be_asked_again(open_roo
 
 
 def test_ending_in_order_ends_queries_as_a_crash_does(open_room: Open) -> None:
-    room = open_room(bounds=Bounds(concurrency=1))
+    room = open_room(bounds=ExecutionBounds(concurrency=1))
     running, waiting = room.start(SLOW), room.start("SELECT 1 AS n")
     room.until(running, lambda execution: execution.state == "RUNNING")
     room.close()
@@ -257,7 +257,7 @@ def test_ending_in_order_ends_queries_as_a_crash_does(open_room: Open) -> None:
 
 def test_results_and_history_go_when_their_days_are_over(open_room: Open) -> None:
     clock = ManualClock()
-    room = open_room(clock=clock, bounds=Bounds(result_days=2, history_days=5))
+    room = open_room(clock=clock, bounds=ExecutionBounds(result_days=2, history_days=5))
     old = room.run("SELECT 1 AS n")
     clock.advance(3 * 86_400)
     young = room.run("SELECT 2 AS n")
@@ -281,7 +281,7 @@ def test_results_and_history_go_when_their_days_are_over(open_room: Open) -> Non
 
 def test_history_goes_on_after_a_table_whose_files_lie_where_its_result_would(open_room: Open) -> None:
     clock = ManualClock()
-    room = open_room(clock=clock, bounds=Bounds(result_days=2, history_days=2))
+    room = open_room(clock=clock, bounds=ExecutionBounds(result_days=2, history_days=2))
     made = room.run("CREATE TABLE kept WITH (format = 'JSON') AS SELECT 1 AS n", may_change=True)
     room.run("SELECT 1 AS n")
     assert made.state == "SUCCEEDED"
@@ -329,7 +329,7 @@ def test_show_and_describe_give_lines(room: Room) -> None:
     lines = [str(row[0]) for row in room.executions.results(described.id).rows]
 
     assert (tables.kind, tables.substatement, tables.location) == ("UTILITY", "SHOW_TABLES", f"{LOCATION}{tables.id}.txt")
-    assert tables.columns == (Column("tab_name", "string", 0, 0, True),)
+    assert tables.columns == (ResultColumn("tab_name", "string", 0, 0, True),)
     assert room.executions.results(tables.id).rows == [["sign_up_events"]]
     assert room.file(tables).read_bytes() == b"sign_up_events"
     assert lines[0] == "event_id            \tstring              \t                    "

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from headwater.errors import Unavailable
-from headwater.executions import Bounds
+from headwater.executions import ExecutionBounds
 from headwater.jobs import Job, tables
 from headwater.jobs.catalog import CreateEntry
 from tests.executions.conftest import Open, Room
@@ -52,7 +52,7 @@ def test_a_table_of_files_whose_entry_was_made_unheard_has_its_partitions(open_r
 
 def test_a_table_that_was_declared_unheard_is_there(open_room: Open) -> None:
     room, hook = hooked(open_room)
-    hook.after[tables.CreateTable] = lost
+    hook.after[tables.MakeTable] = lost
 
     write(room, "CREATE TABLE bare (n int) LOCATION 's3://results/bare/' TBLPROPERTIES ('table_type' = 'ICEBERG')")
 
@@ -60,7 +60,7 @@ def test_a_table_that_was_declared_unheard_is_there(open_room: Open) -> None:
 
 
 def test_a_write_that_is_cancelled_while_the_worker_is_at_it_keeps_nobody_else_from_running(open_room: Open) -> None:
-    room, hook = hooked(open_room, bounds=Bounds(concurrency=1))
+    room, hook = hooked(open_room, bounds=ExecutionBounds(concurrency=1))
     write(room, "CREATE TABLE mine AS SELECT 1 AS n")
     begun, go_on = threading.Event(), threading.Event()
 

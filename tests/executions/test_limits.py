@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from headwater.executions import Bounds, InvalidRequest, Request, TooManyQueries, Workgroup
+from headwater.executions import ExecutionBounds, InvalidRequest, QueryRequest, TooManyQueries, Workgroup
 from headwater.executions.execution import USER
 from headwater.executions.queue import Queue, Ticket
 from tests.executions.conftest import LOCATION, SLOW, Open, Room
@@ -21,7 +21,7 @@ def running(room: Room, *ids: str) -> list[bool]:
 
 
 def test_a_query_that_runs_is_cancelled_at_once_and_its_place_is_free_again(open_room: Open) -> None:
-    room = open_room(bounds=Bounds(concurrency=1))
+    room = open_room(bounds=ExecutionBounds(concurrency=1))
     slow = room.start(SLOW)
     room.until(slow, lambda execution: execution.state == "RUNNING")
     waiting = room.start("SELECT 1 AS n")
@@ -40,7 +40,7 @@ def test_a_query_that_runs_is_cancelled_at_once_and_its_place_is_free_again(open
 
 
 def test_a_query_that_waits_is_cancelled_and_never_runs(open_room: Open) -> None:
-    room = open_room(bounds=Bounds(concurrency=1))
+    room = open_room(bounds=ExecutionBounds(concurrency=1))
     slow = room.start(SLOW)
     waiting = room.start("SELECT 1 AS n")
 
@@ -62,7 +62,9 @@ def test_what_has_ended_stays_as_it_is_when_it_is_stopped(room: Room) -> None:
 
 
 def test_a_query_over_its_time_is_failed_and_ended(open_room: Open) -> None:
-    room = open_room(bounds=Bounds(concurrency=1, time_limit_s=600), workgroups=[Workgroup("quick", location=LOCATION, time_limit_s=0.3)])
+    room = open_room(
+        bounds=ExecutionBounds(concurrency=1, time_limit_s=600), workgroups=[Workgroup("quick", location=LOCATION, time_limit_s=0.3)]
+    )
 
     execution = room.run(SLOW, workgroup="quick")
     after = room.run("SELECT 1 AS n")
@@ -76,7 +78,7 @@ def test_a_query_over_its_time_is_failed_and_ended(open_room: Open) -> None:
 
 
 def test_the_limit_of_all_holds_over_that_of_a_workgroup(open_room: Open) -> None:
-    room = open_room(bounds=Bounds(time_limit_s=0.2), workgroups=[Workgroup("slow", location=LOCATION, time_limit_s=3_600)])
+    room = open_room(bounds=ExecutionBounds(time_limit_s=0.2), workgroups=[Workgroup("slow", location=LOCATION, time_limit_s=3_600)])
 
     assert room.run(SLOW, workgroup="slow").reason == "Query timeout"
 
@@ -101,7 +103,7 @@ def test_a_query_that_would_read_too_much_is_stopped(project: Project, open_room
 
 
 def test_a_result_that_grows_too_large_is_given_up(open_room: Open) -> None:
-    room = open_room(bounds=Bounds(result_bytes=1_000_000))
+    room = open_room(bounds=ExecutionBounds(result_bytes=1_000_000))
 
     execution = room.run("SELECT a.x, b.y FROM UNNEST(sequence(1, 10000)) AS a(x) CROSS JOIN UNNEST(sequence(1, 10000)) AS b(y)")
 
@@ -111,7 +113,7 @@ def test_a_result_that_grows_too_large_is_given_up(open_room: Open) -> None:
 
 
 def test_so_many_run_at_a_time_and_the_others_wait(open_room: Open) -> None:
-    room = open_room(bounds=Bounds(concurrency=2), workgroups=[Workgroup("narrow", location=LOCATION, concurrency=1)])
+    room = open_room(bounds=ExecutionBounds(concurrency=2), workgroups=[Workgroup("narrow", location=LOCATION, concurrency=1)])
     first, second = room.start(SLOW, workgroup="narrow"), room.start(SLOW, workgroup="narrow")
     other, last = room.start(SLOW), room.start(SLOW)
     room.until(first, lambda execution: execution.state == "RUNNING")
@@ -127,7 +129,7 @@ def test_so_many_run_at_a_time_and_the_others_wait(open_room: Open) -> None:
 
 
 def test_whoever_has_least_running_is_next(open_room: Open) -> None:
-    room = open_room(bounds=Bounds(concurrency=2))
+    room = open_room(bounds=ExecutionBounds(concurrency=2))
     mine = [room.start(SLOW, principal="ada") for _ in range(4)]
     hers = room.start(SLOW, principal="grace")
     room.until(mine[1], lambda execution: execution.state == "RUNNING")
@@ -141,7 +143,7 @@ def test_whoever_has_least_running_is_next(open_room: Open) -> None:
 
 
 def test_only_so_many_may_wait(open_room: Open) -> None:
-    room = open_room(bounds=Bounds(concurrency=1, waiting=3, waiting_each=2))
+    room = open_room(bounds=ExecutionBounds(concurrency=1, waiting=3, waiting_each=2))
     held = room.start(SLOW)
     room.until(held, lambda execution: execution.state == "RUNNING")
     waiting = [room.start(SLOW) for _ in range(2)]
@@ -197,4 +199,4 @@ def test_a_workgroup_that_is_disabled_takes_no_queries(open_room: Open) -> None:
     with pytest.raises(InvalidRequest, match=r"^WorkGroup off is disabled\.$"):
         room.start("SELECT 1 AS n", workgroup="off")
     with pytest.raises(InvalidRequest, match=r"^WorkGroup is not found\.$"):
-        room.executions.start(Request("SELECT 1 AS n", "t" * 32, "nothing-such"), "ada")
+        room.executions.start(QueryRequest("SELECT 1 AS n", "t" * 32, "nothing-such"), "ada")

@@ -7,7 +7,7 @@ import pytest
 from headwater.executions import InvalidRequest, metadata
 from headwater.executions.catalog import hive_type
 from headwater.executions.columns import column
-from headwater.executions.execution import Column
+from headwater.executions.execution import ResultColumn
 from headwater.executions.location import prefix_of
 from headwater.executions.token import Tokens
 
@@ -33,7 +33,7 @@ from headwater.executions.token import Tokens
     ],
 )
 def test_a_type_is_described_as_athena_does(athena: str, expected: tuple[str, int, int, bool]) -> None:
-    assert column("c", athena) == Column("c", *expected)
+    assert column("c", athena) == ResultColumn("c", *expected)
 
 
 @pytest.mark.parametrize(

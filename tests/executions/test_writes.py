@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from headwater.errors import AccessDenied, Unavailable
-from headwater.executions import Bounds, Execution
+from headwater.executions import Execution, ExecutionBounds
 from headwater.jobs import Job, tables
 from headwater.query.fates import removal_rows
 from tests.executions.conftest import Open, Room
@@ -182,7 +182,7 @@ def test_a_statement_that_always_loses_fails_as_one_that_may_be_tried_again(open
 
 def test_a_job_whose_answer_was_lost_is_asked_again_and_done_once(open_room: Open) -> None:
     room = open_room()
-    jobs, lost = room.jobs.ask, [tables.CreateTable, tables.InsertRows, tables.ReplaceRows]
+    jobs, lost = room.jobs.ask, [tables.MakeTable, tables.InsertRows, tables.ReplaceRows]
     room.close()
 
     def ask(job: Job[Any], **options: Any) -> Any:
@@ -298,7 +298,7 @@ def test_the_statements_of_the_docs_run(open_room: Open, project: Project) -> No
 
 
 def test_spilled_rows_are_bounded_and_what_a_crash_left_is_removed(open_room: Open) -> None:
-    room = open_room(bounds=Bounds(result_bytes=100_000))
+    room = open_room(bounds=ExecutionBounds(result_bytes=100_000))
     (room.folder / "scratch").mkdir(exist_ok=True)
 
     grown = refused(room, "CREATE TABLE big AS SELECT cast(uuid() AS varchar) AS id FROM UNNEST(sequence(1, 100000)) AS t(n)")

@@ -18,21 +18,21 @@ def healthy() -> tuple[bool, dict[str, object]]:
 
 async def test_a_lost_endpoint_store_is_read_back_from_the_lake_and_the_stream(tmp_path: Path) -> None:
     from headwater.collect import Caller
-    from headwater.endpoint.profile import EndpointUpdate
+    from headwater.endpoint.profile import ProfileUpdate
 
     folder = make_project(tmp_path / "p", "p", APP, None, "us-east-1", "000000000000").folder
     settings = load_settings(folder)
     caller = Caller("test")
     collector = await build_collector(settings, folder, healthy)
     for name, address in (("old", "a@example.org"), ("gone", "b@example.org"), ("both", "c@example.org")):
-        await collector.collector.update_endpoints(APP, [(name, EndpointUpdate(address=address))], caller, door="test", trace_id="t")
+        await collector.collector.update_endpoints(APP, [(name, ProfileUpdate(address=address))], caller, door="test", trace_id="t")
     await collector.collector.delete_endpoint(APP, "gone", caller, door="test", trace_id="t")
     await collector.stream.close()
     parts = build_worker(settings, folder)
     await drain(parts, fold=True)
     parts.ledger.close()
     collector = await build_collector(settings, folder, healthy)
-    await collector.collector.update_endpoints(APP, [("both", EndpointUpdate(opt_out="ALL"))], caller, door="test", trace_id="t")
+    await collector.collector.update_endpoints(APP, [("both", ProfileUpdate(opt_out="ALL"))], caller, door="test", trace_id="t")
     await collector.stream.trim(FIRST_SHARD, 4, 1 << 60)  # everything but the last update
     await collector.stream.close()
     collector.endpoints.close()

@@ -14,7 +14,7 @@ import pytest
 
 from headwater.edge.glue.service import BODY_LIMIT
 from headwater.errors import Cancelled, HeadwaterError, NotFound, Refused, Unavailable
-from headwater.jobs import Done, Handlers, Job, Progress, Run, threaded
+from headwater.jobs import Done, Handlers, Job, JobRun, Progress, threaded
 from headwater.jobs.socket import LINE_BYTES, SocketAsk, serve_jobs
 
 
@@ -64,15 +64,15 @@ class Works:
             ]
         )
 
-    def refuse(self, job: Refuse, run: Run) -> Done:
+    def refuse(self, job: Refuse, run: JobRun) -> Done:
         if job.code is not None:
             raise Refused(job.code, "no")
         raise NotFound("table", "nowhere")
 
-    def break_down(self, job: Break, run: Run) -> Done:
+    def break_down(self, job: Break, run: JobRun) -> Done:
         raise ZeroDivisionError("a bug")
 
-    def count(self, job: Count, run: Run) -> Sum:
+    def count(self, job: Count, run: JobRun) -> Sum:
         self.begun += 1
         for step in range(job.steps):
             run.at(step, job.steps, "steps")

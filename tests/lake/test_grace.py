@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from headwater.clock import SystemClock
-from headwater.lake.rewrite import Tables
+from headwater.lake.rewrite import TableChanges
 from headwater.pipeline.worker import WorkerParts, build_worker
 from headwater.process.project import make_project
 from headwater.settings import load_settings
@@ -25,7 +25,7 @@ def test_files_of_a_dropped_table_stay_as_long_as_the_longest_query(
     folder = make_project(tmp_path / "piano", "piano", None, None, "us-east-1", "000000000000").folder
     rows = pa.table({"n": [1]})
     parts = build_worker(load_settings(folder), folder)
-    Tables(parts.lake, (), folder / "spill", SystemClock()).create("1", "mine", rows.schema, rows=[rows])
+    TableChanges(parts.lake, (), folder / "spill", SystemClock()).create("1", "mine", rows.schema, rows=[rows])
     left = set((folder / "data" / "lake").glob("data/*/mine/*.parquet"))
     parts.lake.drop("mine")
     close(parts)

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pytest
 
 from headwater.errors import ModelError, Refused, Unavailable
-from headwater.lake.rewrite import Tables
+from headwater.lake.rewrite import TableChanges
 
 from .conftest import DATABASE, NOON, VISITS, Crash, Project, visits
 
@@ -24,8 +24,8 @@ STEPS = ("taken", "written", "committed", "indexed")
 PEOPLE = pa.table({"name": pa.array(["ada", "bob"], pa.string()), "age": pa.array([36, None], pa.int32())})
 
 
-def tables(project: Project, **options: Any) -> Tables:
-    return Tables(project.lake, {"visits"}, project.folder, project.clock, step=lambda name: project.step(name), **options)
+def tables(project: Project, **options: Any) -> TableChanges:
+    return TableChanges(project.lake, {"visits"}, project.folder, project.clock, step=lambda name: project.step(name), **options)
 
 
 def rows_of(project: Project, table: str) -> list[dict[str, Any]]:
@@ -386,7 +386,7 @@ def test_large_files_are_made_one_after_the_other(project: Project) -> None:
     given = pa.table({"n": range(200_000), "s": [f"{n:x}" * 5 for n in range(200_000)]})
     batches: Iterator[pa.Table] = (given.slice(at, 10_000) for at in range(0, len(given), 10_000))
 
-    Tables(project.lake, (), project.folder, project.clock, file_bytes=1).create("1", "big", given.schema, rows=batches)
+    TableChanges(project.lake, (), project.folder, project.clock, file_bytes=1).create("1", "big", given.schema, rows=batches)
     many = len(project.index.plan("big").files)
     tables(project).compact("2", "big")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 
-from headwater.model import DeadLetter, Fate, Identity, Letter, compile_models, fates_table, letters_table
+from headwater.model import DeadLetter, Fate, Letter, RecordIdentity, compile_models, fates_table, letters_table
 from tests.model.bodies import ARRIVAL, AT
 
-WHO = Identity("event", "SignUpEvent", "app", "client", None, "session", AT, ARRIVAL)
+WHO = RecordIdentity("event", "SignUpEvent", "app", "client", None, "session", AT, ARRIVAL)
 ARRIVED = dt.datetime(2026, 11, 23, 3, 6, 23, 120000, tzinfo=dt.UTC)
 
 

@@ -15,7 +15,7 @@ import zlib
 import msgspec
 import pytest
 
-from headwater.packed import PARTS_LIMIT, UNPACKED_LIMIT, Unreadable, take_apart
+from headwater.packed import PARTS_LIMIT, UNPACKED_LIMIT, UnreadablePack, take_apart
 from tests.packed.kpl import aggregate, field
 
 A, B, C = b'{"event_type":"A"}', b'{"event_type":"B","n":1e400}', '{"event_type":"é","o":{"x":[1,{}]}}'.encode()
@@ -116,7 +116,7 @@ NAMED = {
 def test_what_holds_no_event_is_named_by_what_it_is(name: str) -> None:
     data, what = NAMED[name]
 
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadablePack) as caught:
         take_apart(data)
 
     assert str(caught.value).startswith(what)
@@ -129,7 +129,7 @@ def test_a_small_record_does_not_become_a_large_one(layers: int) -> None:
         bomb = gzip.compress(bomb)
     tracemalloc.start()
 
-    with pytest.raises(Unreadable, match="bytes once it is unpacked"):
+    with pytest.raises(UnreadablePack, match="bytes once it is unpacked"):
         take_apart(aggregate(bomb, bomb))
 
     peak = tracemalloc.get_traced_memory()[1]
@@ -146,7 +146,7 @@ def test_what_a_small_record_says_in_ten_megabytes_is_not_made_millions_of_objec
     record = gzip.compress(content)
     tracemalloc.start()
 
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadablePack):
         take_apart(record)
 
     peak = tracemalloc.get_traced_memory()[1]
@@ -163,7 +163,7 @@ def test_what_a_small_record_says_in_ten_megabytes_is_not_made_millions_of_objec
 def test_the_worst_record_takes_time_that_grows_with_its_length_only(data: bytes) -> None:
     def seconds(some: bytes) -> float:
         began = time.process_time()
-        with contextlib.suppress(Unreadable):
+        with contextlib.suppress(UnreadablePack):
             take_apart(some)
         return time.process_time() - began
 

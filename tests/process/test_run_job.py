@@ -15,7 +15,7 @@ from headwater.catalog.entries import open_entries
 from headwater.catalog.shapes import EXTERNAL, Column, Database, Partition, Storage, Table
 from headwater.clock import SystemClock
 from headwater.errors import Refused
-from headwater.jobs import Done, Handlers, Job, Run, catalog, roles, tables
+from headwater.jobs import Done, Handlers, Job, JobRun, catalog, roles, tables
 from headwater.process.catalog_jobs import CatalogJobs
 from headwater.process.roles import run_job
 from headwater.store import Stores, open_store
@@ -39,30 +39,30 @@ def in_order(snapshot_id: int | None) -> list[Job[Any]]:
     return [
         roles.FoldAll(),
         roles.Standstills(),
-        catalog.CreateDatabase(database=Database("marts")),
-        catalog.CreateDatabase(database=Database("marts")),
+        catalog.MakeDatabase(database=Database("marts")),
+        catalog.MakeDatabase(database=Database("marts")),
         catalog.CreateEntry(database="marts", table=entry),
         catalog.UpdateEntry(database="marts", table=entry, expected=0),
         catalog.DeleteVersion(database="marts", name="t", version=0),
         catalog.CreatePartitions(database="marts", name="t", partitions=[DAY]),
         catalog.UpdatePartitions(database="marts", name="t", partitions=[DAY]),
-        catalog.RenamePartition(database="marts", name="t", values=["1"], partition=msgspec.structs.replace(DAY, values=["2"])),
+        catalog.ReplacePartition(database="marts", name="t", values=["1"], partition=msgspec.structs.replace(DAY, values=["2"])),
         catalog.DeletePartitions(database="marts", name="t", values=[["2"], ["3"]]),
-        catalog.DropView(database="marts", name="t"),
-        catalog.DropTable(database="marts", name="t"),
-        tables.CreateTable(table="marts.scores", schema=schema(*zip(SCHEMA.names, SCHEMA.types, strict=True)), rows=SPILL),
+        catalog.RemoveView(database="marts", name="t"),
+        catalog.RemoveTable(database="marts", name="t"),
+        tables.MakeTable(table="marts.scores", schema=schema(*zip(SCHEMA.names, SCHEMA.types, strict=True)), rows=SPILL),
         tables.InsertRows(table="marts.scores", rows=SPILL),
-        tables.AddColumns(table="marts.scores", schema=schema(("note", pa.string()))),
-        tables.ChangeColumn(table="marts.scores", column="n", schema=schema(("n", pa.int64()))),
-        tables.DropColumn(table="marts.scores", column="note"),
-        tables.SetProperties(table="marts.scores", properties={"write_compression": "gzip"}),
+        tables.ExtendTable(table="marts.scores", schema=schema(("note", pa.string()))),
+        tables.AlterColumn(table="marts.scores", column="n", schema=schema(("n", pa.int64()))),
+        tables.RemoveColumn(table="marts.scores", column="note"),
+        tables.ChangeProperties(table="marts.scores", properties={"write_compression": "gzip"}),
         tables.OptimizeTable(table="marts.scores"),
         tables.PinTable(table="marts.scores"),
         tables.ReplaceRows(kind="UPDATE", table="marts.scores", rows=SPILL, snapshot_id=snapshot_id, days=None, changed=4, deleted=2),
-        tables.RenameTable(table="marts.scores", to="marts.points"),
+        tables.MoveTable(table="marts.scores", to="marts.points"),
         tables.VacuumTable(table="marts.points"),
         tables.WriteFiles(form=form, rows=SPILL, empty=True),
-        catalog.DropDatabase(name="marts", cascade=True),
+        catalog.RemoveDatabase(name="marts", cascade=True),
         roles.Metrics(),
     ]
 
@@ -78,7 +78,8 @@ ANSWERS = [
     roles.Folded([]), roles.Standing([]),
     Done(), "ALREADY_EXISTS", catalog.Made(True), catalog.Version(1), Done(), catalog.There([]), catalog.There([["1"]]), Done(),
     catalog.Deleted(1), "NOT_SUPPORTED", Done(),
-    tables.Rows(2), tables.Rows(2), Done(), Done(), Done(), Done(), tables.Rows(4), "a snapshot", tables.Rows(4), Done(), "counts",
+    tables.RowCount(2), tables.RowCount(2), Done(), Done(), Done(), Done(), tables.RowCount(4), "a snapshot", tables.RowCount(4), Done(),
+    "counts",
     "2 rows", Done(), "metrics",
 ]  # fmt: skip
 
@@ -118,7 +119,7 @@ def answered(project: Path) -> Iterator[Any]:
                 yield "a snapshot"
             case tables.Vacuumed():
                 yield "counts"
-            case tables.Files(rows=number):
+            case tables.FilesWritten(rows=number):
                 yield f"{number} rows"
             case roles.Families(families=families) if "headwater_duplicate_keys" in {family.name for family in families}:
                 yield "metrics"
@@ -130,14 +131,14 @@ def test_a_change_of_the_catalog_is_done_once_for_one_id_by_one_process_after_an
     (tmp_path / "buckets").mkdir()
     entry = Table("t", storage_descriptor=STORAGE, partition_keys=[Column("k", "string")], table_type=EXTERNAL)
     jobs: list[Job[Any]] = [
-        catalog.CreateDatabase(database=Database("marts")),
+        catalog.MakeDatabase(database=Database("marts")),
         catalog.CreateEntry(database="marts", table=entry),
         catalog.UpdateEntry(database="marts", table=entry, expected=0),
         catalog.CreatePartitions(database="marts", name="t", partitions=[DAY]),
-        catalog.RenamePartition(database="marts", name="t", values=["1"], partition=msgspec.structs.replace(DAY, values=["2"])),
+        catalog.ReplacePartition(database="marts", name="t", values=["1"], partition=msgspec.structs.replace(DAY, values=["2"])),
         catalog.DeletePartitions(database="marts", name="t", values=[["2"]]),
-        catalog.DropTable(database="marts", name="t"),
-        catalog.DropDatabase(name="marts"),
+        catalog.RemoveTable(database="marts", name="t"),
+        catalog.RemoveDatabase(name="marts"),
     ]
     answers = []
     for _ in range(2):  # the second process is asked for what the first one did, and did not get around to say
@@ -145,7 +146,7 @@ def test_a_change_of_the_catalog_is_done_once_for_one_id_by_one_process_after_an
         stores = Stores(open_store(f"buckets:{tmp_path}/buckets"))
         handlers = CatalogJobs(entries, stores, SystemClock(), own="analytics", lake_tables=list, drop=lambda table: None, declared=())
         does = Handlers(handlers.handlers())
-        answers.append([asyncio.run(does.do(job, Run(f"id {number}"))) for number, job in enumerate(jobs)])
+        answers.append([asyncio.run(does.do(job, JobRun(f"id {number}"))) for number, job in enumerate(jobs)])
         entries.close()
 
     assert answers[0] == answers[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from headwater.lake.index import Field
+from headwater.lake.index import TableField
 from headwater.query.tail import TailCache
 
 from .conftest import START_MS, Project, events
@@ -76,9 +76,9 @@ def test_batches_of_several_schemas_come_under_the_schema_of_the_table(project: 
     project.append("a", pa.table({"n": pa.array([1], pa.int32())}))
     project.append("a", pa.table({"more": ["x"], "n": pa.array([2], pa.int64())}))
     fields = (
-        Field(1, "n", "long", "BIGINT"),
-        Field(2, "more", "string", "VARCHAR"),
-        Field(3, "new", "map<string, double>", "MAP(VARCHAR, DOUBLE)"),
+        TableField(1, "n", "long", "BIGINT"),
+        TableField(2, "more", "string", "VARCHAR"),
+        TableField(3, "new", "map<string, double>", "MAP(VARCHAR, DOUBLE)"),
     )
 
     rows = cache.copy(["a"])["a"].table(fields)

@@ -11,9 +11,9 @@ import msgspec
 
 from headwater.catalog.entries import open_entries
 from headwater.clock import SystemClock
-from headwater.jobs import Answer, Handlers, Job, Progress, Run
+from headwater.jobs import Answer, Handlers, Job, JobRun, Progress
 from headwater.lake.alter import Alterations
-from headwater.lake.rewrite import Tables
+from headwater.lake.rewrite import TableChanges
 from headwater.process.catalog_jobs import CatalogJobs
 from headwater.process.table_jobs import TableJobs
 from headwater.store import Stores, open_store
@@ -37,7 +37,7 @@ class Jobs:
             declared=declared,
         )
         spill = spill or folder
-        tables = Tables(project.lake, declared, spill, SystemClock())
+        tables = TableChanges(project.lake, declared, spill, SystemClock())
         table = TableJobs(tables, Alterations(project.lake, tables, SystemClock()), self.stores, spill)
         self._handlers = Handlers([*catalog.handlers(), *table.handlers()])
 
@@ -52,7 +52,7 @@ class Jobs:
     ) -> Answer:
         """Do a job and return what the worker would answer."""
         given = self._handlers.job(type(job).__name__, msgspec.json.encode(job))
-        answer = asyncio.run(self._handlers.do(given, Run(id or str(uuid.uuid4()), told)))
+        answer = asyncio.run(self._handlers.do(given, JobRun(id or str(uuid.uuid4()), told)))
         return msgspec.json.decode(msgspec.json.encode(answer), type=type(job).answer())  # type: ignore[no-any-return]
 
     def close(self) -> None:

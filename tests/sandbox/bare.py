@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 
 from headwater.sandbox.inside import duck
-from headwater.sandbox.inside.confine import Bounds, confine
+from headwater.sandbox.inside.confine import SandboxBounds, confine
 from headwater.sandbox.inside.launcher import _NoPandas
 
 CANARY = "CANARY-7f3a9c"
@@ -64,7 +64,7 @@ def main() -> None:
 def _answer(engine: Any, statement: str, root: str, view: str, files: list[str], process: bool, settings: bool) -> str:
     try:
         if process:
-            confine(Bounds((root,), 256 << 20, 1, 20))
+            confine(SandboxBounds((root,), 256 << 20, 1, 20))
         else:
             os.chdir(root)
         connection = duck.session(engine, "analytics", 1) if settings else engine.cursor()

@@ -19,10 +19,10 @@ pytestmark = pytest.mark.skipif(landlock.version() < 4, reason="this kernel has 
 
 TRIES = """
 import ctypes, json, os, resource, socket, sys, threading
-from headwater.sandbox.inside.confine import Bounds, confine
+from headwater.sandbox.inside.confine import SandboxBounds, confine
 root, outside, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 already = open(root + "/inside.txt")
-held = confine(Bounds((root,), 64 << 20, 1, 20))
+held = confine(SandboxBounds((root,), 64 << 20, 1, 20))
 found = {"held": list(held)}
 
 def attempt(name, call):

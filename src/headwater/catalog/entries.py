@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from headwater.catalog.file import CatalogFile, Part
+from headwater.catalog.file import CatalogFile, CatalogPart
 from headwater.catalog.names import DEFAULT
 from headwater.catalog.shapes import Database, Partition, Table
 from headwater.errors import Refused
@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS headwater_partitions (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS headwater_changes (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, answer BLOB);
 """
-_PART = Part("entries", _SCHEMA, "headwater_entries", 1)
+_PART = CatalogPart("entries", _SCHEMA, "headwater_entries", 1)
 
 _Shape = TypeVar("_Shape", Database, Table, Partition)
 
@@ -46,7 +46,7 @@ class Entry(NamedTuple):
     table: Table
 
 
-class Place(NamedTuple):
+class PartitionPlace(NamedTuple):
     """A partition's values in the order of the keys, and where its files lie; None = where the values say, beneath the table."""
 
     values: tuple[str, ...]
@@ -172,7 +172,7 @@ class Entries:
             if not gone.rowcount:
                 raise Refused("VERSION_NOT_FOUND", f"'{database}.{name}' has no such version; GetTableVersions lists those there are")
 
-    def places(self, database: str, name: str) -> list[Place]:
+    def places(self, database: str, name: str) -> list[PartitionPlace]:
         """Return where the partitions of a table lie, in the order of their values as text."""
         rows = self._file.read(
             "SELECT keys, location FROM headwater_partitions JOIN headwater_tables USING (id)"
@@ -180,7 +180,7 @@ class Entries:
             database,
             name,
         )
-        return [Place(tuple(msgspec.json.decode(keys)), location) for keys, location in rows]
+        return [PartitionPlace(tuple(msgspec.json.decode(keys)), location) for keys, location in rows]
 
     def partition(self, database: str, name: str, values: Sequence[str]) -> Partition | None:
         """Return one partition, None for no such one."""

@@ -13,7 +13,7 @@ from headwater.errors import ProjectError, Unavailable
 from headwater.sqlite import connect, transaction
 
 
-class Part(NamedTuple):
+class CatalogPart(NamedTuple):
     """Tables of one owner in the file: the statements that make them, and their format in the one-row table *format_table*."""
 
     name: str
@@ -29,7 +29,7 @@ class CatalogFile:
     `Unavailable` where the file cannot be used now, and `ProjectError` where it is missing, damaged or of a newer format.
     """
 
-    def __init__(self, path: Path, part: Part, *, read_only: bool, busy_s: float) -> None:
+    def __init__(self, path: Path, part: CatalogPart, *, read_only: bool, busy_s: float) -> None:
         self._path, self._part, self._read_only = path.absolute(), part, read_only
         self._lock = threading.RLock()
         if read_only and not self._path.exists():

@@ -18,7 +18,7 @@ Partitioning = Sequence[tuple[str, str, int | None]]
 """(transform, column, number) of each."""
 
 
-class Written(Protocol):
+class MadeFile(Protocol):
     """A data file that is written."""
 
     @property
@@ -37,7 +37,7 @@ class NewTable:
         """The table as it will be: its schema and its partition spec are what files have to fit."""
         return self._transaction._table  # there is no other way to ask for it
 
-    def commit(self, properties: Mapping[str, str], files: Sequence[Written]) -> None:
+    def commit(self, properties: Mapping[str, str], files: Sequence[MadeFile]) -> None:
         """Put it into the catalog, with its first files; raises if there is one of that name by now."""
         self._transaction.set_properties(dict(properties))
         if files:

@@ -18,7 +18,7 @@ from rich.progress import Progress as Bar
 from rich.progress import TextColumn
 
 from headwater.jobs import Progress
-from headwater.query.text_table import Column, fact_lines, table_lines, time_text
+from headwater.query.text_table import ShownColumn, fact_lines, table_lines, time_text
 
 if TYPE_CHECKING:  # for the reader of types; DuckDB is loaded when there is something to ask
     from headwater.query import Engine
@@ -98,7 +98,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, none: str = "no
         return
     width = terminal_width()
     columns = [
-        Column(name.removesuffix("_ms"), any(_is_number(row[name]) for row in rows) and not name.endswith("_ms")) for name in rows[0]
+        ShownColumn(name.removesuffix("_ms"), any(_is_number(row[name]) for row in rows) and not name.endswith("_ms")) for name in rows[0]
     ]
     texts = ([_text(name, value, grouped=width is not None) for name, value in row.items()] for row in rows)
     print_lines(table_lines(columns, texts, width, styled=width is not None, counted=False))

@@ -7,18 +7,18 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from headwater.client.entry import Entry, encode
+from headwater.client.entry import QueuedEvent, encode
 
 
 class Verdicts(NamedTuple):
     """What an answer says: entries to send again, those that are refused and why, and endpoint id -> its user as accepted."""
 
-    again: list[Entry]
-    refused: list[tuple[Entry, str]]
+    again: list[QueuedEvent]
+    refused: list[tuple[QueuedEvent, str]]
     users: dict[str, str]
 
 
-class Batch:
+class RequestBatch:
     """Entries that go into one request, in their order.
 
     An endpoint's id stands once in a request, and what is said of the endpoint itself counts for all its events there; so an entry that
@@ -27,13 +27,13 @@ class Batch:
 
     def __init__(self, users: Mapping[str, str]) -> None:
         """*users*: endpoint id -> the user the server knows it to be of, so that it need not be said again."""
-        self.entries: list[Entry] = []
+        self.entries: list[QueuedEvent] = []
         self.size_bytes = 0
         self._users = users
         self._endpoints: dict[str, Mapping[str, Any]] = {}
         self._events: dict[str, dict[str, bytes]] = {}
 
-    def take(self, queue: deque[Entry], most: int, most_bytes: int) -> None:
+    def take(self, queue: deque[QueuedEvent], most: int, most_bytes: int) -> None:
         """Move entries from the left of *queue* into the batch while they fit; at least one."""
         while queue and len(self.entries) < most:
             entry = queue[0]
@@ -60,14 +60,14 @@ class Batch:
             if entry.event_id is not None:
                 self._judge(entry, results.get(entry.endpoint_id, {}).get("EventsItemResponse", {}).get(entry.event_id, {}), verdicts)
         for endpoint_id, said in self._endpoints.items():
-            update = Entry(self.entries[0].number, endpoint_id, None, None, endpoint=said)
+            update = QueuedEvent(self.entries[0].number, endpoint_id, None, None, endpoint=said)
             if self._judge(update, results.get(endpoint_id, {}).get("EndpointItemResponse", {}), verdicts) and "UserId" in said.get(
                 "User", {}
             ):
                 verdicts.users[endpoint_id] = said["User"]["UserId"]
         return verdicts
 
-    def _judge(self, entry: Entry, said: Mapping[str, Any], verdicts: Verdicts) -> bool:
+    def _judge(self, entry: QueuedEvent, said: Mapping[str, Any], verdicts: Verdicts) -> bool:
         status = said.get("StatusCode", 500)
         if status == 429 or status >= 500:
             verdicts.again.append(entry)
@@ -75,21 +75,21 @@ class Batch:
             verdicts.refused.append((entry, str(said.get("Message", status))))
         return bool(status == 202)
 
-    def _said_of_endpoint(self, entry: Entry) -> Mapping[str, Any] | None:
+    def _said_of_endpoint(self, entry: QueuedEvent) -> Mapping[str, Any] | None:
         if entry.endpoint is not None:
             return entry.endpoint
         if entry.user_id is None or self._users.get(entry.endpoint_id) == entry.user_id:
             return None
         return {"User": {"UserId": entry.user_id}}
 
-    def _fits(self, entry: Entry) -> bool:
+    def _fits(self, entry: QueuedEvent) -> bool:
         events = self._events.get(entry.endpoint_id)
         if events is None:
             return True
         said = self._said_of_endpoint(entry)
         return entry.event_id not in events and (said is None or said == self._endpoints.get(entry.endpoint_id))
 
-    def _add(self, entry: Entry) -> None:
+    def _add(self, entry: QueuedEvent) -> None:
         self.entries.append(entry)
         self.size_bytes += entry.size_bytes
         said = self._said_of_endpoint(entry)

@@ -9,8 +9,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from headwater.client.connection import Connection, Signature, WriteKey
-from headwater.client.entry import Entry, Number, attribute_text, encode, encode_event, list_of_texts, new_event_id
+from headwater.client.connection import Connection, RequestSignature, WriteKey
+from headwater.client.entry import Number, QueuedEvent, attribute_text, encode, encode_event, list_of_texts, new_event_id
 from headwater.client.failure import NotDelivered
 from headwater.client.sender import CLOSE_S, OnError, Sender
 from headwater.control.signer import Signer
@@ -63,7 +63,7 @@ class Client:
             connection.proof = WriteKey(write_key, connection.host)
         elif access_key_id and secret_access_key and write_key is None:
             signer = Signer(access_key_id, secret_access_key, region or "us-east-1", connection.host)
-            connection.proof = Signature(signer, any_region=region is None)
+            connection.proof = RequestSignature(signer, any_region=region is None)
         else:
             raise SettingsError("a client needs access_key_id and secret_access_key, or a write_key")
         self._endpoint_id = _id("endpoint_id", endpoint_id or socket.gethostname() or "server")
@@ -93,7 +93,7 @@ class Client:
         event = encode_event(name, attributes, metrics, session, timestamp)
         event_id = _id("event_id", event_id) if event_id is not None else new_event_id()
         where = self._where(endpoint_id, user_id)
-        self._sender.put(lambda number: Entry(number, where, event_id, event, user_id))
+        self._sender.put(lambda number: QueuedEvent(number, where, event_id, event, user_id))
         return event_id
 
     def record_model(
@@ -163,7 +163,7 @@ class Client:
             raise BadRequest("there is nothing to change about the endpoint")
         encode(endpoint)
         where = self._where(endpoint_id, user_id)
-        self._sender.put(lambda number: Entry(number, where, None, None, None, endpoint))
+        self._sender.put(lambda number: QueuedEvent(number, where, None, None, None, endpoint))
 
     def flush(self, timeout_s: float | None = None) -> None:
         """Wait until everything recorded so far is on the server's disk, or refused.

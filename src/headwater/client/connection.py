@@ -25,7 +25,7 @@ _CLOCK_IS_OFF = re.compile(r"Signature (expired|not yet current)")
 _ABANDONED: list[object] = []
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """An HTTP answer; `date` is the server's clock, where it says so."""
 
     status: int
@@ -42,7 +42,7 @@ class Answer(NamedTuple):
         return f"HTTP {self.status}" + (f": {message}" if message else "")
 
 
-class Server(NamedTuple):
+class ServerAddress(NamedTuple):
     """Where a server is; *path*, without a `/` at its end, goes before the paths of its routes, *host* into the header of that name."""
 
     scheme: str
@@ -81,11 +81,11 @@ class Proof(Protocol):
     def headers(self, path: str, body: bytes) -> dict[str, str]:
         """Return the headers of a POST."""
 
-    def learn(self, answer: Answer) -> bool:
+    def learn(self, answer: HttpAnswer) -> bool:
         """Return whether the same request may do better now, after this answer."""
 
 
-class Signature:
+class RequestSignature:
     """An access key. A clock that is off is corrected by the server's, and so is a region that nobody chose (*any_region*)."""
 
     def __init__(self, signer: Signer, any_region: bool = False) -> None:
@@ -95,7 +95,7 @@ class Signature:
         """Return the headers, signed now."""
         return self._signer.headers(path, body, datetime.now(UTC) + self._offset)
 
-    def learn(self, answer: Answer) -> bool:
+    def learn(self, answer: HttpAnswer) -> bool:
         """Take over the server's clock if it says that ours is off, as often as it says so: ours may be set right meanwhile."""
         if self._any_region and (named := _REGION.search(answer.said())) and named[1] != self._signer.region:
             self._signer = self._signer._replace(region=named[1])
@@ -117,7 +117,7 @@ class WriteKey:
         """Return the headers."""
         return self._headers
 
-    def learn(self, answer: Answer) -> bool:
+    def learn(self, answer: HttpAnswer) -> bool:
         """There is nothing to learn."""
         return False
 
@@ -126,7 +126,7 @@ class Connection:
     """Posts events of one app to the server at *url*; for one thread, but for `abort`."""
 
     def __init__(self, url: str, app_id: str, timeout_s: float, ssl_context: ssl.SSLContext | None) -> None:
-        self._server = Server.at(url)
+        self._server = ServerAddress.at(url)
         if not app_id:
             raise SettingsError("the app id is missing; `headwater status` prints it")
         self.timeout_s, self._ssl_context = timeout_s, ssl_context
@@ -135,14 +135,14 @@ class Connection:
         self.proof: Proof | None = None
         self._open: http.client.HTTPConnection | None = None
 
-    def post(self, body: bytes) -> Answer:
+    def post(self, body: bytes) -> HttpAnswer:
         """Return the server's answer; OSError or http.client.HTTPException if there was none."""
         answer = self._post(body)
         if self.proof is not None and answer.status in (400, 403) and self.proof.learn(answer):
             answer = self._post(body)
         return answer
 
-    def _post(self, body: bytes) -> Answer:
+    def _post(self, body: bytes) -> HttpAnswer:
         kept = self._open is not None
         try:
             return self._exchange(body)
@@ -151,7 +151,7 @@ class Connection:
                 raise
             return self._exchange(body)  # a server may hang up on a connection nobody used for a while; the ids make sending twice harmless
 
-    def _exchange(self, body: bytes) -> Answer:
+    def _exchange(self, body: bytes) -> HttpAnswer:
         connection = self._open or self._server.connect(self.timeout_s, self._ssl_context)
         try:
             self._open = connection
@@ -168,7 +168,7 @@ class Connection:
             moment = None if date is None else parsedate_to_datetime(date)
         except ValueError:
             moment = None
-        return Answer(response.status, answered, moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC))
+        return HttpAnswer(response.status, answered, moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC))
 
     def abort(self) -> None:
         """End the exchange under way, if there is one, from another thread; it raises there."""

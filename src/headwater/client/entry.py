@@ -20,7 +20,7 @@ Number = int | float
 """What may be a metric; a bool is an attribute."""
 
 
-class Entry(NamedTuple):
+class QueuedEvent(NamedTuple):
     """`number` counts up by one in the order of recording; `event` is the JSON of the event, or None for a change of the endpoint alone."""
 
     number: int

@@ -19,7 +19,7 @@ from typing import Any, Literal, Self, cast
 
 import pyarrow as pa
 
-from headwater.client.connection import Answer, Server, Signature
+from headwater.client.connection import HttpAnswer, RequestSignature, ServerAddress
 from headwater.control.signer import Signer
 from headwater.errors import AccessDenied, BadRequest, HeadwaterError, QueryError, SettingsError, Unauthenticated, Unavailable
 from headwater.query.reading import Reading
@@ -66,9 +66,9 @@ class Remote:
     def __init__(
         self, url: str, key: str, secret: str, *, dialect: str, region: str, timeout_s: float, ssl_context: ssl.SSLContext | None
     ) -> None:
-        self._url, self._server = url, Server.at(url)
+        self._url, self._server = url, ServerAddress.at(url)
         self._path = self._server.path + PATH
-        self._proof = Signature(Signer(key, secret, region, self._server.host, "headwater"))
+        self._proof = RequestSignature(Signer(key, secret, region, self._server.host, "headwater"))
         self._dialect, self._timeout_s, self._ssl_context = dialect, timeout_s, ssl_context
         self._idle: list[http.client.HTTPConnection] = []
         self._closed = False
@@ -254,16 +254,16 @@ def _sent(value: Any) -> Any:
     raise QueryError(f"a {type(value).__name__} is no parameter")
 
 
-def _whole(response: http.client.HTTPResponse) -> Answer:
+def _whole(response: http.client.HTTPResponse) -> HttpAnswer:
     try:
         body = response.read()
         moment = parsedate_to_datetime(response.headers["Date"]) if "Date" in response.headers else None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise Unavailable(f"the server broke off: {error}") from error
-    return Answer(response.status, body, moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC))
+    return HttpAnswer(response.status, body, moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
-def _error(answer: Answer) -> HeadwaterError:
+def _error(answer: HttpAnswer) -> HeadwaterError:
     try:
         told = json.loads(answer.body)
         code, message = str(told["code"]), str(told["message"])

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
-from headwater.client.batch import Batch, Verdicts
+from headwater.client.batch import RequestBatch, Verdicts
 from headwater.client.connection import Connection
-from headwater.client.entry import Entry
+from headwater.client.entry import QueuedEvent
 from headwater.client.failure import NotDelivered, QueueFull
 from headwater.errors import HeadwaterError
 
@@ -45,8 +45,8 @@ class Sender:
         """Begin anew with an empty queue; for a forked child, whose parent delivers what was recorded before."""
         self._connection.abandon()
         self._change = threading.Condition()
-        self._queue: deque[Entry] = deque()
-        self._in_flight: list[Entry] = []
+        self._queue: deque[QueuedEvent] = deque()
+        self._in_flight: list[QueuedEvent] = []
         self._recorded = 0
         self._hurry_upto = 0
         self._oldest_at = 0.0
@@ -58,7 +58,7 @@ class Sender:
         self._failed_count = 0
         self._failed_reason = ""
 
-    def put(self, make: Callable[[int], Entry]) -> None:
+    def put(self, make: Callable[[int], QueuedEvent]) -> None:
         """Queue the entry that *make* makes of its number. A full queue raises `QueueFull`, or tells `on_error` if there is one."""
         with self._change:
             if self._closed:
@@ -139,7 +139,7 @@ class Sender:
         finally:
             self._connection.close()
 
-    def _next_batch(self) -> Batch | None:
+    def _next_batch(self) -> RequestBatch | None:
         with self._change:
             while not self._queue:
                 if self._closed:
@@ -151,13 +151,13 @@ class Sender:
                 if left <= 0:
                     break
                 self._change.wait(left)
-            batch = Batch(self._users)
+            batch = RequestBatch(self._users)
             batch.take(self._queue, self._batch_size, self._batch_bytes)
             self._in_flight = batch.entries
             self._oldest_at = time.monotonic()
             return batch
 
-    def _deliver(self, batch: Batch) -> None:
+    def _deliver(self, batch: RequestBatch) -> None:
         """Send the batch until it has an answer that counts, or it is time to give up."""
         body, pause_s = batch.body(), _FIRST_PAUSE_S
         if not self._pause(0):
@@ -179,7 +179,7 @@ class Sender:
             _log.warning("trying again: %s", problem)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-    def _attempt(self, batch: Batch, body: bytes) -> tuple[str, Verdicts | None]:
+    def _attempt(self, batch: RequestBatch, body: bytes) -> tuple[str, Verdicts | None]:
         """Return what went wrong so that trying again may help, "" if the batch is done with; and the verdicts if there are any."""
         try:
             answer = self._connection.post(body)
@@ -206,7 +206,7 @@ class Sender:
         for entry, reason in verdicts.refused:
             self._fail(reason, [entry])
 
-    def _put_back(self, entries: list[Entry]) -> None:
+    def _put_back(self, entries: list[QueuedEvent]) -> None:
         with self._change:
             self._queue.extendleft(sorted(entries, key=lambda entry: entry.number, reverse=True))
             self._in_flight = []
@@ -219,7 +219,7 @@ class Sender:
                 self._change.wait(left)
             return time.monotonic() < self._give_up_at
 
-    def _fail(self, reason: str, entries: list[Entry]) -> None:
+    def _fail(self, reason: str, entries: list[QueuedEvent]) -> None:
         lines = [entry.line() for entry in entries]
         if self._on_error is not None:
             try:

@@ -2,13 +2,13 @@
 
 from headwater.collect.collector import Collector
 from headwater.collect.decode import decode_endpoint_update, decode_put_events
-from headwater.collect.shapes import BatchVerdict, Caller, Event, EventsBatch, PutEvents, Refusal
+from headwater.collect.shapes import BatchVerdict, Caller, EventInput, EventsBatch, PutEvents, Refusal
 
 __all__ = [
     "BatchVerdict",
     "Caller",
     "Collector",
-    "Event",
+    "EventInput",
     "EventsBatch",
     "PutEvents",
     "Refusal",

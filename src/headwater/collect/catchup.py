@@ -9,7 +9,7 @@ import msgspec
 from headwater.collect.links import identity_change
 from headwater.collect.records import ENDPOINT_EVENT_TYPE
 from headwater.control.identities import Identities
-from headwater.endpoint import Change, Endpoints, Profile
+from headwater.endpoint import Endpoints, Profile, ProfileChange
 from headwater.record import Record
 from headwater.stream import Stream
 
@@ -73,7 +73,7 @@ async def catch_up(stream: Stream, endpoints: Endpoints, identities: Identities 
     return count
 
 
-def _change(record: Record) -> Change | None:
+def _change(record: Record) -> ProfileChange | None:
     if _MARK not in record.body:  # spares decoding nearly all records
         return None
     try:
@@ -82,11 +82,11 @@ def _change(record: Record) -> Change | None:
             return None
         app_id, endpoint_id = said.application.app_id, said.client.client_id
         if said.attributes.operation == "delete":
-            return Change(app_id, endpoint_id, None)
+            return ProfileChange(app_id, endpoint_id, None)
         body = bytes(said.endpoint)
         owner = _decode_owner(body).user
     except msgspec.DecodeError as error:
         # An event whose attributes hold the mark as text ends here too when its other fields are not an endpoint record's.
         _log.warning("a record that mentions %s is not an endpoint record: %s", ENDPOINT_EVENT_TYPE, type(error).__name__)
         return None
-    return Change(app_id, endpoint_id, Profile(app_id, endpoint_id, owner.user_id if owner is not None else None, body))
+    return ProfileChange(app_id, endpoint_id, Profile(app_id, endpoint_id, owner.user_id if owner is not None else None, body))

@@ -11,8 +11,8 @@ from headwater.collect.locks import KeyedLocks
 from headwater.collect.records import RecordMaker
 from headwater.collect.shapes import NAME_LIMIT, BatchVerdict, Caller, EventsBatch, PutEvents, Refusal
 from headwater.control.identities import Identities
-from headwater.endpoint import Change, Endpoints, Profile
-from headwater.endpoint.profile import EndpointUpdate, merge
+from headwater.endpoint import Endpoints, Profile, ProfileChange
+from headwater.endpoint.profile import ProfileUpdate, merge
 from headwater.errors import BadRequest, NotFound, StreamFull, Unavailable
 from headwater.record import Run, Runs
 from headwater.stream import Stream
@@ -22,7 +22,7 @@ RECORDS_LIMIT_BYTES = 64 * 1024 * 1024
 # A new endpoint is the dearest thing that a few bytes can ask for, and nobody else is served while a request is judged.
 ENDPOINTS_LIMIT = 2_000
 REFUSED_KEY = "refused"
-_NOTHING = EndpointUpdate()
+_NOTHING = ProfileUpdate()
 _MAKERS_KEPT = 4_096
 
 
@@ -83,7 +83,7 @@ class Collector:
         return verdicts
 
     async def update_endpoints(
-        self, app_id: str, updates: Sequence[tuple[str, EndpointUpdate]], caller: Caller, *, door: str, trace_id: str
+        self, app_id: str, updates: Sequence[tuple[str, ProfileUpdate]], caller: Caller, *, door: str, trace_id: str
     ) -> None:
         """Merge each update into its endpoint, which is created if it is new; all in one append, or `BadRequest` and none."""
         self._refuse_before_start()
@@ -100,7 +100,7 @@ class Collector:
                 merged[endpoint_id], _ = merge(app_id, endpoint_id, current, update, arrival_ms, trace_id)
                 maker = self._maker(merged[endpoint_id], caller, door)
                 records.append(maker.change("update", str(uuid.uuid4()), arrival_ms, trace_id))
-            await self._append(records, [Change(app_id, endpoint_id, profile) for endpoint_id, profile in merged.items()])
+            await self._append(records, [ProfileChange(app_id, endpoint_id, profile) for endpoint_id, profile in merged.items()])
 
     async def keep_refused(self, bodies: Sequence[bytes]) -> None:
         """Append bodies that are no events, for callers who would not look at a refusal: the pipe makes dead letters of them."""
@@ -155,11 +155,11 @@ class Collector:
         door: str,
         trace_id: str,
         sent_at: str | None,
-    ) -> tuple[list[BatchVerdict], list[Run], list[Change]]:
+    ) -> tuple[list[BatchVerdict], list[Run], list[ProfileChange]]:
         """Return one verdict per endpoint, and what has to be appended and changed for that."""
         arrival_ms = self._clock.now_ms()
         verdicts: list[BatchVerdict] = []
-        changes: list[Change] = []
+        changes: list[ProfileChange] = []
         endpoint_records: list[Run] = []
         event_records: list[Run] = []
         room = RECORDS_LIMIT_BYTES
@@ -176,7 +176,7 @@ class Collector:
                 current, changed = self._profile(app_id, endpoint_id, batch, current, arrival_ms, trace_id, refused)
             maker = self._maker(current, caller, door)
             if changed:
-                changes.append(Change(app_id, endpoint_id, current))
+                changes.append(ProfileChange(app_id, endpoint_id, current))
                 endpoint_records.append(maker.change("update", str(uuid.uuid4()), arrival_ms, trace_id))
             needed = maker.shared_bytes * len(events)
             if needed > room:
@@ -225,9 +225,9 @@ class Collector:
     async def _delete(self, profiles: Iterable[Profile], caller: Caller, door: str, trace_id: str) -> None:
         arrival_ms = self._clock.now_ms()
         records = [self._maker(p, caller, door).change("delete", str(uuid.uuid4()), arrival_ms, trace_id) for p in profiles]
-        await self._append(records, [Change(p.app_id, p.endpoint_id, None) for p in profiles])
+        await self._append(records, [ProfileChange(p.app_id, p.endpoint_id, None) for p in profiles])
 
-    async def _append(self, runs: list[Run], changes: list[Change]) -> None:
+    async def _append(self, runs: list[Run], changes: list[ProfileChange]) -> None:
         if not runs:
             return
         ticket = self._endpoints.begin()

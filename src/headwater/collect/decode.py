@@ -5,13 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from headwater.collect import lenient
-from headwater.collect.shapes import EVENT_LIMIT_BYTES, RESERVED_PREFIX, Event, EventsBatch, PutEvents, Refusal
-from headwater.endpoint.profile import EndpointUpdate
+from headwater.collect.shapes import EVENT_LIMIT_BYTES, RESERVED_PREFIX, EventInput, EventsBatch, PutEvents, Refusal
+from headwater.endpoint.profile import ProfileUpdate
 from headwater.errors import BadRequest
 
 
 class _Batch(msgspec.Struct, rename="pascal", gc=False):
-    events: dict[str, Event]
+    events: dict[str, EventInput]
     endpoint: msgspec.Raw = msgspec.Raw(b"{}")
 
 
@@ -20,7 +20,7 @@ class _Request(msgspec.Struct, rename="pascal", gc=False):
 
 
 _decode_request = msgspec.json.Decoder(_Request).decode
-_decode_update = msgspec.json.Decoder(EndpointUpdate).decode
+_decode_update = msgspec.json.Decoder(ProfileUpdate).decode
 _encode = msgspec.json.Encoder().encode
 _NOTHING_SAID = frozenset({b"{}", b"null"})
 
@@ -50,7 +50,7 @@ def decode_put_events(body: bytes) -> PutEvents:
     return batches
 
 
-def decode_endpoint_update(body: bytes) -> EndpointUpdate:
+def decode_endpoint_update(body: bytes) -> ProfileUpdate:
     """Return what an EndpointRequest says; `BadRequest` names the field that is wrong, what was given and what was expected."""
     if b"\\u0000" not in body:
         try:
@@ -63,13 +63,13 @@ def decode_endpoint_update(body: bytes) -> EndpointUpdate:
     return lenient.endpoint_update(lenient.parse(body))
 
 
-def decode_endpoint_updates(body: bytes) -> list[tuple[str, EndpointUpdate]]:
+def decode_endpoint_updates(body: bytes) -> list[tuple[str, ProfileUpdate]]:
     """Return (endpoint id, update) for each Item of an EndpointBatchRequest, in order; `BadRequest` if any is wrong."""
     items = lenient.member(lenient.parse(body), "Item", list, "a list of endpoints")
     return [(lenient.member(item, "Id", str, "text"), lenient.endpoint_update(item)) for item in items]
 
 
-def _endpoint(said: bytes) -> EndpointUpdate | Refusal | None:
+def _endpoint(said: bytes) -> ProfileUpdate | Refusal | None:
     try:
         return decode_endpoint_update(said)
     except BadRequest as error:

@@ -11,7 +11,7 @@ _SIZE_BYTES = 4
 _encode = msgspec.json.Encoder().encode
 
 
-class Sender(msgspec.Struct, frozen=True, omit_defaults=True):
+class FrameSender(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who put a record: the identity and the app that its events are of whatever they say, and the app and pool of those that name none."""
 
     app_id: str
@@ -23,10 +23,10 @@ class Sender(msgspec.Struct, frozen=True, omit_defaults=True):
     identity_pool_id: str | None = None
 
 
-_decode = msgspec.json.Decoder(Sender).decode
+_decode = msgspec.json.Decoder(FrameSender).decode
 
 
-def frame(sender: Sender, data: bytes) -> bytes:
+def frame(sender: FrameSender, data: bytes) -> bytes:
     """Return the body of a record that holds *data* as it is."""
     head = _encode(sender)
     return b"".join((_MAGIC, len(head).to_bytes(_SIZE_BYTES), head, data))
@@ -37,7 +37,7 @@ def is_framed(body: bytes) -> bool:
     return body.startswith(_MAGIC)
 
 
-def unframe(body: bytes) -> tuple[Sender, bytes]:
+def unframe(body: bytes) -> tuple[FrameSender, bytes]:
     """Return what was framed."""
     begin = len(_MAGIC) + _SIZE_BYTES
     end = begin + int.from_bytes(body[len(_MAGIC) : begin])

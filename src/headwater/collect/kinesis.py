@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-from headwater.collect.frames import Sender, frame, is_framed, unframe
+from headwater.collect.frames import FrameSender, frame, is_framed, unframe
 from headwater.collect.plain import event_of, given_id
 from headwater.collect.shapes import EVENT_LIMIT_BYTES, Caller
 from headwater.errors import BadRequest
-from headwater.packed import Unreadable, take_apart
+from headwater.packed import UnreadablePack, take_apart
 from headwater.record import Record
 
 DOOR = "kinesis"
@@ -34,7 +34,7 @@ class KinesisRecords:
 
     def record(self, data: bytes, partition_key: str, caller: Caller, app_id: str | None, arrival_ms: int, trace_id: str) -> Record:
         """Return the record of *data*; nothing that it contains raises. *app_id*: the only app the caller may write for, None = any."""
-        sender = Sender(
+        sender = FrameSender(
             self._app_id, self._account_id, trace_id, self._identity_pool_id, app_id, caller.identity_id, caller.identity_pool_id
         )
         said = _object_in(data)
@@ -52,7 +52,7 @@ def open_record(record: Record, shard_id: str, sequence_number: int) -> list[Rec
     sender, data = unframe(record.body)
     try:
         parts = take_apart(data)
-    except Unreadable as error:
+    except UnreadablePack as error:
         return [Record(_harmless(data, f"the record is {error}"), record.partition_key, record.arrival_ms)]
     opened = []
     for index, (content, key, why) in enumerate(parts):
@@ -99,7 +99,7 @@ def _object_in(data: bytes) -> dict[str, Any] | None:
     return said if isinstance(said, dict) else None
 
 
-def _event(said: dict[str, Any], data: bytes, sender: Sender, arrival_ms: int, place: str | None) -> bytes:
+def _event(said: dict[str, Any], data: bytes, sender: FrameSender, arrival_ms: int, place: str | None) -> bytes:
     provenance = _provenance(sender, given_id(said) or place)
     try:
         return _encode({**event_of(said, sender, arrival_ms), "headwater": provenance})
@@ -107,7 +107,7 @@ def _event(said: dict[str, Any], data: bytes, sender: Sender, arrival_ms: int, p
         return _refused(str(error), data, provenance)
 
 
-def _provenance(sender: Sender, event_id: str | None) -> dict[str, Any]:
+def _provenance(sender: FrameSender, event_id: str | None) -> dict[str, Any]:
     made: dict[str, Any] = {"v": 1, "door": DOOR, "trace_id": sender.trace_id}
     return made if event_id is None else {**made, "event_id": event_id}
 

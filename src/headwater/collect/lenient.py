@@ -20,13 +20,13 @@ from headwater.collect.shapes import (
     NAME_LIMIT,
     RESERVED_PREFIX,
     VALUE_LIMIT,
-    Event,
+    EventInput,
     EventsBatch,
     PutEvents,
     Refusal,
-    Session,
+    SessionInput,
 )
-from headwater.endpoint.profile import Demographic, EndpointUpdate, Location, UserUpdate, parse_moment
+from headwater.endpoint.profile import Demographic, Location, ProfileUpdate, UserUpdate, parse_moment
 from headwater.errors import BadRequest
 
 _T = TypeVar("_T")
@@ -80,12 +80,12 @@ def put_events(body: bytes) -> PutEvents:
     return batches
 
 
-def endpoint_update(value: Any) -> EndpointUpdate:
+def endpoint_update(value: Any) -> ProfileUpdate:
     """Return what a parsed EndpointRequest says, scalars taken for text where text is meant."""
     if not isinstance(value, dict):
         raise BadRequest(f"an endpoint must be an object, given {_shown(value)}")
     user = member_object(value, "User")
-    update = EndpointUpdate(
+    update = ProfileUpdate(
         address=member_text(value, "Address"),
         attributes=_lists(value, "Attributes"),
         channel_type=member_text(value, "ChannelType"),
@@ -101,7 +101,7 @@ def endpoint_update(value: Any) -> EndpointUpdate:
     return update
 
 
-def check_update(update: EndpointUpdate) -> None:
+def check_update(update: ProfileUpdate) -> None:
     """Raise `BadRequest` if a name or a value in the update is too long, or a number is not finite."""
     user = update.user or UserUpdate()
     for attributes in (update.attributes or {}, user.user_attributes or {}):
@@ -134,7 +134,7 @@ def written(value: Any) -> str:
     return json.dumps(value)
 
 
-def _judge(event_id: str, event: Any) -> Event | Refusal:
+def _judge(event_id: str, event: Any) -> EventInput | Refusal:
     try:
         _check_text("event id", event_id)
         return judge_event(event)
@@ -142,7 +142,7 @@ def _judge(event_id: str, event: Any) -> Event | Refusal:
         return Refusal(str(refusal))
 
 
-def judge_event(event: Any) -> Event:
+def judge_event(event: Any) -> EventInput:
     """Return the event that a parsed member of Events is; `BadRequest` says what is wrong with it."""
     if not isinstance(event, dict):
         _refuse("an event must be an object", event)
@@ -161,14 +161,14 @@ def judge_event(event: Any) -> Event:
     count = len(attributes or ()) + len(metrics or ())
     if count > FIELDS_LIMIT:
         raise BadRequest(f"Number of attributes and metrics per event should be at most {FIELDS_LIMIT}, given {count}")
-    judged = Event(event_type, moment, attributes, metrics, _session(event), *(member_text(event, name) for name in _EVENT_TEXTS))
+    judged = EventInput(event_type, moment, attributes, metrics, _session(event), *(member_text(event, name) for name in _EVENT_TEXTS))
     size = len(msgspec.json.encode(judged))
     if size > EVENT_LIMIT_BYTES:
         raise BadRequest(f"an event may have {EVENT_LIMIT_BYTES:,} bytes, given {size:,}")
     return judged
 
 
-def _endpoint(value: Any) -> EndpointUpdate | Refusal | None:
+def _endpoint(value: Any) -> ProfileUpdate | Refusal | None:
     if value is None or value == {}:
         return None
     try:
@@ -177,7 +177,7 @@ def _endpoint(value: Any) -> EndpointUpdate | Refusal | None:
         return Refusal(str(error))
 
 
-def _session(event: dict[str, Any]) -> Session | None:
+def _session(event: dict[str, Any]) -> SessionInput | None:
     session = member_object(event, "Session")
     if not session:
         return None
@@ -194,7 +194,7 @@ def _session(event: dict[str, Any]) -> Session | None:
     session_id = member_text(session, "Id")
     if session_id is None:
         _refuse("Session.Id must be text", session.get("Id"))
-    return Session(session_id, moments[0], moments[1], None if duration is None else _finite_integer("Session.Duration", duration))
+    return SessionInput(session_id, moments[0], moments[1], None if duration is None else _finite_integer("Session.Duration", duration))
 
 
 def _attributes(event: dict[str, Any]) -> dict[str, str | None] | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from headwater.collect.frames import Sender
+from headwater.collect.frames import FrameSender
 from headwater.collect.records import EVENT_VERSION
 from headwater.collect.shapes import FIELDS_LIMIT, NAME_LIMIT, RESERVED_PREFIX, VALUE_LIMIT
 from headwater.endpoint.profile import epoch_ms, parse_moment
@@ -24,7 +24,7 @@ _VERSION = re.compile(r"\d+\.\d+", re.ASCII)
 _Fits = Callable[[Any], bool]
 
 
-def event_of(said: Mapping[str, Any], sender: Sender, arrival_ms: int) -> dict[str, Any]:
+def event_of(said: Mapping[str, Any], sender: FrameSender, arrival_ms: int) -> dict[str, Any]:
     """Return the event, who sent it being what *sender* says; `BadRequest` if it is over a limit. Numbers with fractions are `Raw`."""
     whole = _is_of_event_stream(said)
     ours = {name: value for name, value in said.items() if _is_ours(name, value, said, whole)}
@@ -142,7 +142,7 @@ _OBJECTS = ("attributes", "metrics", "headwater")
 _NAMES = {"event_type", "event_timestamp", "arrival_timestamp", "event_version", "awsAccountId", *_SHAPES, *_OBJECTS}
 
 
-def _application(ours: Mapping[str, Any], sender: Sender) -> dict[str, Any]:
+def _application(ours: Mapping[str, Any], sender: FrameSender) -> dict[str, Any]:
     application = dict(ours.get("application") or {})
     app_id = _text(application.get("app_id"))
     application["app_id"] = sender.only_app_id if sender.only_app_id is not None else app_id if app_id is not None else sender.app_id
@@ -153,7 +153,7 @@ def _application(ours: Mapping[str, Any], sender: Sender) -> dict[str, Any]:
     return application
 
 
-def _client(ours: Mapping[str, Any], sender: Sender) -> dict[str, Any]:
+def _client(ours: Mapping[str, Any], sender: FrameSender) -> dict[str, Any]:
     client = _with_id(ours, "client", "client_id")
     return client if sender.identity_id is None else {**client, "cognito_id": sender.identity_id}
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from headwater.collect.shapes import Caller, Event, Refusal, Session
+from headwater.collect.shapes import Caller, EventInput, Refusal, SessionInput
 from headwater.endpoint import Profile
 from headwater.endpoint.profile import EPOCH, Demographic, epoch_ms
 from headwater.record import Run
@@ -78,7 +78,7 @@ class RecordMaker:
 
     def events(
         self,
-        events: Mapping[str, Event | Refusal],
+        events: Mapping[str, EventInput | Refusal],
         arrival_ms: int,
         trace_id: str,
         refused: dict[str | None, str],
@@ -113,7 +113,7 @@ class RecordMaker:
         tail = self._tail(_UNNAMED, None, arrival_ms, trace_id)
         return Run(self.profile.endpoint_id, arrival_ms, tail, [_encode(head)[:-_CLOSED_BY_TAIL]])
 
-    def _tail(self, named: _Named, session: Session | None, arrival_ms: int, trace_id: str, sent_at: str | None = None) -> bytes:
+    def _tail(self, named: _Named, session: SessionInput | None, arrival_ms: int, trace_id: str, sent_at: str | None = None) -> bytes:
         """Return what ends all records of this endpoint in this request that come from this app and session."""
         return b'%s%s%s},"arrival_timestamp":%d,"event_version":"%s","application":%s%s%s%s' % (
             self._door,
@@ -161,7 +161,7 @@ def _locale(code: str | None) -> dict[str, Any] | None:
     return _present(code=code, country=country.upper() if country else None, language=language.lower() if language else None)
 
 
-def _session(session: Session | None) -> bytes:
+def _session(session: SessionInput | None) -> bytes:
     if session is None:
         return b"{}"
     start, stop = session.start_timestamp, session.stop_timestamp

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from headwater.endpoint import Change, Endpoints, Profile
+from headwater.endpoint import Endpoints, Profile, ProfileChange
 from headwater.stream import Stream
 
 # The last change of each endpoint; a deleted one stays deleted.
@@ -44,6 +44,6 @@ async def _is_trimmed(stream: Stream, *, consumed: bool) -> bool:
     return False
 
 
-def _change(row: dict[str, Any]) -> Change:
+def _change(row: dict[str, Any]) -> ProfileChange:
     app_id, endpoint_id = row["app_id"], row["client_id"]
-    return Change(app_id, endpoint_id, Profile(app_id, endpoint_id, row["user_id"], row["profile"].encode()))
+    return ProfileChange(app_id, endpoint_id, Profile(app_id, endpoint_id, row["user_id"], row["profile"].encode()))

@@ -17,8 +17,8 @@ import msgspec
 from headwater.clock import Clock
 from headwater.collect import lenient
 from headwater.collect.collector import Collector
-from headwater.collect.shapes import NAME_LIMIT, BatchVerdict, Caller, Event, EventsBatch, Refusal
-from headwater.endpoint.profile import EndpointUpdate, iso_ms
+from headwater.collect.shapes import NAME_LIMIT, BatchVerdict, Caller, EventInput, EventsBatch, Refusal
+from headwater.endpoint.profile import ProfileUpdate, iso_ms
 from headwater.errors import BadRequest
 
 DOOR = "segment"
@@ -51,8 +51,8 @@ class _Said(NamedTuple):
     place: int
     client_id: str
     message_id: str
-    endpoint: EndpointUpdate | Refusal | None
-    event: Event | None
+    endpoint: ProfileUpdate | Refusal | None
+    event: EventInput | None
 
 
 class SegmentMessages:
@@ -136,13 +136,13 @@ def _interpret(index: int, said: dict[str, Any], message_id: str, kind: str | No
         traits = lenient.member_object(said, "traits") or lenient.member_object(context, "traits")  # there RudderStack puts them
         return _Said(index, client_id, message_id, _endpoint(said, context, traits), None)
     try:
-        endpoint: EndpointUpdate | Refusal | None = _endpoint(said, context, None)
+        endpoint: ProfileUpdate | Refusal | None = _endpoint(said, context, None)
     except BadRequest as error:
         endpoint = Refusal(str(error))
     return _Said(index, client_id, message_id, endpoint, _event(said, kind, context, received))
 
 
-def _event(said: dict[str, Any], kind: str, context: dict[str, Any], received: str) -> Event:
+def _event(said: dict[str, Any], kind: str, context: dict[str, Any], received: str) -> EventInput:
     event_type = lenient.member_text(said, "event") if kind == "track" else _FIXED_TYPES[kind]
     if not event_type:
         raise BadRequest("event must be text of at least one character")
@@ -166,7 +166,7 @@ def _event(said: dict[str, Any], kind: str, context: dict[str, Any], received: s
     )
 
 
-def _endpoint(said: dict[str, Any], context: dict[str, Any], traits: dict[str, Any] | None) -> EndpointUpdate | None:
+def _endpoint(said: dict[str, Any], context: dict[str, Any], traits: dict[str, Any] | None) -> ProfileUpdate | None:
     """Return what a message says of its endpoint; None if that is nothing."""
     app, device, os_ = (lenient.member_object(context, name) or {} for name in ("app", "device", "os"))
     place = lenient.member_object(context, "location") or {}
@@ -189,7 +189,7 @@ def _endpoint(said: dict[str, Any], context: dict[str, Any], traits: dict[str, A
 def _runs(said: Iterable[_Said]) -> Iterator[list[_Said]]:
     """Cut the messages, in order, where two of one endpoint cannot go together: the second says other things of it, or has the same id."""
     run: list[_Said] = []
-    met: dict[str, tuple[EndpointUpdate | Refusal | None, set[str]]] = {}
+    met: dict[str, tuple[ProfileUpdate | Refusal | None, set[str]]] = {}
     for one in said:
         endpoint, ids = met.setdefault(one.client_id, (one.endpoint, set()))
         if endpoint != one.endpoint or one.message_id in ids:
@@ -205,7 +205,7 @@ def _runs(said: Iterable[_Said]) -> Iterator[list[_Said]]:
 def _put_events(run: Iterable[_Said]) -> Mapping[str, EventsBatch]:
     batches: dict[str, EventsBatch] = {}
     for one in run:
-        events: dict[str, Event | Refusal] = {}
+        events: dict[str, EventInput | Refusal] = {}
         batch = batches.setdefault(one.client_id, EventsBatch(one.endpoint, events))
         if one.event is not None:
             batch.events[one.message_id] = one.event  # type: ignore[index]

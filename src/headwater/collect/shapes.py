@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from headwater.endpoint.profile import EndpointUpdate
+from headwater.endpoint.profile import ProfileUpdate
 
 EVENT_LIMIT_BYTES = 1_000_000
 FIELDS_LIMIT = 500
@@ -27,7 +27,7 @@ _Half = Meta(max_length=FIELDS_LIMIT // 2)
 Moment = Annotated[datetime, Meta(tz=True)]
 
 
-class Session(msgspec.Struct, rename="pascal", gc=False):
+class SessionInput(msgspec.Struct, rename="pascal", gc=False):
     """The visit an event belongs to; `duration` in milliseconds."""
 
     id: Value
@@ -36,14 +36,14 @@ class Session(msgspec.Struct, rename="pascal", gc=False):
     duration: int | None = None
 
 
-class Event(msgspec.Struct, rename="pascal", gc=False):
+class EventInput(msgspec.Struct, rename="pascal", gc=False):
     """One event that may be accepted."""
 
     event_type: Annotated[str, Meta(min_length=1, max_length=VALUE_LIMIT)]
     timestamp: Moment
     attributes: Annotated[dict[Name, Value | None], _Half] | None = None
     metrics: Annotated[dict[Name, MetricInteger | float | None], _Half] | None = None
-    session: Session | None = None
+    session: SessionInput | None = None
     app_package_name: Value | None = None
     app_title: Value | None = None
     app_version_code: Value | None = None
@@ -60,8 +60,8 @@ class Refusal(NamedTuple):
 class EventsBatch(msgspec.Struct, gc=False):
     """The events of one endpoint by event id, and what the request says of the endpoint itself (None: nothing)."""
 
-    endpoint: EndpointUpdate | Refusal | None
-    events: Mapping[str, Event | Refusal]
+    endpoint: ProfileUpdate | Refusal | None
+    events: Mapping[str, EventInput | Refusal]
 
 
 PutEvents = Mapping[str, EventsBatch]

@@ -17,7 +17,7 @@ STORE = "a control store"
 _TRUST_S = 0.25
 
 
-class Database:
+class ControlDatabase:
     """An open database. Whoever reads holds `lock` meanwhile; whoever writes does so in `write`."""
 
     def __init__(self, url: str, clock: Clock) -> None:

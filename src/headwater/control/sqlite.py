@@ -13,7 +13,7 @@ import msgspec
 
 from headwater.clock import Clock, SystemClock
 from headwater.control import PERMISSIONS, App, Key
-from headwater.control.database import STORE, Database
+from headwater.control.database import STORE, ControlDatabase
 from headwater.control.masterkey import KeyRing
 from headwater.errors import BadRequest, Conflict, NotFound, ProjectError
 from headwater.sqlite import file_of
@@ -45,7 +45,7 @@ class SqliteControl:
         database = None
         try:
             self._masters = KeyRing(Path(master_key_file) if master_key_file else path.with_name("master-keys.json"), self._clock)
-            database = self._database = Database(url, self._clock)
+            database = self._database = ControlDatabase(url, self._clock)
             self._prepare()
         except BaseException as error:
             if database is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headwater.clock import SystemClock
-from headwater.control.database import Database
+from headwater.control.database import ControlDatabase
 
 # Beside the tables of the control store, whose format number counts for this one, too.
 _SCHEMA = """
@@ -17,7 +17,7 @@ class SqliteDocuments:
     """Safe to share among threads."""
 
     def __init__(self, url: str) -> None:
-        self._database = Database(url, SystemClock())
+        self._database = ControlDatabase(url, SystemClock())
         self._lock, self._connection = self._database.lock, self._database.connection
         try:
             self._connection.execute(_SCHEMA)

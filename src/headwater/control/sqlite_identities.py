@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from headwater.clock import Clock, SystemClock
-from headwater.control.database import Database
+from headwater.control.database import ControlDatabase
 from headwater.control.identities import Identity, IdentityChange, Login, Pool
 from headwater.errors import Conflict, NotFound
 
@@ -37,7 +37,7 @@ class SqliteIdentities:
     def __init__(self, url: str, *, pools: Sequence[Pool] = (), clock: Clock | None = None) -> None:
         self._declared = {pool.pool_id: msgspec.structs.replace(pool, declared=True) for pool in pools}
         self._found: dict[str, Pool] | None = None
-        self._database = Database(url, clock or SystemClock())
+        self._database = ControlDatabase(url, clock or SystemClock())
         self._lock, self._connection = self._database.lock, self._database.connection
         try:
             with self._database.write() as cursor:

@@ -6,7 +6,7 @@ every expression is written in DuckDB's SQL with Trino's meaning. Nothing has to
 
 from headwater.dialect.errors import MalformedQuery, NotSupported, QueryFailed
 from headwater.dialect.failures import failure
-from headwater.dialect.statement import CATALOG_NAME, Catalog, Column, ColumnDefinition, Pin, Statement, TableRead
+from headwater.dialect.statement import CATALOG_NAME, Catalog, ColumnDefinition, Pin, Statement, TableRead, TypedColumn
 from headwater.dialect.texts import athena_text
 from headwater.dialect.translate import translate
 from headwater.dialect.typenames import ColumnType, athena_type, column_type
@@ -14,7 +14,6 @@ from headwater.dialect.typenames import ColumnType, athena_type, column_type
 __all__ = [
     "CATALOG_NAME",
     "Catalog",
-    "Column",
     "ColumnDefinition",
     "ColumnType",
     "MalformedQuery",
@@ -23,6 +22,7 @@ __all__ = [
     "QueryFailed",
     "Statement",
     "TableRead",
+    "TypedColumn",
     "athena_text",
     "athena_type",
     "column_type",

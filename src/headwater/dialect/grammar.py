@@ -97,14 +97,14 @@ class _Parser(TrinoParser):
         return super()._parse_types(check_func, schema, allow_identifiers, with_collation)
 
 
-class Athena(Trino):
+class AthenaGrammar(Trino):
     """The dialect; subscripts stay as written."""
 
     INDEX_OFFSET = 0
     Parser = _Parser
 
 
-_DIALECT = Athena()
+_DIALECT = AthenaGrammar()
 
 
 def tokens(text: str) -> list[Token]:

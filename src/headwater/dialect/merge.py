@@ -13,13 +13,13 @@ from headwater.dialect.lexer import Reader
 from headwater.dialect.parameters import bind_parameters
 from headwater.dialect.quoting import quote
 from headwater.dialect.scope import Scope
-from headwater.dialect.statement import Catalog, Column, Pin, Statement
+from headwater.dialect.statement import Catalog, Pin, Statement, TypedColumn
 from headwater.dialect.types import VARCHAR
 from headwater.dialect.utility import table_name
 from headwater.dialect.value import fail
-from headwater.dialect.writes import Target, stored
+from headwater.dialect.writes import ChangedTable, stored
 
-_ACTION = Column("$action", "varchar")
+_ACTION = TypedColumn("$action", "varchar")
 _TWICE = fail("MERGE_TARGET_ROW_MULTIPLE_MATCHES", "One MERGE target table row matched more than one source row", VARCHAR)
 
 
@@ -39,7 +39,7 @@ def merge(reader: Reader, parameters: Sequence[str], catalog: Catalog, database:
     if not isinstance(tree, exp.Merge):
         raise reader.mismatch()
     count = bind_parameters(tree, parameters)
-    target = Target(reader, table, catalog, database, pin)
+    target = ChangedTable(reader, table, catalog, database, pin)
     if alias := tree.this.alias:
         target.scope.fields = [field._replace(relation=(alias.lower(),)) for field in target.scope.fields]
     source, fields = target.queries.relations.source(tree.args["using"], Scope([]))
@@ -50,7 +50,7 @@ def merge(reader: Reader, parameters: Sequence[str], catalog: Catalog, database:
     return target.statement("MERGE", sql, commands.Merge(table), count, _ACTION, changing=changing)
 
 
-def _branch(when: exp.When, target: Target, both: Scope, source: Scope) -> _Branch:
+def _branch(when: exp.When, target: ChangedTable, both: Scope, source: Scope) -> _Branch:
     if when.args.get("source"):
         raise NotSupported("WHEN NOT MATCHED BY SOURCE is not supported; DELETE or UPDATE with NOT EXISTS does it")
     expressions = target.queries.expressions
@@ -79,7 +79,7 @@ def _branch(when: exp.When, target: Target, both: Scope, source: Scope) -> _Bran
     return _Branch(matched, test, "delete", {})
 
 
-def _sql(target: Target, source: str, on: str, branches: list[_Branch]) -> tuple[str, str]:
+def _sql(target: ChangedTable, source: str, on: str, branches: list[_Branch]) -> tuple[str, str]:
     """Return the target's rows joined with what matches them, and after them what is inserted; and where those are that change."""
     alias = quote(target.alias)
     table = target.source.rsplit(" AS ", 1)[0]

@@ -39,7 +39,7 @@ class Item:
         self.value, self.name = value, name
 
 
-class Queries:
+class QueryWriter:
     """Writes the queries of one text, and is the `Context` of all that is written of it. *views*: those that it is the inside of."""
 
     def __init__(self, text: str, tables: Tables, database: str, views: tuple[str, ...] = ()) -> None:
@@ -69,9 +69,9 @@ class Queries:
         self.tables.bounds.check(found.sql)
         return found._replace(sql=before + found.sql)
 
-    def within(self, view: str, text: str, database: str) -> Queries:
+    def within(self, view: str, text: str, database: str) -> QueryWriter:
         """Return the context of a view's own text."""
-        return Queries(text, self.tables, database, (*self.views, view))
+        return QueryWriter(text, self.tables, database, (*self.views, view))
 
     def _with(self, with_: exp.With, outer: Scope | None) -> str:
         parts = []

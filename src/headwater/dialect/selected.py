@@ -11,9 +11,9 @@ from headwater.dialect.admitted import check
 from headwater.dialect.commands import Command
 from headwater.dialect.grammar import mismatched, parse, tokens
 from headwater.dialect.parameters import bind_parameters
-from headwater.dialect.queries import Queries
+from headwater.dialect.queries import QueryWriter
 from headwater.dialect.scope import Query
-from headwater.dialect.statement import Catalog, Column, Kind, Statement
+from headwater.dialect.statement import Catalog, Kind, Statement, TypedColumn
 from headwater.dialect.tables import Tables
 from headwater.dialect.types import ZONED, Type
 
@@ -35,9 +35,9 @@ class Selected:
         return Statement(kind, substatement, self.query.sql, self.columns, command, self._reads, self._parameters)
 
 
-def column_of(name: str, kind: Type) -> Column:
+def column_of(name: str, kind: Type) -> TypedColumn:
     """Return a column of a result."""
-    return Column(name, str(kind), kind.zone if kind.name == ZONED else "UTC")
+    return TypedColumn(name, str(kind), kind.zone if kind.name == ZONED else "UTC")
 
 
 def select(text: str, parameters: Sequence[str], catalog: Catalog, database: str, *, making: tuple[str, str] | None = None) -> Selected:
@@ -45,7 +45,7 @@ def select(text: str, parameters: Sequence[str], catalog: Catalog, database: str
     tree = query_tree(text)
     count = bind_parameters(tree, parameters)
     tables = Tables(catalog, making=making)
-    return Selected(Queries(text, tables, database).query(tree), tables, count)
+    return Selected(QueryWriter(text, tables, database).query(tree), tables, count)
 
 
 def query_tree(text: str) -> exp.Expr:

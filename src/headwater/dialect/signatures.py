@@ -88,7 +88,7 @@ class Signature:
 
 
 @dataclass
-class Library:
+class FunctionLibrary:
     """The functions of one or more modules, and the names that are refused, each with what to use instead."""
 
     signatures: dict[str, list[Signature]] = field(default_factory=dict)

@@ -48,7 +48,7 @@ class Catalog(Protocol):
         """
 
 
-class Column(NamedTuple):
+class TypedColumn(NamedTuple):
     """A column of a result: the name as Athena gives it (`_col0` for one without), and its full type, like `decimal(10,2)`.
 
     zone: in which its instants are told, where its type is a timestamp with time zone.
@@ -99,7 +99,7 @@ class Statement(NamedTuple):
     kind: Kind
     substatement: str
     sql: str | None
-    columns: tuple[Column, ...] = ()
+    columns: tuple[TypedColumn, ...] = ()
     command: Command | None = None
     tables: tuple[TableRead, ...] = ()
     parameters: int = 0

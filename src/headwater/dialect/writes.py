@@ -14,11 +14,11 @@ from headwater.dialect.errors import NotSupported, QueryFailed
 from headwater.dialect.grammar import parse, tokens
 from headwater.dialect.lexer import Reader
 from headwater.dialect.parameters import bind_parameters
-from headwater.dialect.queries import Queries
+from headwater.dialect.queries import QueryWriter
 from headwater.dialect.quoting import quote
 from headwater.dialect.scope import Field, Scope
 from headwater.dialect.selected import QUERY_WORDS, Selected, column_of, select
-from headwater.dialect.statement import CATALOG_NAME, Catalog, Column, Pin, Statement
+from headwater.dialect.statement import CATALOG_NAME, Catalog, Pin, Statement, TypedColumn
 from headwater.dialect.tables import Tables
 from headwater.dialect.types import Type, assignable, parse_type
 from headwater.dialect.utility import table_name
@@ -26,7 +26,7 @@ from headwater.dialect.value import Value
 
 Properties = dict[str, str | tuple[str, ...]]
 
-_CHANGED = Column("$changed", "boolean")
+_CHANGED = TypedColumn("$changed", "boolean")
 _TIME = quote("datetime")
 
 
@@ -138,7 +138,7 @@ def with_properties(reader: Reader) -> Properties:
     return found
 
 
-class Target:
+class ChangedTable:
     """The table that a DELETE, UPDATE, MERGE or OPTIMIZE is about, as something to select from."""
 
     def __init__(self, reader: Reader, table: TableName, catalog: Catalog, database: str, pin: Pin | None = None) -> None:
@@ -155,11 +155,13 @@ class Target:
             self.day = f"CAST({quote(self.alias)}.{_TIME} AT TIME ZONE 'UTC' AS DATE) - DATE '1970-01-01'"
             if pin.days is not None:
                 self.source = f"(SELECT * FROM {found.sql} WHERE {_of_days(pin.days)}) AS {quote(self.alias)}"
-        self.queries = Queries(reader.text, self.tables, database)
+        self.queries = QueryWriter(reader.text, self.tables, database)
         path = (CATALOG_NAME, table.database, table.name)
         self.scope = Scope([Field(name, kind, f"{quote(self.alias)}.{quote(name)}", path) for name, kind in self.columns.items()])
 
-    def statement(self, substatement: str, sql: str, command: commands.Command, parameters: int, *more: Column, changing: str) -> Statement:
+    def statement(
+        self, substatement: str, sql: str, command: commands.Command, parameters: int, *more: TypedColumn, changing: str
+    ) -> Statement:
         """Return the statement that selects the table's columns and *more*; *changing* selects the rows that will not be as they were."""
         columns = (*(column_of(name, kind) for name, kind in self.columns.items()), *more)
         counted = f'SELECT {self.day} AS "day", count(*) AS "rows" {changing} GROUP BY 1'
@@ -180,7 +182,7 @@ def delete(reader: Reader, parameters: Sequence[str], catalog: Catalog, database
     """Read DELETE FROM table [WHERE condition]: the rows that stay are selected."""
     reader.expect("DELETE", "FROM")
     table = table_name(reader, database)
-    target = Target(reader, table, catalog, database, pin)
+    target = ChangedTable(reader, table, catalog, database, pin)
     condition, count = _where(reader, target, parameters)
     stays, goes = ("false", "true") if condition is None else (f"({condition}) IS NOT TRUE", f"({condition}) IS TRUE")
     sql = f"SELECT {_all(target)} FROM {target.source} WHERE {stays}"
@@ -192,7 +194,7 @@ def update(reader: Reader, parameters: Sequence[str], catalog: Catalog, database
     """Read UPDATE table SET column = value, ... [WHERE condition]: all rows as they are afterwards are selected."""
     reader.expect("UPDATE")
     table = table_name(reader, database)
-    target = Target(reader, table, catalog, database, pin)
+    target = ChangedTable(reader, table, catalog, database, pin)
     reader.expect("SET")
     # `a = 1, b = 2 WHERE ...` reads as the list and the condition of a SELECT.
     tree, count = _clauses(reader, "SELECT", reader.next.start, parameters)
@@ -221,7 +223,7 @@ def optimize(reader: Reader, catalog: Catalog, database: str) -> Statement:
     reader.expect("OPTIMIZE")
     table = table_name(reader, database)
     reader.expect("REWRITE", "DATA", "USING", "BIN_PACK")
-    condition, _ = _where(reader, Target(reader, table, catalog, database), ())
+    condition, _ = _where(reader, ChangedTable(reader, table, catalog, database), ())
     return Statement("DDL", "OPTIMIZE", None, command=commands.Optimize(table, condition))
 
 
@@ -242,7 +244,7 @@ def _named(found: Selected, what: str) -> None:
         raise QueryFailed("DUPLICATE_COLUMN_NAME", f"Column name '{twice}' specified more than once")
 
 
-def _all(target: Target) -> str:
+def _all(target: ChangedTable) -> str:
     return ", ".join(f"{quote(target.alias)}.{quote(name)} AS {quote(name)}" for name in target.columns)
 
 
@@ -255,7 +257,7 @@ def stored(value: Value, kind: Type, name: str) -> str:
     return assigned(value, kind).sql
 
 
-def _where(reader: Reader, target: Target, parameters: Sequence[str]) -> tuple[str | None, int]:
+def _where(reader: Reader, target: ChangedTable, parameters: Sequence[str]) -> tuple[str | None, int]:
     if not reader.peek("WHERE"):
         reader.end()
         bind_parameters(exp.Select(), parameters)

@@ -21,7 +21,7 @@ from headwater.edge.http.ratelimit import TokenBuckets
 from headwater.edge.pinpoint import SEND_ACTIONS, Pinpoint
 from headwater.edge.pinpoint import rest as pinpoint_rest
 from headwater.edge.principal import Principal
-from headwater.edge.segment import Segment
+from headwater.edge.segment import SegmentService
 from headwater.edge.stream_routes import StreamRooms, stream_routes
 from headwater.edge.sts import Sts
 from headwater.edge.wire.protocol import Health, Listener, Metrics, Tracer, health_route, metrics_route
@@ -105,7 +105,7 @@ def public_app(
     return Listener(
         [
             *pinpoint.routes(),
-            *(Segment(SegmentMessages(collector, clock)).routes() if write_keys else ()),
+            *(SegmentService(SegmentMessages(collector, clock)).routes() if write_keys else ()),
             *(stream_routes(streams, control, region=region, account_id=account_id, clock=clock) if streams is not None else ()),
             *lending,
             *ClientFiles().routes(),

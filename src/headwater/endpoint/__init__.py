@@ -21,7 +21,7 @@ class Profile(msgspec.Struct, frozen=True, gc=False):
     body: bytes
 
 
-class Change(NamedTuple):
+class ProfileChange(NamedTuple):
     """What an endpoint became: its new profile, or None if it was deleted."""
 
     app_id: str
@@ -54,7 +54,7 @@ class Endpoints(Profiles, Protocol):
     def begin(self) -> int:
         """Announce an append; `applied()` stays behind it until `apply` or `abandon`. `Unavailable` if too much waits to be written."""
 
-    def apply(self, ticket: int, upto: Mapping[str, int], changes: Sequence[Change]) -> None:
+    def apply(self, ticket: int, upto: Mapping[str, int], changes: Sequence[ProfileChange]) -> None:
         """Make *changes*, now durable in the stream, visible to readers; *upto*: shard id -> last sequence number of the append."""
 
     def abandon(self, ticket: int) -> None:

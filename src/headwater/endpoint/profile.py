@@ -48,7 +48,7 @@ class UserUpdate(msgspec.Struct, rename="pascal", gc=False):
     user_attributes: dict[str, list[str] | None] | None = None
 
 
-class EndpointUpdate(msgspec.Struct, rename="pascal", gc=False):
+class ProfileUpdate(msgspec.Struct, rename="pascal", gc=False):
     """An EndpointRequest: what is None was not sent and stays as it is. EndpointStatus is not read: an update always makes it ACTIVE."""
 
     address: str | None = None
@@ -95,7 +95,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 def merge(
-    app_id: str, endpoint_id: str, current: Profile | None, update: EndpointUpdate, now_ms: int, request_id: str
+    app_id: str, endpoint_id: str, current: Profile | None, update: ProfileUpdate, now_ms: int, request_id: str
 ) -> tuple[Profile, bool]:
     """Return the profile after *update*, and whether more than its EffectiveDate and RequestId differ from *current*.
 
@@ -160,7 +160,7 @@ def epoch_ms(moment: datetime) -> int:
     return (moment - EPOCH) // MILLISECOND
 
 
-def _merge_into(profile: EndpointProfile, update: EndpointUpdate) -> None:
+def _merge_into(profile: EndpointProfile, update: ProfileUpdate) -> None:
     if update.address is not None:
         profile.address = update.address
     if update.channel_type is not None:

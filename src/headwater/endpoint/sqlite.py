@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 
-from headwater.endpoint import Change, Profile
+from headwater.endpoint import Profile, ProfileChange
 from headwater.errors import ProjectError, Unavailable
 from headwater.sqlite import connect, file_of, prepare, transaction
 
@@ -128,7 +128,7 @@ class SqliteEndpoints:
             self._announced[self._last_ticket] = self._seen
             return self._last_ticket
 
-    def apply(self, ticket: int, upto: Mapping[str, int], changes: Sequence[Change]) -> None:
+    def apply(self, ticket: int, upto: Mapping[str, int], changes: Sequence[ProfileChange]) -> None:
         """Make changes visible, and let the position pass them."""
         with self._lock:
             del self._announced[ticket]

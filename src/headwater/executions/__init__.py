@@ -10,17 +10,17 @@ from headwater.catalog.entries import Entries
 from headwater.clock import Clock, SystemClock
 from headwater.executions.catalog import LakeCatalog, TableInfo
 from headwater.executions.change import Changes
-from headwater.executions.database import FORMAT, Database
+from headwater.executions.database import FORMAT, QueryDatabase
 from headwater.executions.direct import Direct, Outlet, OutletClosed, Question
 from headwater.executions.errors import InvalidRequest, MetadataMissing, ResourceMissing, TooManyQueries, unknown_execution
-from headwater.executions.execution import Column, Costs, Execution, Failure, Request
-from headwater.executions.executions import IDS_AT_ONCE, MAX_ROWS, Bounds, Executions, ResultPage
+from headwater.executions.execution import Costs, Execution, QueryFailure, QueryRequest, ResultColumn
+from headwater.executions.executions import IDS_AT_ONCE, MAX_ROWS, ExecutionBounds, Executions, ResultPage
 from headwater.executions.files import Files
 from headwater.executions.history import History
 from headwater.executions.jobs import Jobs
 from headwater.executions.library import Library
 from headwater.executions.results import Results
-from headwater.executions.runner import EngineRunner, Limits, Runner, RunningQuery, Scan
+from headwater.executions.runner import EngineRunner, RunLimits, Runner, RunningQuery, Scan
 from headwater.executions.saved import NamedQuery, PreparedStatement, Shelf, Tags
 from headwater.executions.show import matching
 from headwater.executions.spill import remove_spilled
@@ -39,28 +39,28 @@ __all__ = [
     "MAX_ROWS",
     "MIN_CUTOFF_BYTES",
     "PRIMARY",
-    "Bounds",
-    "Column",
     "Costs",
     "Direct",
     "EngineRunner",
     "Execution",
+    "ExecutionBounds",
     "Executions",
-    "Failure",
     "InvalidRequest",
     "LakeCatalog",
     "Library",
-    "Limits",
     "MetadataMissing",
     "NamedQuery",
     "Outlet",
     "OutletClosed",
     "PreparedStatement",
-    "Queries",
+    "QueryFailure",
+    "QueryRequest",
+    "QueryRooms",
     "Question",
-    "Request",
     "ResourceMissing",
+    "ResultColumn",
     "ResultPage",
+    "RunLimits",
     "Runner",
     "RunningQuery",
     "Scan",
@@ -76,7 +76,7 @@ __all__ = [
 ]
 
 
-class Queries(NamedTuple):
+class QueryRooms(NamedTuple):
     """The parts of the room, over one database."""
 
     executions: Executions
@@ -86,7 +86,7 @@ class Queries(NamedTuple):
     catalog: LakeCatalog
     tags: Tags
     tokens: Tokens
-    database: Database
+    database: QueryDatabase
     entries: Entries
 
     def close(self, within_s: float) -> None:
@@ -108,10 +108,10 @@ def open_queries(
     location: str,
     lake: str = "",
     workgroups: Sequence[Workgroup] = (),
-    bounds: Bounds | None = None,
+    bounds: ExecutionBounds | None = None,
     runner: Runner | None = None,
     clock: Clock | None = None,
-) -> Queries:
+) -> QueryRooms:
     """Open the room on the store at *url* (`sqlite:///file`); what was under way when it was last left is FAILED from now on.
 
     *stores*: what s3:// places mean. *scratch*: a folder for results that are being written. *entries*: what the catalog has beside the
@@ -119,9 +119,9 @@ def open_queries(
     *lake*: where the lake lies, "" for nowhere that a result could be put.
     *workgroups*: those that headwater.toml declares. *runner*: what runs statements, the engine's own unless given.
     """
-    clock, bounds, runner = clock or SystemClock(), bounds or Bounds(), runner or EngineRunner(engine)
+    clock, bounds, runner = clock or SystemClock(), bounds or ExecutionBounds(), runner or EngineRunner(engine)
     remove_spilled(scratch)
-    store = Database(url)
+    store = QueryDatabase(url)
     named, prepared = Shelf(store, "named query", NamedQuery), Shelf(store, "prepared statement", PreparedStatement)
     tokens = Tokens(store.secret())
     groups = Workgroups(store, workgroups, location=location, clock=clock)
@@ -144,4 +144,4 @@ def open_queries(
     )
     direct = Direct(engine, executions, groups, catalog, prepared, database=database)
     shelf = Library(named, prepared, groups, tokens, clock, database)
-    return Queries(executions, direct, groups, shelf, catalog, Tags(store), tokens, store, entries)
+    return QueryRooms(executions, direct, groups, shelf, catalog, Tags(store), tokens, store, entries)

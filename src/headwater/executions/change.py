@@ -33,7 +33,7 @@ from headwater.executions import parts
 from headwater.executions.catalog import LakeCatalog
 from headwater.executions.columns import shown
 from headwater.executions.declare import altered, external_table, view
-from headwater.executions.execution import Column
+from headwater.executions.execution import ResultColumn
 from headwater.executions.jobs import Jobs, StatementJobs
 from headwater.executions.live import Live
 from headwater.jobs import catalog as jobs
@@ -51,7 +51,7 @@ class Changes:
     def __init__(self, jobs: Jobs, catalog: LakeCatalog, entries: Entries, stores: Stores) -> None:
         self._jobs, self._catalog, self._entries, self._stores = jobs, catalog, entries, stores
 
-    def run(self, live: Live, command: Command, statement: Statement) -> tuple[tuple[Column, ...], list[str]] | None:
+    def run(self, live: Live, command: Command, statement: Statement) -> tuple[tuple[ResultColumn, ...], list[str]] | None:
         """Carry out the command and return columns and lines to show; None if it is none of those here.
 
         Raises `QueryFailed`, or `Refused` from the worker.
@@ -60,17 +60,17 @@ class Changes:
         match command:
             case CreateDatabase(name, if_not_exists, comment, location, properties):
                 made = Database(name, comment, location, dict(properties))
-                ask(jobs.CreateDatabase(database=made, if_not_exists=if_not_exists))
+                ask(jobs.MakeDatabase(database=made, if_not_exists=if_not_exists))
             case DropDatabase(name, if_exists, cascade):
-                ask(jobs.DropDatabase(name=name, if_exists=if_exists, cascade=cascade))
+                ask(jobs.RemoveDatabase(name=name, if_exists=if_exists, cascade=cascade))
             case CreateTable() if not is_iceberg(command):
                 self._create_table(ask, command)
             case CreateView():
                 self._create_view(ask, command, statement)
             case DropView((database, name), if_exists):
-                ask(jobs.DropView(database=database, name=name, if_exists=if_exists))
+                ask(jobs.RemoveView(database=database, name=name, if_exists=if_exists))
             case DropTable((database, name), if_exists):
-                ask(jobs.DropTable(database=database, name=name, if_exists=if_exists))
+                ask(jobs.RemoveTable(database=database, name=name, if_exists=if_exists))
             case (
                 SetLocation(partition=None)
                 | AddColumns()
@@ -154,7 +154,7 @@ class Changes:
                 where_it_lies = before.storage_descriptor.location or partition_folder(table, values)
                 stays = replace(before.storage_descriptor, location=where_it_lies)
                 renamed = replace(before, values=parts.values_of(table, new), storage_descriptor=stays)
-                ask(jobs.RenamePartition(database=database, name=name, values=values, partition=renamed))
+                ask(jobs.ReplacePartition(database=database, name=name, values=values, partition=renamed))
             case SetLocation(_, location, spec) if spec is not None:
                 _, before = self._existing(entry, parts.values_of(table, spec))
                 moved = replace(before, storage_descriptor=replace(before.storage_descriptor, location=location))

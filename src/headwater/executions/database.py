@@ -33,7 +33,7 @@ CREATE TABLE tags (arn TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, P
 """
 
 
-class Database:
+class QueryDatabase:
     """An open database, safe to share among threads; `ProjectError` for one that cannot be used."""
 
     def __init__(self, url: str) -> None:

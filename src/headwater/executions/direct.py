@@ -15,7 +15,7 @@ from headwater.dialect import MalformedQuery, failure
 from headwater.errors import HeadwaterError, QueryError, QueryLimit, Refused
 from headwater.executions.catalog import LakeCatalog
 from headwater.executions.errors import InvalidRequest
-from headwater.executions.execution import Column, Execution, Request, State
+from headwater.executions.execution import Execution, QueryRequest, ResultColumn, State
 from headwater.executions.executions import Executions
 from headwater.executions.parameters import texts, values
 from headwater.executions.queue import Ticket
@@ -117,7 +117,7 @@ class Asked:
                 f"a statement of Athena's SQL has at most {MOST_LETTERS:,} characters, as at Athena: this has {len(question.sql):,}"
             )
         database = context_database(question.database, self._room.database)
-        request = Request(question.sql, self._id, database=database, parameters=texts(values(question.parameters)))
+        request = QueryRequest(question.sql, self._id, database=database, parameters=texts(values(question.parameters)))
         try:
             asked = read(request, self._room.catalog, database, self._room.prepared)
             if asked.failure is not None:
@@ -171,7 +171,7 @@ class Asked:
         self._room.executions.count(PRIMARY, state, self._watch.bytes)
         self._out.end(error)
 
-    def _executed(self, request: Request) -> Reading:
+    def _executed(self, request: QueryRequest) -> Reading:
         executions = self._room.executions
         execution_id = executions.start(request, self._principal, may_change=self._may_change)
         while not (execution := executions.get(execution_id)).final:
@@ -242,7 +242,7 @@ class Renamed(Reading):
         self._reading.close()
 
 
-def lines_table(columns: Sequence[Column], lines: Iterable[list[str | None]]) -> pa.Table:
+def lines_table(columns: Sequence[ResultColumn], lines: Iterable[list[str | None]]) -> pa.Table:
     """Return what SHOW, DESCRIBE and EXPLAIN give as a table of text: their lines have the columns in them, parted by tabs."""
     names = [column.name for column in columns]
     cells = [[part.strip() for part in (line[0] or "").split("\t")] if len(names) > 1 else line for line in lines]

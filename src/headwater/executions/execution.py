@@ -13,7 +13,7 @@ SYSTEM, USER, OTHER = 1, 2, 3
 """Whose fault a failure is."""
 
 
-class Column(msgspec.Struct, frozen=True):
+class ResultColumn(msgspec.Struct, frozen=True):
     """A column of a result: `type` is the bare name, such as `decimal`."""
 
     name: str
@@ -23,7 +23,7 @@ class Column(msgspec.Struct, frozen=True):
     case_sensitive: bool = False
 
 
-class Failure(msgspec.Struct, frozen=True):
+class QueryFailure(msgspec.Struct, frozen=True):
     """Why an execution ended FAILED: category (`SYSTEM`, `USER`, `OTHER`), Athena's number for the kind, and the text."""
 
     category: int
@@ -46,7 +46,7 @@ class Costs(msgspec.Struct, frozen=True):
     output_bytes: int = 0
 
 
-class Request(msgspec.Struct, frozen=True):
+class QueryRequest(msgspec.Struct, frozen=True):
     """What is asked of `Executions.start`; *token* makes a second try of the same request the same execution.
 
     *location*: an s3:// URL to put the result under. *reuse_minutes*: how old another execution's result may be that does as well.
@@ -70,7 +70,7 @@ class Execution(msgspec.Struct, frozen=True):
     """
 
     id: str
-    request: Request
+    request: QueryRequest
     principal: str
     kind: str
     substatement: str
@@ -79,9 +79,9 @@ class Execution(msgspec.Struct, frozen=True):
     state: State = "QUEUED"
     completed_ms: int | None = None
     reason: str | None = None
-    failure: Failure | None = None
+    failure: QueryFailure | None = None
     costs: Costs = Costs()
-    columns: tuple[Column, ...] = ()
+    columns: tuple[ResultColumn, ...] = ()
     size: int = 0
     reused: bool = False
     update_count: int | None = None

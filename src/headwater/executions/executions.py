@@ -19,18 +19,18 @@ from headwater.errors import AccessDenied, HeadwaterError, QueryLimit
 from headwater.executions.catalog import LakeCatalog
 from headwater.executions.change import Changes
 from headwater.executions.errors import InvalidRequest, unknown_execution
-from headwater.executions.execution import SYSTEM, USER, Execution, Failure, Request, State
+from headwater.executions.execution import SYSTEM, USER, Execution, QueryFailure, QueryRequest, State
 from headwater.executions.history import History
 from headwater.executions.live import CANCELLED_TEXT, CUTOFF, TIMEOUT, Live, StopReason, Watcher, restarted
 from headwater.executions.queue import Queue, Ticket
 from headwater.executions.results import Results
 from headwater.executions.rows import Row
-from headwater.executions.runner import Limits, Runner
+from headwater.executions.runner import RunLimits, Runner
 from headwater.executions.saved import PreparedStatement, Shelf
 from headwater.executions.statement import Read, context_database, read, reread
 from headwater.executions.token import Tokens
 from headwater.executions.upkeep import Upkeep
-from headwater.executions.work import Done, Work, costs_of
+from headwater.executions.work import Ended, Work, costs_of
 from headwater.executions.workgroups import Workgroups
 from headwater.executions.write import Reread, Writes
 
@@ -40,7 +40,7 @@ MAX_ROWS = 1_000
 IDS_AT_ONCE = 50
 
 
-class Bounds(NamedTuple):
+class ExecutionBounds(NamedTuple):
     """How much may run and wait at a time, for how many seconds a query may run, how many days history and results are kept, and how
     many bytes one result may have.
     """
@@ -79,7 +79,7 @@ class Executions:
         tokens: Tokens,
         *,
         database: str,
-        bounds: Bounds,
+        bounds: ExecutionBounds,
         clock: Clock,
     ) -> None:
         """*database*: where a bare table name is looked for unless the request says otherwise."""
@@ -101,7 +101,7 @@ class Executions:
         )
         self._watcher = Watcher(clock, self._over)
 
-    def start(self, request: Request, principal: str, *, may_change: bool = False) -> str:
+    def start(self, request: QueryRequest, principal: str, *, may_change: bool = False) -> str:
         """Accept a query and return its id; the same token twice is one execution.
 
         *may_change*: whether who asks may change the catalog and the tables. Raises `InvalidRequest`, `MalformedQuery`, `TooManyQueries`.
@@ -228,7 +228,7 @@ class Executions:
         """Read a statement again, for a state of its table that is said."""
         return reread(live.read, self._catalog, context_database(live.execution.request.database, self._database), pin)
 
-    def _same(self, request: Request) -> str | None:
+    def _same(self, request: QueryRequest) -> str | None:
         known = self._history.with_token(request.token)
         if known is None:
             return None
@@ -259,7 +259,7 @@ class Executions:
             return
         workgroup = self._workgroups.find(live.execution.request.workgroup)
         time_s = workgroup.time_limit_s if workgroup is not None and workgroup.time_limit_s is not None else self._bounds.time_limit_s
-        limits = Limits(min(time_s, self._bounds.time_limit_s), None if workgroup is None else workgroup.cutoff_bytes)
+        limits = RunLimits(min(time_s, self._bounds.time_limit_s), None if workgroup is None else workgroup.cutoff_bytes)
         with self._lock:
             if live.ended:
                 return
@@ -271,16 +271,16 @@ class Executions:
             self._fail(live, error)
         except OSError as error:
             _log.error("the result of query %s cannot be written: %s", execution_id, error)
-            self._end(live, "FAILED", Failure(SYSTEM, 401, "The result could not be written", retryable=True))
+            self._end(live, "FAILED", QueryFailure(SYSTEM, 401, "The result could not be written", retryable=True))
         except Exception as error:  # noqa: BLE001  (whatever it is, the execution must end)
             # Without the error's text, which may repeat what somebody sent.
             frames = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(traceback.extract_tb(error.__traceback__)[-8:]))
             _log.error("query %s failed by an error of ours: %s at %s", execution_id, type(error).__name__, frames)
-            self._end(live, "FAILED", Failure(SYSTEM, 100, "GENERIC_INTERNAL_ERROR: an error of Headwater's own; it is in the log"))
+            self._end(live, "FAILED", QueryFailure(SYSTEM, 100, "GENERIC_INTERNAL_ERROR: an error of Headwater's own; it is in the log"))
         finally:
             self._watcher.remove(live)
 
-    def _succeed(self, live: Live, done: Done) -> None:
+    def _succeed(self, live: Live, done: Ended) -> None:
         made = msgspec.structs.replace(
             live.execution, columns=done.columns, size=done.size, costs=done.costs, update_count=done.update_count, manifest=done.manifest
         )
@@ -295,10 +295,10 @@ class Executions:
             self._over(live, live.stop)
             return
         if isinstance(error, QueryLimit):
-            self._end(live, "FAILED", TIMEOUT if error.limit == "time" else Failure(USER, 200, f"EXCEEDED_MEMORY_LIMIT: {error}"))
+            self._end(live, "FAILED", TIMEOUT if error.limit == "time" else QueryFailure(USER, 200, f"EXCEEDED_MEMORY_LIMIT: {error}"))
             return
         said = failure(error)
-        self._end(live, "FAILED", Failure(said.category, said.type, said.reason, retryable=said.name == "ICEBERG_COMMIT_ERROR"))
+        self._end(live, "FAILED", QueryFailure(said.category, said.type, said.reason, retryable=said.name == "ICEBERG_COMMIT_ERROR"))
 
     def _over(self, live: Live, reason: StopReason) -> None:
         if reason == "time":
@@ -309,7 +309,7 @@ class Executions:
             self._end(live, "CANCELLED", text=CANCELLED_TEXT if reason == "cancelled" else CUTOFF)
 
     def _end(
-        self, live: Live, state: State, why: Failure | None = None, *, text: str | None = None, execution: Execution | None = None
+        self, live: Live, state: State, why: QueryFailure | None = None, *, text: str | None = None, execution: Execution | None = None
     ) -> bool:
         """Let the execution end so, unless it has ended; return whether it did."""
         with self._lock:
@@ -357,5 +357,5 @@ def _not_allowed(principal: str, asked: Read) -> str:
     return f"{what}: its key has no permission `admin`"
 
 
-def _compared(request: Request) -> tuple[str, str | None, str | None]:
+def _compared(request: QueryRequest) -> tuple[str, str | None, str | None]:
     return request.query, request.database, request.location

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from headwater.catalog.entries import Entries
 from headwater.catalog.formats import format_of, storage_of
 from headwater.catalog.shapes import EXTERNAL, Column, Partition, Storage, Table
-from headwater.dialect import Column as ResultColumn
 from headwater.dialect import QueryFailed
+from headwater.dialect import TypedColumn as ResultColumn
 from headwater.dialect.commands import CreateTableAs, TableName, Unload
 from headwater.executions.catalog import hive_type
 from headwater.executions.execution import Execution

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from headwater.executions.database import Database
-from headwater.executions.execution import Execution, Request
+from headwater.executions.database import QueryDatabase
+from headwater.executions.execution import Execution, QueryRequest
 
 _encode = msgspec.json.encode
 
@@ -16,7 +16,7 @@ _encode = msgspec.json.encode
 class History:
     """Executions by id, by the token of their request, by workgroup and by what they ask."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: QueryDatabase) -> None:
         self._database = database
 
     def add(self, execution: Execution) -> None:
@@ -51,7 +51,7 @@ class History:
         """Return those that neither ended nor were given up."""
         return _all(self._database.read("SELECT body FROM executions WHERE state IN ('QUEUED', 'RUNNING')"))
 
-    def like(self, request: Request, since_ms: int) -> list[Execution]:
+    def like(self, request: QueryRequest, since_ms: int) -> list[Execution]:
         """Return those that asked the very same in the same workgroup and succeeded since then, newest first."""
         return _all(
             self._database.read(
@@ -95,7 +95,7 @@ class History:
         return _all(rows)
 
 
-def likeness(request: Request) -> str:
+def likeness(request: QueryRequest) -> str:
     """Return what is the same for requests that must have the same answer from the same data."""
     parts = (request.workgroup, request.query, request.catalog or "", request.database or "", request.parameters)
     return hashlib.sha256(_encode(parts)).hexdigest()

@@ -9,8 +9,8 @@ from typing import Literal
 import msgspec
 
 from headwater.clock import Clock
-from headwater.executions.execution import SYSTEM, USER, Execution, Failure
-from headwater.executions.runner import Limits, RunningQuery
+from headwater.executions.execution import SYSTEM, USER, Execution, QueryFailure
+from headwater.executions.runner import RunLimits, RunningQuery
 from headwater.executions.statement import Read
 
 StopReason = Literal["cancelled", "time", "scan", "end"]
@@ -18,21 +18,21 @@ StopReason = Literal["cancelled", "time", "scan", "end"]
 _EVERY_S = 0.02
 
 CANCELLED_TEXT = "Query cancelled by user"
-RESTART = Failure(SYSTEM, 100, "The query did not finish because Headwater was stopped or restarted; run it again", retryable=True)
-UNSURE = Failure(
+RESTART = QueryFailure(SYSTEM, 100, "The query did not finish because Headwater was stopped or restarted; run it again", retryable=True)
+UNSURE = QueryFailure(
     SYSTEM,
     100,
     "Headwater was stopped or restarted while this statement may have been running: look whether its rows are there before you"
     " run it again",
 )
-TIMEOUT = Failure(USER, 206, "Query timeout")
+TIMEOUT = QueryFailure(USER, 206, "Query timeout")
 CUTOFF = "Query cancelled! : Bytes scanned limit was exceeded"
 
 
 _NOT_TWICE = ("INSERT", "UPDATE", "MERGE")
 
 
-def restarted(execution: Execution, *, begun: bool) -> Failure:
+def restarted(execution: Execution, *, begun: bool) -> QueryFailure:
     """Return why an execution failed that had not ended when this role did; *begun*: whether it may have run."""
     return UNSURE if begun and execution.substatement in _NOT_TWICE else RESTART
 
@@ -42,13 +42,13 @@ class Live:
 
     def __init__(self, execution: Execution, read: Read, *, may_change: bool) -> None:
         self.execution, self.read, self.may_change = execution, read, may_change
-        self.limits = Limits(float("inf"))
+        self.limits = RunLimits(float("inf"))
         self.began: float | None = None
         self.running: RunningQuery | None = None
         self.stop: StopReason | None = None
         self.ended = False
 
-    def running_since(self, now_ms: int, began: float, limits: Limits) -> None:
+    def running_since(self, now_ms: int, began: float, limits: RunLimits) -> None:
         """Say that it runs from now on, and within which limits."""
         self.began, self.limits = began, limits
         costs = msgspec.structs.replace(self.execution.costs, queue_ms=max(0, now_ms - self.execution.submitted_ms))

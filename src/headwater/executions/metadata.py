@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headwater.executions.execution import Column
+from headwater.executions.execution import ResultColumn
 
 _UNKNOWN_NULLABLE = 3
 
 
-def encode(query_id: str, columns: Sequence[Column], *, update_type: str | None = None, update_count: int | None = None) -> bytes:
+def encode(query_id: str, columns: Sequence[ResultColumn], *, update_type: str | None = None, update_count: int | None = None) -> bytes:
     """Return the bytes of the object."""
     parts = [_text(1, query_id)]
     if update_type is not None:
@@ -20,7 +20,7 @@ def encode(query_id: str, columns: Sequence[Column], *, update_type: str | None 
     return b"".join(parts)
 
 
-def _column(column: Column) -> bytes:
+def _column(column: ResultColumn) -> bytes:
     return b"".join(
         (
             _text(1, "hive"),

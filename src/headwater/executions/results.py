@@ -13,7 +13,7 @@ from headwater.dialect import QueryFailed
 from headwater.errors import Refused, Unavailable
 from headwater.executions import metadata, rows
 from headwater.executions.errors import InvalidRequest
-from headwater.executions.execution import Column, Execution
+from headwater.executions.execution import Execution, ResultColumn
 from headwater.executions.notice import Notice
 from headwater.store import Stores
 
@@ -47,7 +47,7 @@ class Results:
         if self._is_data(url):
             raise InvalidRequest(f"{url} has the files of a table, and a result there would be read as its rows; give another place")
 
-    def begin(self, execution: Execution, columns: Sequence[Column]) -> ResultFile:
+    def begin(self, execution: Execution, columns: Sequence[ResultColumn]) -> ResultFile:
         """Return a file to write the rows of a result into."""
         self._scratch.mkdir(parents=True, exist_ok=True)
         return ResultFile(self._stores, self._scratch, execution, columns, limit_bytes=self._limit_bytes)
@@ -93,7 +93,7 @@ class Results:
 class ResultFile:
     """A result that is being written; nobody sees it until `finish`."""
 
-    def __init__(self, stores: Stores, scratch: Path, execution: Execution, columns: Sequence[Column], *, limit_bytes: int) -> None:
+    def __init__(self, stores: Stores, scratch: Path, execution: Execution, columns: Sequence[ResultColumn], *, limit_bytes: int) -> None:
         self._url, self._id, self._columns, self._limit_bytes = execution.location, execution.id, columns, limit_bytes
         self._store, self._part = stores.find(self._url), _part_of(scratch, execution)
         self._rows = 0

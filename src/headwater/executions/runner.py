@@ -12,7 +12,7 @@ from headwater.query.result import Result
 from headwater.query.watch import Watch
 
 
-class Limits(NamedTuple):
+class RunLimits(NamedTuple):
     """What one query may use: seconds until it is stopped, and bytes it may read (None = any number)."""
 
     time_s: float
@@ -51,7 +51,7 @@ class RunningQuery(Protocol):
 class Runner(Protocol):
     """Where statements run."""
 
-    def run(self, sql: str, *, limits: Limits) -> RunningQuery:
+    def run(self, sql: str, *, limits: RunLimits) -> RunningQuery:
         """Begin a SELECT in DuckDB's SQL; returns at once. Who calls watches the time; the limits are what a process is given besides."""
 
 
@@ -61,7 +61,7 @@ class EngineRunner:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def run(self, sql: str, *, limits: Limits) -> RunningQuery:
+    def run(self, sql: str, *, limits: RunLimits) -> RunningQuery:
         """Begin a SELECT."""
         return _EngineQuery(self._engine, sql, Watch(limits.scanned_bytes))
 

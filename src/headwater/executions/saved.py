@@ -7,7 +7,7 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from headwater.executions.database import Database
+from headwater.executions.database import QueryDatabase
 
 Kind = Literal["named query", "prepared statement"]
 
@@ -44,7 +44,7 @@ _T = TypeVar("_T", NamedQuery, PreparedStatement)
 class Shelf(Generic[_T]):
     """All that is saved of one kind; `scope` is a workgroup's name."""
 
-    def __init__(self, database: Database, kind: Kind, shape: type[_T]) -> None:
+    def __init__(self, database: QueryDatabase, kind: Kind, shape: type[_T]) -> None:
         self._database, self._kind = database, kind
         self._shape: type[_T] = shape
 
@@ -87,7 +87,7 @@ class Shelf(Generic[_T]):
 class Tags:
     """Tags of what has an ARN."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: QueryDatabase) -> None:
         self._database = database
 
     def of(self, arn: str) -> dict[str, str]:

@@ -25,7 +25,7 @@ from headwater.executions.catalog import LakeCatalog, TableInfo
 from headwater.executions.columns import shown
 from headwater.executions.definition import created, detailed
 from headwater.executions.errors import MetadataMissing
-from headwater.executions.execution import Column
+from headwater.executions.execution import ResultColumn
 
 _WIDTH = 20
 _BLANK = "\t \t "
@@ -34,7 +34,7 @@ _BLANK = "\t \t "
 class Shown(NamedTuple):
     """Lines under the names of the columns they are made of."""
 
-    columns: tuple[Column, ...]
+    columns: tuple[ResultColumn, ...]
     lines: list[str]
 
 

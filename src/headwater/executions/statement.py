@@ -22,7 +22,7 @@ from headwater.dialect.commands import (
     ShowViews,
 )
 from headwater.executions.errors import InvalidRequest
-from headwater.executions.execution import Request
+from headwater.executions.execution import QueryRequest
 from headwater.executions.saved import PreparedStatement, Shelf
 
 _SKIPPED = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
@@ -80,7 +80,7 @@ def context_database(given: str | None, own: str) -> str:
     return (name[1:-1] if len(name) > 2 and name[0] == name[-1] == "`" else name).lower()
 
 
-def read(request: Request, catalog: Catalog, database: str, prepared: Shelf[PreparedStatement]) -> Read:
+def read(request: QueryRequest, catalog: Catalog, database: str, prepared: Shelf[PreparedStatement]) -> Read:
     """Read a request; raises `MalformedQuery` and `InvalidRequest` for what is refused before it becomes an execution."""
     text = Text(request.query, request.parameters)
     try:

@@ -51,15 +51,15 @@ class Upkeep:
             case CreateTable() if is_iceberg(command):
                 self._create(live, command)
             case AddColumns(table, columns) if self._catalog.is_of_lake(*table):
-                self._jobs.ask(live, tables.AddColumns(table=self._name(table), schema=encoded(_schema(columns))))
+                self._jobs.ask(live, tables.ExtendTable(table=self._name(table), schema=encoded(_schema(columns))))
             case DropColumn(table, column) if self._catalog.is_of_lake(*table):
-                self._jobs.ask(live, tables.DropColumn(table=self._name(table), column=column))
+                self._jobs.ask(live, tables.RemoveColumn(table=self._name(table), column=column))
             case ChangeColumn(table) if self._catalog.is_of_lake(*table):
                 self._change_column(live, command)
             case SetProperties(table, properties) if self._catalog.is_of_lake(*table):
-                self._jobs.ask(live, tables.SetProperties(table=self._name(table), properties=dict(properties)))
+                self._jobs.ask(live, tables.ChangeProperties(table=self._name(table), properties=dict(properties)))
             case UnsetProperties(table, names) if self._catalog.is_of_lake(*table):
-                self._jobs.ask(live, tables.SetProperties(table=self._name(table), removed=list(names)))
+                self._jobs.ask(live, tables.ChangeProperties(table=self._name(table), removed=list(names)))
             case RenameTable(table, to):
                 self._rename(live, table, to)
             case Optimize(table, condition):
@@ -73,7 +73,7 @@ class Upkeep:
         return True
 
     def _change_column(self, live: Live, command: ChangeColumn) -> None:
-        job = tables.ChangeColumn(
+        job = tables.AlterColumn(
             table=self._name(command.table),
             column=command.old,
             schema=encoded(_schema([command.column])),
@@ -93,7 +93,7 @@ class Upkeep:
         self._check_new(to)
         if self._catalog.columns(*to) is not None and not self._catalog.gives_way(self._name(to)):
             raise QueryFailed("ALREADY_EXISTS", f"line 1:1: Table 'awsdatacatalog.{'.'.join(to)}' already exists")
-        self._jobs.ask(live, tables.RenameTable(table=self._name(table), to=self._name(to)))
+        self._jobs.ask(live, tables.MoveTable(table=self._name(table), to=self._name(to)))
 
     def _check_new(self, table: TableName) -> None:
         if table.database not in self._catalog.databases():
@@ -107,7 +107,7 @@ class Upkeep:
             if command.if_not_exists:
                 return
             raise QueryFailed("ALREADY_EXISTS", f"line 1:1: Table 'awsdatacatalog.{database}.{name}' already exists")
-        job = tables.CreateTable(
+        job = tables.MakeTable(
             table=self._name(command.table),
             schema=encoded(_schema(command.columns)),
             partitioning=[(each.transform, each.column, each.width) for each in command.transforms],

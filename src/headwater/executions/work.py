@@ -12,7 +12,7 @@ from headwater.dialect.commands import Command, Deallocate, Explain, Prepare
 from headwater.executions.catalog import LakeCatalog
 from headwater.executions.change import Changes
 from headwater.executions.columns import column, shown
-from headwater.executions.execution import Column, Costs
+from headwater.executions.execution import Costs, ResultColumn
 from headwater.executions.live import Live
 from headwater.executions.notice import ROWS, Notice
 from headwater.executions.results import ResultFile, Results
@@ -20,13 +20,13 @@ from headwater.executions.runner import Runner
 from headwater.executions.saved import PreparedStatement, Shelf
 from headwater.executions.show import Shown, show
 from headwater.executions.upkeep import Upkeep
-from headwater.executions.write import Writes, Written
+from headwater.executions.write import RowsWritten, Writes
 
 
-class Done(NamedTuple):
+class Ended(NamedTuple):
     """A result that is written and not yet told of; `update_count` and `manifest` are those of `Execution`."""
 
-    columns: tuple[Column, ...]
+    columns: tuple[ResultColumn, ...]
     file: ResultFile | Notice
     size: int
     rows: int
@@ -52,7 +52,7 @@ class Work:
         self._runner, self._results, self._catalog, self._clock = runner, results, catalog, clock
         self._prepared, self._changes, self._writes, self._upkeep = prepared, changes, writes, upkeep
 
-    def run(self, live: Live) -> Done:
+    def run(self, live: Live) -> Ended:
         """Return the result; raises `QueryError`, or `OSError` where it cannot be written."""
         if live.read.failure is not None:
             raise live.read.failure
@@ -70,13 +70,13 @@ class Work:
         given = show(statement.command, self._catalog) or self._change(live, statement.command, statement)
         return self._write_lines(live, given)
 
-    def _noted(self, live: Live, written: Written) -> Done:
+    def _noted(self, live: Live, written: RowsWritten) -> Ended:
         notice = self._results.notice(live.execution, written.rows, written.files)
         notice.finish()
         costs = msgspec.structs.replace(costs_of(live, self._clock), output_rows=written.rows)
-        return Done(ROWS, notice, 0, 0, costs, written.rows, notice.manifest)
+        return Ended(ROWS, notice, 0, 0, costs, written.rows, notice.manifest)
 
-    def _select(self, live: Live, statement: Statement) -> Done:
+    def _select(self, live: Live, statement: Statement) -> Ended:
         columns = tuple(column(each.name, each.type) for each in statement.columns)
         rows = 0
         assert statement.sql is not None
@@ -98,7 +98,7 @@ class Work:
         finally:
             running.close()
 
-    def _explain(self, live: Live, statement: Statement, command: Explain) -> Done:
+    def _explain(self, live: Live, statement: Statement, command: Explain) -> Ended:
         if command.format.upper() != "TEXT" or command.type.upper() not in ("LOGICAL", "DISTRIBUTED", "VALIDATE"):
             raise QueryFailed("NOT_SUPPORTED", "EXPLAIN gives text here: leave FORMAT out, and TYPE if it is not VALIDATE")
         if command.type.upper() == "VALIDATE":
@@ -127,7 +127,7 @@ class Work:
                 return Shown(*found)
         return Shown((), [])
 
-    def _write_lines(self, live: Live, given: Shown) -> Done:
+    def _write_lines(self, live: Live, given: Shown) -> Ended:
         file = self._results.begin(live.execution, given.columns)
         try:
             file.write_lines(given.lines)
@@ -136,12 +136,12 @@ class Work:
             file.discard()
             raise
 
-    def _finished(self, live: Live, columns: tuple[Column, ...], file: ResultFile, rows: int) -> Done:
+    def _finished(self, live: Live, columns: tuple[ResultColumn, ...], file: ResultFile, rows: int) -> Ended:
         began_ms = self._clock.monotonic()
         size = file.finish()
         costs = costs_of(live, self._clock)
         service_ms = round((self._clock.monotonic() - began_ms) * 1000)
-        return Done(columns, file, size, rows, msgspec.structs.replace(costs, service_ms=service_ms, output_rows=rows, output_bytes=size))
+        return Ended(columns, file, size, rows, msgspec.structs.replace(costs, service_ms=service_ms, output_rows=rows, output_bytes=size))
 
 
 def costs_of(live: Live, clock: Clock) -> Costs:

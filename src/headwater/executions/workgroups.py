@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from headwater.clock import Clock
-from headwater.executions.database import Database
+from headwater.executions.database import QueryDatabase
 from headwater.executions.errors import InvalidRequest
 from headwater.executions.workgroup import PRIMARY, Workgroup
 
@@ -19,7 +19,7 @@ LIMIT = 1_000
 class Workgroups:
     """Workgroups by name; every one that is returned is as it is now."""
 
-    def __init__(self, database: Database, declared: Sequence[Workgroup], *, location: str, clock: Clock) -> None:
+    def __init__(self, database: QueryDatabase, declared: Sequence[Workgroup], *, location: str, clock: Clock) -> None:
         """*location*: where `primary` puts results unless somebody says otherwise."""
         self._database, self._clock = database, clock
         self._changing = threading.Lock()  # what is changed is what was read, whoever else changes something

@@ -30,7 +30,7 @@ Reread = Callable[[Live, Pin], Statement]
 _TRIES = 3
 
 
-class Written(NamedTuple):
+class RowsWritten(NamedTuple):
     """How many rows a statement wrote or changed, and the URLs of the files it made, None where files are the lake's own matter."""
 
     rows: int
@@ -49,7 +49,7 @@ class Writes:
         self._runner, self._jobs, self._catalog, self._files, self._reread = runner, jobs, catalog, files, reread
         self._scratch, self._limit_bytes, self._own = scratch, limit_bytes, own
 
-    def run(self, live: Live, statement: Statement) -> Written | None:
+    def run(self, live: Live, statement: Statement) -> RowsWritten | None:
         """Carry out the statement; None if it is none of those here. Raises `QueryError`, or `Refused` from the worker."""
         match statement.command:
             case CreateTableAs():
@@ -62,10 +62,10 @@ class Writes:
                 return self._modify(live, statement, table)
         return None
 
-    def _create(self, live: Live, statement: Statement, command: CreateTableAs) -> Written:
+    def _create(self, live: Live, statement: Statement, command: CreateTableAs) -> RowsWritten:
         if self._exists(command.table):
             if command.if_not_exists:
-                return Written(0)
+                return RowsWritten(0)
             raise QueryFailed("ALREADY_EXISTS", f"line 1:1: Destination table 'awsdatacatalog.{'.'.join(command.table)}' already exists")
         if command.table.database not in self._catalog.databases():
             raise QueryFailed("SCHEMA_NOT_FOUND", f"line 1:1: Schema {command.table.database} not found")
@@ -77,7 +77,7 @@ class Writes:
         with self._spilled(live, statement.sql, names, with_rows=command.with_data) as (spill, schema):
             if plan is not None:
                 return self._create_files(live, command, plan, spill)
-            job = tables.CreateTable(
+            job = tables.MakeTable(
                 table=self._name(command.table),
                 schema=encoded(schema),
                 partitioning=partitioning(command.properties),
@@ -85,37 +85,37 @@ class Writes:
                 rows=spill,
                 if_not_exists=command.if_not_exists,
             )
-            return Written(self._jobs.ask(live, job).rows)
+            return RowsWritten(self._jobs.ask(live, job).rows)
 
-    def _create_files(self, live: Live, command: CreateTableAs, plan: FilePlan, spill: str) -> Written:
+    def _create_files(self, live: Live, command: CreateTableAs, plan: FilePlan, spill: str) -> RowsWritten:
         assert plan.entry is not None
         written = self._jobs.ask(live, tables.WriteFiles(form=plan.form(), rows=spill, empty=True))
         entry = CreateEntry(database=command.table.database, table=plan.entry, if_not_exists=command.if_not_exists)
         self._jobs.ask(live, entry)
         self._files.add_partitions(partial(self._jobs.ask, live), command.table, written.partitions)
-        return Written(written.rows, written.files)
+        return RowsWritten(written.rows, written.files)
 
-    def _insert(self, live: Live, statement: Statement, command: InsertInto) -> Written:
+    def _insert(self, live: Live, statement: Statement, command: InsertInto) -> RowsWritten:
         plan = self._files.plan_of(command.table)
         if plan is None and not self._catalog.is_of_lake(*command.table):
             raise QueryFailed("NOT_SUPPORTED", f"rows cannot be inserted into {'.'.join(command.table)}: {_MADE_OF_OTHERS}")
         names = [each.name for each in statement.columns]
         with self._spilled(live, statement.sql, names) as (spill, _):
             if plan is None:
-                return Written(self._jobs.ask(live, tables.InsertRows(table=self._name(command.table), rows=spill)).rows)
+                return RowsWritten(self._jobs.ask(live, tables.InsertRows(table=self._name(command.table), rows=spill)).rows)
             if missing := set(plan.columns) - set(names):
                 raise QueryFailed("NOT_SUPPORTED", f"INSERT into files gives all columns; missing: {', '.join(sorted(missing))}")
             written = self._jobs.ask(live, tables.WriteFiles(form=plan.form(), rows=spill))
             self._files.add_partitions(partial(self._jobs.ask, live), command.table, written.partitions)
-        return Written(written.rows, written.files)
+        return RowsWritten(written.rows, written.files)
 
-    def _unload(self, live: Live, statement: Statement, command: Unload) -> Written:
+    def _unload(self, live: Live, statement: Statement, command: Unload) -> RowsWritten:
         plan = self._files.unload(command, statement.columns)
         with self._spilled(live, statement.sql, [each.name for each in statement.columns]) as (spill, _):
             written = self._jobs.ask(live, tables.WriteFiles(form=plan.form(), rows=spill, empty=True))
-        return Written(written.rows, written.files)
+        return RowsWritten(written.rows, written.files)
 
-    def _modify(self, live: Live, statement: Statement, table: TableName) -> Written:
+    def _modify(self, live: Live, statement: Statement, table: TableName) -> RowsWritten:
         if self._files.plan_of(table) is not None:
             raise QueryFailed("NOT_SUPPORTED", "Modifying Hive table rows is only supported for transactional tables")
         if not self._catalog.is_of_lake(*table):
@@ -129,16 +129,16 @@ class Writes:
                     raise
         raise AssertionError
 
-    def _modify_once(self, live: Live, statement: Statement, table: TableName, turn: int) -> Written:
+    def _modify_once(self, live: Live, statement: Statement, table: TableName, turn: int) -> RowsWritten:
         name, kind = self._name(table), statement.substatement
         state = self._jobs.ask(live, tables.PinTable(table=name), part=f" {turn}")
         pin = Pin(state.snapshot_id, state.by_day)
         if pin.snapshot_id is None and kind != "MERGE":
-            return Written(0)
+            return RowsWritten(0)
         read = self._reread(live, pin)
         touched = self._touched(live, read)
         if not touched and kind != "MERGE":
-            return Written(0)
+            return RowsWritten(0)
         days: list[int | None] | None = [*touched] if pin.by_day else None if touched else []
         read = self._reread(live, pin._replace(days=tuple(touched)))
         counts = {"changed": 0, "inserted": 0}
@@ -162,7 +162,7 @@ class Writes:
                 spill.write(named(kept.select(list(range(width))), names))
             rows = spill.finish()
             if not touched and not spill.rows:
-                return Written(0)
+                return RowsWritten(0)
             self._check(live)
             job = tables.ReplaceRows(
                 kind=str(kind),
@@ -174,7 +174,7 @@ class Writes:
                 inserted=counts["inserted"],
                 deleted=deleted,
             )
-            return Written(self._jobs.ask(live, job).rows)
+            return RowsWritten(self._jobs.ask(live, job).rows)
 
     def _touched(self, live: Live, read: Statement) -> dict[int | None, int]:
         """Return the days of which rows will not be as they were, and how many."""

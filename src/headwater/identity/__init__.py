@@ -14,8 +14,8 @@ from headwater.identity.admin import PoolAdmin
 from headwater.identity.guestid import GuestIds
 from headwater.identity.issuer import Issuer, Issuers
 from headwater.identity.openid import OpenIdTokens
-from headwater.identity.pools import IdentityLog, IdentityPools
-from headwater.identity.role import AUTHENTICATED, GUEST_ACTIONS, UNAUTHENTICATED, Grants, Role, Roles, assumed_role_arn
+from headwater.identity.pools import IdentityEvents, IdentityPools
+from headwater.identity.role import AUTHENTICATED, GUEST_ACTIONS, UNAUTHENTICATED, Grants, PoolRole, Roles, assumed_role_arn
 from headwater.identity.seal import ACCESS_KEY_PREFIX, Grant, Lent, Opened, Seal
 
 __all__ = [
@@ -28,7 +28,7 @@ __all__ = [
     "GuestIds",
     "Identity",
     "IdentityChange",
-    "IdentityLog",
+    "IdentityEvents",
     "IdentityPools",
     "IdentityRoom",
     "IdentityStore",
@@ -39,8 +39,8 @@ __all__ = [
     "OpenIdTokens",
     "Opened",
     "Pool",
+    "PoolRole",
     "Provider",
-    "Role",
     "Roles",
     "Seal",
     "assumed_role_arn",
@@ -61,7 +61,7 @@ class IdentityRoom(NamedTuple):
 
 def open_identity_room(
     store: IdentityStore,
-    log: IdentityLog,
+    log: IdentityEvents,
     apps: Apps,
     issuers: Iterable[Issuer],
     *,

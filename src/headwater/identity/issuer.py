@@ -12,7 +12,7 @@ import msgspec
 from headwater.clock import Clock
 from headwater.control.identities import Login, Pool
 from headwater.identity.errors import InvalidParameter, NotAuthorized
-from headwater.identity.jwks import KeySet
+from headwater.identity.jwks import IssuerKeys
 
 TOKEN_LIMIT = 16 * 1024
 LEEWAY_S = 60
@@ -41,7 +41,7 @@ class Issuers:
 
     def __init__(self, issuers: Iterable[Issuer], clock: Clock) -> None:
         self._clock = clock
-        self._issuers = {issuer.provider: (issuer, KeySet(issuer.issuer, issuer.jwks, clock)) for issuer in issuers}
+        self._issuers = {issuer.provider: (issuer, IssuerKeys(issuer.issuer, issuer.jwks, clock)) for issuer in issuers}
 
     def providers(self) -> list[str]:
         """Return the names, sorted."""
@@ -68,7 +68,7 @@ class Issuers:
             raise NotAuthorized(_NO_TOKEN)
         return Login(provider, subject)
 
-    async def _verified(self, issuer: Issuer, keys: KeySet, token: str) -> dict[str, Any]:
+    async def _verified(self, issuer: Issuer, keys: IssuerKeys, token: str) -> dict[str, Any]:
         if len(token) > TOKEN_LIMIT or not token.isascii() or token.count(".") != 2:
             raise NotAuthorized(_NO_TOKEN)
         try:

@@ -39,7 +39,7 @@ class _Configuration(msgspec.Struct):
     jwks_uri: str
 
 
-class KeySet:
+class IssuerKeys:
     """One issuer's signing keys. It is asked at most once a minute, whatever tokens name."""
 
     def __init__(self, issuer: str, source: str | Path | None, clock: Clock) -> None:

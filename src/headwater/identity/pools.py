@@ -18,7 +18,7 @@ from headwater.identity.seal import Grant, Lent, Seal
 LOGINS_LIMIT = 10
 
 
-class IdentityLog(Protocol):
+class IdentityEvents(Protocol):
     """Where identity changes are written down."""
 
     async def append(self, changes: Sequence[IdentityChange], trace_id: str) -> None:
@@ -41,7 +41,7 @@ class IdentityPools:
     def __init__(
         self,
         store: IdentityStore,
-        log: IdentityLog,
+        log: IdentityEvents,
         *,
         guests: GuestIds,
         issuers: Issuers,

@@ -15,7 +15,7 @@ AUTHENTICATED, UNAUTHENTICATED = "authenticated", "unauthenticated"
 APP_TAG = "headwater:app-id"
 
 
-class Role(msgspec.Struct, frozen=True):
+class PoolRole(msgspec.Struct, frozen=True):
     """*actions* on the app *app_id*, and putting records on *streams*."""
 
     arn: str
@@ -43,7 +43,7 @@ class Roles:
         """*grants*: kind (`authenticated`, `unauthenticated`) -> what the declared pool's role has besides."""
         self._pools, self._app_id, self._grants = pools, app_id, grants
 
-    def of(self, pool: Pool, *, authenticated: bool) -> Role:
+    def of(self, pool: Pool, *, authenticated: bool) -> PoolRole:
         """Return the role that identities of the pool have; `NoRole` if it has none for this kind."""
         kind = AUTHENTICATED if authenticated else UNAUTHENTICATED
         arn = pool.roles.get(kind)
@@ -51,9 +51,9 @@ class Roles:
             raise NoRole
         grants = self._grants.get(kind, Grants()) if pool.declared else Grants()
         actions = GUEST_ACTIONS | grants.actions | (STREAM_ACTIONS if grants.streams else frozenset())
-        return Role(arn, pool.tags.get(APP_TAG, self._app_id), actions, grants.streams)
+        return PoolRole(arn, pool.tags.get(APP_TAG, self._app_id), actions, grants.streams)
 
-    def find(self, pool_id: str, *, authenticated: bool) -> Role:
+    def find(self, pool_id: str, *, authenticated: bool) -> PoolRole:
         """Return the same by the pool's id; `UnknownPool` if there is none."""
         pool = self._pools.find_pool(pool_id)
         if pool is None:

@@ -15,7 +15,7 @@ import msgspec
 
 from headwater.errors import Cancelled, NotFound
 
-__all__ = ["Answer", "Ask", "Done", "Handler", "Handlers", "Job", "Progress", "Run", "threaded"]
+__all__ = ["Answer", "Ask", "Done", "Handler", "Handlers", "Job", "JobRun", "Progress", "threaded"]
 
 Answer = TypeVar("Answer")
 AnyJob = TypeVar("AnyJob", bound="Job[Any]")
@@ -45,12 +45,12 @@ class Job(msgspec.Struct, Generic[Answer], frozen=True, kw_only=True):
         return kind
 
     @classmethod
-    def by(cls, do: Callable[[Self, Run], Awaitable[Answer]]) -> Handler:
+    def by(cls, do: Callable[[Self, JobRun], Awaitable[Answer]]) -> Handler:
         """Say that *do* does such jobs."""
         return Handler(cls, do)
 
 
-class Run:
+class JobRun:
     """A job under way, for whoever does it.
 
     id: whoever asks again with it means the same job, which is done once. told: is given how far the job is, from any thread.
@@ -75,7 +75,7 @@ class Handler(NamedTuple):
     """Who does one kind of job."""
 
     kind: type[Job[Any]]
-    do: Callable[[Any, Run], Awaitable[Any]]
+    do: Callable[[Any, JobRun], Awaitable[Any]]
 
 
 class Ask(Protocol):
@@ -90,7 +90,7 @@ class Ask(Protocol):
         told: Callable[[Progress], None] = ...,
         wanted: Callable[[], bool] = ...,
     ) -> Answer:
-        """Return the answer. *id*: as of `Run`, a new one if None. *told* hears how far it is; *wanted* says whether to go on with it.
+        """Return the answer. *id*: as of `JobRun`, a new one if None. *told* hears how far it is; *wanted* says whether to go on with it.
 
         Raises `Unavailable` where nobody can do it now, `Cancelled` once it was not wanted, `Refused` with the job's own code, or another
         `HeadwaterError`.
@@ -103,7 +103,7 @@ class Handlers:
     def __init__(self, handlers: Iterable[Handler]) -> None:
         self._handlers = {handler.kind.__name__: handler for handler in handlers}
         self._under_way: dict[str, asyncio.Task[Any]] = {}
-        self._runs: dict[str, Run] = {}
+        self._runs: dict[str, JobRun] = {}
 
     def job(self, name: str, request: bytes | msgspec.Raw) -> Job[Any]:
         """Return the job that was asked for by name. Raises `NotFound`, or `msgspec.ValidationError` for what is none of that kind."""
@@ -112,7 +112,7 @@ class Handlers:
         job: Job[Any] = msgspec.json.decode(request, type=handler.kind)
         return job
 
-    async def do(self, job: Job[Answer], run: Run) -> Answer:
+    async def do(self, job: Job[Answer], run: JobRun) -> Answer:
         """Do the job and return its answer; raises what that raises."""
         key = f"{type(job).__name__} {run.id}"
         if (task := self._under_way.get(key)) is None:
@@ -136,10 +136,10 @@ class Handlers:
             del self._under_way[old]
 
 
-def threaded(do: Callable[[AnyJob, Run], Answer]) -> Callable[[AnyJob, Run], Awaitable[Answer]]:
+def threaded(do: Callable[[AnyJob, JobRun], Answer]) -> Callable[[AnyJob, JobRun], Awaitable[Answer]]:
     """Return what does such jobs in a thread, so that the process gets on with everything else."""
 
-    async def done(job: AnyJob, run: Run) -> Answer:
+    async def done(job: AnyJob, run: JobRun) -> Answer:
         return await asyncio.to_thread(do, job, run)
 
     return done

@@ -8,14 +8,14 @@ from headwater.catalog.shapes import Database, Partition, Table
 from headwater.jobs import Done, Job
 
 
-class CreateDatabase(Job[Done], frozen=True, kw_only=True):
+class MakeDatabase(Job[Done], frozen=True, kw_only=True):
     """Make a database. Refused: ALREADY_EXISTS, INVALID_LOCATION, INVALID_PARAMETER_USAGE."""
 
     database: Database
     if_not_exists: bool = False
 
 
-class DropDatabase(Job[Done], frozen=True, kw_only=True):
+class RemoveDatabase(Job[Done], frozen=True, kw_only=True):
     """Remove a database, with *cascade* all that is in it, too: Iceberg tables with their files, others without.
 
     Refused: SCHEMA_NOT_FOUND, SCHEMA_NOT_EMPTY, NOT_SUPPORTED for the project's own.
@@ -73,7 +73,7 @@ class DeleteVersion(Job[Done], frozen=True, kw_only=True):
     version: int
 
 
-class DropTable(Job[Done], frozen=True, kw_only=True):
+class RemoveTable(Job[Done], frozen=True, kw_only=True):
     """Remove a table: an Iceberg table with its files, of an external one the definition only.
 
     Refused: TABLE_NOT_FOUND, NOT_SUPPORTED for a table that events come into, and for a view.
@@ -84,7 +84,7 @@ class DropTable(Job[Done], frozen=True, kw_only=True):
     if_exists: bool = False
 
 
-class DropView(Job[Done], frozen=True, kw_only=True):
+class RemoveView(Job[Done], frozen=True, kw_only=True):
     """Remove a view. Refused: TABLE_NOT_FOUND, NOT_SUPPORTED for a table."""
 
     database: str
@@ -114,7 +114,7 @@ class UpdatePartitions(Job[There], frozen=True, kw_only=True):
     partitions: list[Partition]
 
 
-class RenamePartition(Job[Done], frozen=True, kw_only=True):
+class ReplacePartition(Job[Done], frozen=True, kw_only=True):
     """Put *partition* in the place of the one of *values*.
 
     Refused: TABLE_NOT_FOUND, PARTITION_NOT_FOUND, ALREADY_EXISTS, INVALID_LOCATION, INVALID_PARTITION_VALUE.

@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from headwater.errors import Cancelled, HeadwaterError, Refused, Unavailable, mistake
-from headwater.jobs import Answer, Handlers, Job, Progress, Run
+from headwater.jobs import Answer, Handlers, Job, JobRun, Progress
 
 LINE_BYTES = 16 * 1024 * 1024
 """Whatever the doors accept fits: bodies of 2 MiB, each byte of which JSON may write as six (`\\u007f`)."""
@@ -75,7 +75,7 @@ async def _answer(line: bytes, handlers: Handlers, reader: asyncio.StreamReader,
         job = handlers.job(asked.job, asked.request)
         cancelling = asyncio.create_task(_cancelled(reader, handlers, job, asked.id))
         try:
-            answer = await handlers.do(job, Run(asked.id, tell))
+            answer = await handlers.do(job, JobRun(asked.id, tell))
         finally:
             cancelling.cancel()
         return _Said(answer=msgspec.Raw(msgspec.json.encode(answer)))

@@ -12,13 +12,13 @@ import msgspec
 from headwater.jobs import Done, Job
 
 
-class Rows(msgspec.Struct, frozen=True):
+class RowCount(msgspec.Struct, frozen=True):
     """How many rows a change was about."""
 
     rows: int
 
 
-class CreateTable(Job[Rows], frozen=True, kw_only=True):
+class MakeTable(Job[RowCount], frozen=True, kw_only=True):
     """Make an Iceberg table with the columns of *schema*, and the rows in it, if any.
 
     partitioning: transform, column and the transform's number, if it has one. Refused: ALREADY_EXISTS, NOT_SUPPORTED for what no table
@@ -33,7 +33,7 @@ class CreateTable(Job[Rows], frozen=True, kw_only=True):
     if_not_exists: bool = False
 
 
-class InsertRows(Job[Rows], frozen=True, kw_only=True):
+class InsertRows(Job[RowCount], frozen=True, kw_only=True):
     """Add rows to an Iceberg table that people made. Refused: NOT_SUPPORTED for one that events come into."""
 
     table: str
@@ -53,7 +53,7 @@ class PinTable(Job[Pinned], frozen=True, kw_only=True):
     table: str
 
 
-class ReplaceRows(Job[Rows], frozen=True, kw_only=True):
+class ReplaceRows(Job[RowCount], frozen=True, kw_only=True):
     """Put rows in the place of those that a snapshot has of *days* (None: of all days).
 
     kind: DELETE, UPDATE or MERGE. changed, inserted, deleted: how many rows the statement says it is about; deleted None: what is missing
@@ -70,7 +70,7 @@ class ReplaceRows(Job[Rows], frozen=True, kw_only=True):
     deleted: int | None = None
 
 
-class OptimizeTable(Job[Rows], frozen=True, kw_only=True):
+class OptimizeTable(Job[RowCount], frozen=True, kw_only=True):
     """Put small files of *days* (None: of all days) together; the answer: rows that were written anew."""
 
     table: str
@@ -90,21 +90,21 @@ class VacuumTable(Job[Vacuumed], frozen=True, kw_only=True):
     table: str
 
 
-class AddColumns(Job[Done], frozen=True, kw_only=True):
+class ExtendTable(Job[Done], frozen=True, kw_only=True):
     """Add columns to an Iceberg table that people made. Refused: COLUMN_ALREADY_EXISTS, NOT_SUPPORTED."""
 
     table: str
     schema: bytes
 
 
-class DropColumn(Job[Done], frozen=True, kw_only=True):
+class RemoveColumn(Job[Done], frozen=True, kw_only=True):
     """Take a column of an Iceberg table away. Refused: COLUMN_NOT_FOUND, NOT_SUPPORTED."""
 
     table: str
     column: str
 
 
-class ChangeColumn(Job[Done], frozen=True, kw_only=True):
+class AlterColumn(Job[Done], frozen=True, kw_only=True):
     """Give a column another name, type, comment or place.
 
     Refused: COLUMN_NOT_FOUND, COLUMN_ALREADY_EXISTS, TYPE_MISMATCH, NOT_SUPPORTED.
@@ -118,7 +118,7 @@ class ChangeColumn(Job[Done], frozen=True, kw_only=True):
     after: str | None = None
 
 
-class SetProperties(Job[Done], frozen=True, kw_only=True):
+class ChangeProperties(Job[Done], frozen=True, kw_only=True):
     """Set and remove properties of an Iceberg table. Refused: INVALID_TABLE_PROPERTY, NOT_SUPPORTED."""
 
     table: str
@@ -126,7 +126,7 @@ class SetProperties(Job[Done], frozen=True, kw_only=True):
     removed: list[str] = msgspec.field(default_factory=list)
 
 
-class RenameTable(Job[Done], frozen=True, kw_only=True):
+class MoveTable(Job[Done], frozen=True, kw_only=True):
     """Give an Iceberg table another name. Refused: ALREADY_EXISTS, ICEBERG_COMMIT_ERROR where rows were changed meanwhile."""
 
     table: str
@@ -156,7 +156,7 @@ class FileForm(msgspec.Struct, frozen=True, kw_only=True):
     template: str | None = None
 
 
-class Files(msgspec.Struct, frozen=True):
+class FilesWritten(msgspec.Struct, frozen=True):
     """What was written: URLs of the files, rows in them, and the values of each partition that has any."""
 
     files: list[str]
@@ -164,7 +164,7 @@ class Files(msgspec.Struct, frozen=True):
     partitions: list[list[str]]
 
 
-class WriteFiles(Job[Files], frozen=True, kw_only=True):
+class WriteFiles(Job[FilesWritten], frozen=True, kw_only=True):
     """Write rows as files beneath a location, named by the job's id; *empty*: nothing may be there yet.
 
     Refused: NOT_SUPPORTED for a value that the format has no words for, HIVE_PATH_ALREADY_EXISTS, HIVE_TOO_MANY_OPEN_PARTITIONS.

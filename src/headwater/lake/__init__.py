@@ -1,6 +1,6 @@
 """Tables at rest: tail rows become Parquet files and one Iceberg commit; `open_index` plans what a query must read."""
 
 from headwater.lake.index import LakeIndex, open_index
-from headwater.lake.plan import DataFile, Field, TablePlan
+from headwater.lake.plan import DataFile, TableField, TablePlan
 
-__all__ = ["DataFile", "Field", "LakeIndex", "TablePlan", "open_index"]
+__all__ = ["DataFile", "LakeIndex", "TableField", "TablePlan", "open_index"]

@@ -19,7 +19,7 @@ from headwater.lake.compact import read_rows
 from headwater.lake.fold import Lake
 from headwater.lake.iceberg import live_files
 from headwater.lake.properties import check_names, checked, unset
-from headwater.lake.rewrite import Tables
+from headwater.lake.rewrite import TableChanges
 from headwater.lake.transaction import SteadyTransaction
 
 _TRANSFORM = re.compile(r"(\w+)(?:\[(\d+)\])?")
@@ -32,7 +32,7 @@ class Alterations:
     Every method raises `Refused`: TABLE_NOT_FOUND, COLUMN_NOT_FOUND, and NOT_SUPPORTED for a table of events, which is as its class says.
     """
 
-    def __init__(self, lake: Lake, tables: Tables, clock: Clock) -> None:
+    def __init__(self, lake: Lake, tables: TableChanges, clock: Clock) -> None:
         self._lake, self._tables, self._clock = lake, tables, clock
 
     def drop_column(self, change_id: str, table: str, column: str) -> None:

@@ -22,7 +22,7 @@ class FoldResult(NamedTuple):
     seconds: float
 
 
-class Upkeep(NamedTuple):
+class UpkeepDone(NamedTuple):
     """What one `maintain` did; `failures` are tables that could not be served now and will be tried again, and why."""
 
     folds: list[FoldResult]

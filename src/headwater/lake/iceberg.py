@@ -18,7 +18,7 @@ from headwater.catalog.durable import local_path
 from headwater.catalog.partition import day_position
 from headwater.catalog.schema import DAY_KEYS, TIME_COLUMN
 from headwater.errors import Unavailable
-from headwater.lake.plan import DAY_MS, DataFile, Field, Head, TablePlan
+from headwater.lake.plan import DAY_MS, DataFile, Head, TableField, TablePlan
 
 # Table properties, because they outlive snapshots: the last batch in the lake, how far that is in each shard, and how far
 # every table was at that commit.
@@ -74,9 +74,9 @@ def describe(table: Table) -> Head:
     )
 
 
-def fields_of(schema: Schema) -> tuple[Field, ...]:
+def fields_of(schema: Schema) -> tuple[TableField, ...]:
     """Return the columns of a schema."""
-    return tuple(Field(f.field_id, f.name, str(f.field_type), duckdb_type(f.field_type)) for f in schema.fields)
+    return tuple(TableField(f.field_id, f.name, str(f.field_type), duckdb_type(f.field_type)) for f in schema.fields)
 
 
 def live_files(table: Table, snapshot: Snapshot | None = None) -> dict[DataFile, int]:

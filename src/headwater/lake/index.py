@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from headwater.catalog import CATALOG_NAME
-from headwater.catalog.file import CatalogFile, Part
+from headwater.catalog.file import CatalogFile, CatalogPart
 from headwater.catalog.names import join_name, split_name
 from headwater.errors import NotFound
-from headwater.lake.plan import DataFile, Field, Head, Past, TablePlan
+from headwater.lake.plan import DataFile, Head, Past, TableField, TablePlan
 
 if TYPE_CHECKING:
     import pyarrow as pa  # not needed to plan
 
-__all__ = ["DataFile", "Field", "Head", "LakeIndex", "Past", "Superseded", "TablePlan", "open_index"]
+__all__ = ["DataFile", "Head", "LakeIndex", "Past", "Superseded", "TableField", "TablePlan", "open_index"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS headwater_heads (
@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS headwater_superseded (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS headwater_garbage (path TEXT PRIMARY KEY, head INTEGER, since_ms INTEGER NOT NULL) WITHOUT ROWID;
 """
-_PART = Part("a lake index", _SCHEMA, "headwater_format", 1)
+_PART = CatalogPart("a lake index", _SCHEMA, "headwater_format", 1)
 
 
 class Superseded(NamedTuple):
@@ -184,7 +184,7 @@ class LakeIndex:
         if (found := sql.execute(query, split_name(table, self._database)).fetchone()) is None:
             return None
         number, location, snapshot_id, sequence, folded, fields = found
-        return number, Head(location, snapshot_id, sequence, folded, tuple(Field(*field) for field in json.loads(fields)))
+        return number, Head(location, snapshot_id, sequence, folded, tuple(TableField(*field) for field in json.loads(fields)))
 
     def _set_head(self, sql: sqlite3.Connection, table: str, head: Head) -> int:
         number = sql.execute(

@@ -8,7 +8,7 @@ from functools import partial
 from headwater.clock import Clock
 from headwater.errors import HeadwaterError, LedgerError
 from headwater.lake.fold import Lake
-from headwater.lake.folds import FoldResult, Upkeep
+from headwater.lake.folds import FoldResult, UpkeepDone
 from headwater.lake.index import LakeIndex
 from headwater.lake.retries import Retries
 from headwater.ledger import Backlog, Tail
@@ -77,7 +77,7 @@ class Maintenance:
             raise LedgerError(f"cannot fold table {table}: {said}; its rows stay in the ledger, where SQL sees them") from failure
         return folds
 
-    def maintain(self) -> Upkeep:
+    def maintain(self) -> UpkeepDone:
         """Do what is due: folds, snapshot expiry, deletion of files nothing names. Call it every second or so.
 
         A table that fails, for whatever reason, is left for later, at growing intervals up to a minute, and does not keep the others
@@ -105,7 +105,7 @@ class Maintenance:
             self._to_search.discard(table)
         if self._retries.due(LEFTOVERS):
             self._retries.attempt(LEFTOVERS, failures, self._lake.sweep_leftovers)
-        return Upkeep(folds, sum(snapshots for snapshots, _ in tidied), sum(files for _, files in tidied), failures)
+        return UpkeepDone(folds, sum(snapshots for snapshots, _ in tidied), sum(files for _, files in tidied), failures)
 
     def _fold(self, waiting: Backlog, folds: list[FoldResult]) -> None:
         # Where one fails, those before it stay in the list.

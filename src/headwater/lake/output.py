@@ -33,7 +33,7 @@ _LEVELS = {"zstd": 3}
 Key = tuple[Any, ...]
 
 
-class Output:
+class TableOutput:
     """Writes the data files of one change of a table: give it rows, then `finish`, or `discard` what was written.
 
     A file is written aside, in *scratch*, and becomes durable under its name when it is full; nothing names it before the commit.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 DAY_MS = 86_400_000
 
 
-class Field(NamedTuple):
+class TableField(NamedTuple):
     """A column: its Iceberg field id, name, Iceberg type (`long`, `list<string>`) and DuckDB type (`BIGINT`, `VARCHAR[]`)."""
 
     id: int
@@ -34,7 +34,7 @@ class TablePlan(NamedTuple):
     """What to read of a table: every file by field id; then only the tail batches above `folded`."""
 
     table: str
-    fields: tuple[Field, ...]
+    fields: tuple[TableField, ...]
     files: list[DataFile]
     folded: int
     snapshot_id: int | None
@@ -48,7 +48,7 @@ class Head(NamedTuple):
     snapshot_id: int | None
     sequence: int
     folded: int
-    fields: tuple[Field, ...]
+    fields: tuple[TableField, ...]
 
 
 class Past(NamedTuple):

@@ -22,7 +22,7 @@ from headwater.lake.change import MADE, Change, changes_of
 from headwater.lake.compact import pieces, read_rows
 from headwater.lake.fold import Lake
 from headwater.lake.iceberg import live_entries, live_files
-from headwater.lake.output import FILE_BYTES, Output
+from headwater.lake.output import FILE_BYTES, TableOutput
 from headwater.lake.parquet import WrittenFile
 from headwater.lake.plan import DataFile
 from headwater.lake.properties import MAX_AGE, MIN_COUNT, checked, sizes
@@ -34,14 +34,14 @@ PIN_S = 3_600.0
 Rows = Iterable[pa.Table]
 
 
-class Pin(NamedTuple):
+class PinnedState(NamedTuple):
     """The state of a table that a statement reads, None for one without rows, and whether its files are of one day each."""
 
     snapshot_id: int | None
     by_day: bool
 
 
-class Tables:
+class TableChanges:
     """Changes the tables of *lake*, each change once: asked again with the id of one that is done, it answers what that was.
 
     *fed*: the tables that events come into. *scratch*: a folder for files that are being written. Safe to share between threads; only
@@ -102,7 +102,7 @@ class Tables:
             change = self._change(change_id, "INSERT", rows=count)
             return self._commit(table, change, files, ())
 
-    def pin(self, table: str) -> Pin:
+    def pin(self, table: str) -> PinnedState:
         """Put what waits of the table into files and return the state that has it all; it is kept for an hour."""
         for _ in self._lake.fold_waiting(table):
             pass
@@ -115,7 +115,7 @@ class Tables:
                 snapshot = loaded.metadata.current_snapshot()
         if snapshot is not None:
             self._lake.pin(snapshot.snapshot_id, PIN_S)
-        return Pin(snapshot.snapshot_id if snapshot else None, day_position(loaded.spec(), loaded.schema()) is not None)
+        return PinnedState(snapshot.snapshot_id if snapshot else None, day_position(loaded.spec(), loaded.schema()) is not None)
 
     def replace(
         self,
@@ -217,7 +217,7 @@ class Tables:
                 update.add_column(field.name, field.field_type)
 
     def _write(self, table: str, loaded: Table, rows: Rows) -> tuple[list[WrittenFile], int]:
-        output = Output(
+        output = TableOutput(
             loaded, self._lake.store, self._lake.data_folder(table), self._scratch, sizes(loaded.properties, self._file_bytes).target
         )
         try:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import xxhash
 
 from headwater.ledger import TailRows
-from headwater.model import DeadLetter, Identity, Letter, letters_table
+from headwater.model import DeadLetter, Letter, RecordIdentity, letters_table
 from headwater.model.naming import PARTITION_COLUMNS, SYSTEM_COLUMNS
 from headwater.model.system import DEAD_LETTER_LOG
 from headwater.trial import culprits
@@ -103,9 +103,9 @@ def _milliseconds(rows: pa.Table, name: str, position: int, otherwise: int) -> i
     return otherwise if value is None else int(value) // 1000
 
 
-def _identity(row: Mapping[str, str], rows: pa.Table, position: int, now_ms: int) -> Identity:
+def _identity(row: Mapping[str, str], rows: pa.Table, position: int, now_ms: int) -> RecordIdentity:
     arrival = _milliseconds(rows, "arrival_datetime", position, now_ms)
-    return Identity(
+    return RecordIdentity(
         event_id=row.get("event_id", ""),
         event_type=row.get("event_type"),
         app_id=row.get("app_id"),

@@ -12,7 +12,7 @@ from headwater.errors import HeadwaterError, LedgerBroken, LedgerError, NoLedger
 from headwater.integrity import suspect
 from headwater.ledger import Account, Backlog, FateCount, FateTotal, LedgerBatch, Removal, Rows, TailRows
 from headwater.ledger.checkpoint import Checkpoint
-from headwater.sqlite import DAMAGED, UNSYNCED, Connection, connect, file_of, transaction
+from headwater.sqlite import DAMAGED, UNSYNCED, SyncedConnection, connect, file_of, transaction
 
 FORMAT = 1
 
@@ -262,7 +262,7 @@ class SqliteLedger:
         self._writer.close()
         self._reader.close()
 
-    def _connect(self, *, read_only: bool, busy_s: float) -> Connection:
+    def _connect(self, *, read_only: bool, busy_s: float) -> SyncedConnection:
         sql = connect(self._path, read_only=read_only, busy_s=busy_s)
         if not read_only:
             # Some builds of SQLite overwrite what is deleted with zeros: every row would go through log and database twice.

@@ -13,22 +13,22 @@ from headwater.errors import ModelError
 from headwater.model.decode import decode_records, identify_records
 from headwater.model.decoded import Decoded, Window
 from headwater.model.decoder import Decoder
-from headwater.model.eventtype import EventType, Table, read_class
+from headwater.model.eventtype import EventTable, EventType, read_class
 from headwater.model.letter import Letter, Reason
 from headwater.model.load import load_classes
 from headwater.model.system import SYSTEM_TABLES, DeadLetter, Fate, fates_table, letters_table
-from headwater.model.wire import Identity
+from headwater.model.wire import RecordIdentity
 from headwater.record import Record
 
 __all__ = [
     "DeadLetter",
     "Decoded",
+    "EventTable",
     "Fate",
-    "Identity",
     "Letter",
     "Models",
     "Reason",
-    "Table",
+    "RecordIdentity",
     "Window",
     "compile_models",
     "example_events",
@@ -49,7 +49,9 @@ class Models:
 
     def __init__(self, events: Sequence[EventType], fast: bool = True) -> None:
         self._decoder = Decoder(events, fast)
-        self.tables: Mapping[str, Table] = MappingProxyType({table.name: table for table in (*(e.table for e in events), *SYSTEM_TABLES)})
+        self.tables: Mapping[str, EventTable] = MappingProxyType(
+            {table.name: table for table in (*(e.table for e in events), *SYSTEM_TABLES)}
+        )
         self.event_types: Mapping[str, EventType] = MappingProxyType(self._decoder.events)
 
     def decode(

@@ -33,7 +33,7 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 MISFIT = (pa.ArrowException, ValueError, TypeError, OverflowError, RecursionError, AttributeError, LookupError)
 
 
-class Column(NamedTuple):
+class ColumnForm(NamedTuple):
     """How values of a field become an Arrow array.
 
     plain: turns a validated value (never None) into what Arrow takes; None where it is that already.
@@ -78,14 +78,14 @@ _INSTEAD: dict[Any, str] = {
 }
 
 
-def column_of(annotation: Any, metadata: Iterable[Any], where: str) -> Column:
+def column_of(annotation: Any, metadata: Iterable[Any], where: str) -> ColumnForm:
     """Return the column for a field of this annotation, or raise `ModelError` that begins with *where* and says what to write instead."""
     return _column(annotation, list(metadata), where, ())
 
 
 def member_columns(
     model: type[BaseModel], where: str, besides: Collection[str] = (), inside: tuple[type[BaseModel], ...] = ()
-) -> dict[str, Column]:
+) -> dict[str, ColumnForm]:
     """Return the columns of what `model_dump()` gives of *model*, by name, but those *besides*; raise `ModelError` as `column_of` does."""
     columns = {}
     for name, info in model.model_fields.items():
@@ -99,7 +99,7 @@ def member_columns(
     return columns
 
 
-def _dumped(returned: list[Any], annotation: Any, metadata: Iterable[Any], where: str, inside: tuple[type[BaseModel], ...]) -> Column:
+def _dumped(returned: list[Any], annotation: Any, metadata: Iterable[Any], where: str, inside: tuple[type[BaseModel], ...]) -> ColumnForm:
     """Return the column of what a serializer *returned*, of the value itself where there is none."""
     if not returned:
         return _column(annotation, list(metadata), where, inside)
@@ -136,7 +136,7 @@ def admits_none(annotation: Any) -> bool:
     )
 
 
-def to_array(values: Sequence[Any], column: Column) -> tuple[Array, dict[int, str]]:
+def to_array(values: Sequence[Any], column: ColumnForm) -> tuple[Array, dict[int, str]]:
     """Return the values as one array, and position -> reason for those that do not fit (null in the array)."""
     plain = column.plain
     try:
@@ -147,7 +147,7 @@ def to_array(values: Sequence[Any], column: Column) -> tuple[Array, dict[int, st
         return _one_by_one(values, column)
 
 
-def _one_by_one(values: Sequence[Any], column: Column) -> tuple[Array, dict[int, str]]:
+def _one_by_one(values: Sequence[Any], column: ColumnForm) -> tuple[Array, dict[int, str]]:
     fitting: list[Any] = []
     misfits: dict[int, str] = {}
     for position, value in enumerate(values):
@@ -161,7 +161,7 @@ def _one_by_one(values: Sequence[Any], column: Column) -> tuple[Array, dict[int,
     return pa.array(fitting, column.type), misfits
 
 
-def _column(annotation: Any, metadata: list[Any], where: str, inside: tuple[type[BaseModel], ...]) -> Column:
+def _column(annotation: Any, metadata: list[Any], where: str, inside: tuple[type[BaseModel], ...]) -> ColumnForm:
     origin = get_origin(annotation)
     if returned := returned_by_notes(metadata, where):
         return _dumped(returned, annotation, [note for note in metadata if not isinstance(note, SERIALIZERS)], where, inside)
@@ -177,27 +177,27 @@ def _column(annotation: Any, metadata: list[Any], where: str, inside: tuple[type
         return _choices(get_args(annotation), where)
     if origin is list or (origin is tuple and get_args(annotation)[1:] == (...,)):
         item = _column(get_args(annotation)[0], [], f"{where}, in its list", inside)
-        return Column(pa.list_(item.type), _list_plain(item.plain))
+        return ColumnForm(pa.list_(item.type), _list_plain(item.plain))
     if origin is dict:
         key, value = get_args(annotation)
         return _map(key, value, where, inside)
     if annotation in _SCALARS:
         kind = _SCALARS[annotation]
-        return Column(kind, _BOUNDED.get(kind))
+        return ColumnForm(kind, _BOUNDED.get(kind))
     if annotation is Decimal:
         digits, places = _decimal(metadata, where)
-        return Column(pa.decimal128(digits, places), partial(exact_decimal, digits=digits, places=places))
+        return ColumnForm(pa.decimal128(digits, places), partial(exact_decimal, digits=digits, places=places))
     if isinstance(annotation, type):
         if issubclass(annotation, Enum):
             return _choices(tuple(member.value for member in annotation), where)
         if issubclass(annotation, BaseModel):
             return _struct(annotation, where, inside)
         if issubclass(annotation, _TEXT_LIKE):
-            return Column(pa.string(), str)
+            return ColumnForm(pa.string(), str)
     raise _unsupported(annotation, origin, where)
 
 
-def _union(annotation: Any, metadata: list[Any], where: str, inside: tuple[type[BaseModel], ...]) -> Column:
+def _union(annotation: Any, metadata: list[Any], where: str, inside: tuple[type[BaseModel], ...]) -> ColumnForm:
     members = [member for member in get_args(annotation) if member is not type(None)]
     nullable = len(members) < len(get_args(annotation))
     columns = [_column(member, metadata, where, inside) for member in members] if len(members) == 1 or all(map(_is_choice, members)) else []
@@ -211,13 +211,13 @@ def _is_choice(annotation: Any) -> bool:
     return get_origin(annotation) is Literal or (isinstance(annotation, type) and issubclass(annotation, Enum))
 
 
-def _choices(given: tuple[Any, ...], where: str) -> Column:
+def _choices(given: tuple[Any, ...], where: str) -> ColumnForm:
     values = [value for value in given if value is not None]
     for kind, arrow in ((str, pa.string()), (bool, pa.bool_()), (int, pa.int64()), (float, pa.float64())):
         if values and all(
             type(value) is kind or (kind is not bool and isinstance(value, kind) and not isinstance(value, bool)) for value in values
         ):
-            return Column(arrow, _choice, nullable=len(values) < len(given))
+            return ColumnForm(arrow, _choice, nullable=len(values) < len(given))
     raise ModelError(f"{where}: the choices {', '.join(map(repr, given)) or '(none)'} are not all of one type; write them as text")
 
 
@@ -225,7 +225,7 @@ def _choice(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
-def _map(key: Any, value: Any, where: str, inside: tuple[type[BaseModel], ...]) -> Column:
+def _map(key: Any, value: Any, where: str, inside: tuple[type[BaseModel], ...]) -> ColumnForm:
     keys = _column(key, [], f"{where}, in its keys", inside)
     if keys.type != pa.string() or keys.nullable:
         raise ModelError(f"{where}: the keys of a map are text; write dict[str, {_spell(value)}]")
@@ -235,10 +235,10 @@ def _map(key: Any, value: Any, where: str, inside: tuple[type[BaseModel], ...]) 
     def pairs(given: dict[Any, Any]) -> list[tuple[str, Any]]:
         return [(key_plain(name), None if item is None else plain(item)) for name, item in given.items()]
 
-    return Column(pa.map_(pa.string(), items.type), pairs)
+    return ColumnForm(pa.map_(pa.string(), items.type), pairs)
 
 
-def _struct(model: type[BaseModel], where: str, inside: tuple[type[BaseModel], ...]) -> Column:
+def _struct(model: type[BaseModel], where: str, inside: tuple[type[BaseModel], ...]) -> ColumnForm:
     if model in inside:
         raise ModelError(f"{where}: {model.__name__} contains itself, a column cannot; write dict[str, str] or str holding JSON")
     if returned := returned_by_model(model, where):
@@ -255,7 +255,7 @@ def _struct(model: type[BaseModel], where: str, inside: tuple[type[BaseModel], .
             for given in (held.get(name),)
         }
 
-    return Column(pa.struct([(name, column.type) for name, column in columns.items()]), members)
+    return ColumnForm(pa.struct([(name, column.type) for name, column in columns.items()]), members)
 
 
 def _list_plain(plain: Callable[[Any], Any] | None) -> Callable[[Any], Any]:

@@ -14,7 +14,7 @@ from headwater.model.column import TIMESTAMP, Array, to_array
 from headwater.model.decoded import Chunk, Decoded, Times, Window
 from headwater.model.decoder import Decoder
 from headwater.model.endpoint import EndpointUpdate, decode_update, endpoint_columns
-from headwater.model.eventtype import EXTRA_COLUMN, EventType, Table
+from headwater.model.eventtype import EXTRA_COLUMN, EventTable, EventType
 from headwater.model.fast import FastType
 from headwater.model.identity import IdentityUpdate, decode_identity, identity_columns
 from headwater.model.judge import Accepted, judge
@@ -258,7 +258,7 @@ class _Batch:
                 self.letters.setdefault(indices[position], letters.field_letter(self.event_type(sources[position]), [fault]))
         self._add(OTHER_EVENTS, _Rows(indices, sources, [attributes, metrics]).without(no_text.keys() | no_number.keys()))
 
-    def _add(self, table: Table, rows: _Rows, event_type: str | None = None) -> None:
+    def _add(self, table: EventTable, rows: _Rows, event_type: str | None = None) -> None:
         """Put the system columns before the fields; *event_type* if all rows share one."""
         if not rows.indices:
             return

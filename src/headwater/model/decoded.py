@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from headwater.model.letter import Letter
-from headwater.model.wire import NOBODY, Identity, Stray, digest, key_of, pack, place_key
+from headwater.model.wire import NOBODY, RecordIdentity, Stray, digest, key_of, pack, place_key
 
 _DAY_MS = 86_400_000
 _MINUTE_MS = 60_000
@@ -34,7 +34,7 @@ class Chunk(NamedTuple):
     rows: pa.Table
 
 
-class Batch(Protocol):
+class DecodedBatch(Protocol):
     """What `Decoded` asks of its batch: `sources[i]` is what record i was decoded to, `tags` the event types of such structs."""
 
     tags: Mapping[type, str]
@@ -59,7 +59,7 @@ class Decoded:
     letters: number -> why that record was rejected. Every other record is a row of exactly one table.
     """
 
-    def __init__(self, batch: Batch, letters: Mapping[int, Letter]) -> None:
+    def __init__(self, batch: DecodedBatch, letters: Mapping[int, Letter]) -> None:
         self._batch = batch
         self.letters = letters
 
@@ -151,7 +151,7 @@ class Decoded:
                 tables[name] = rows if len(keep) == len(indices) else rows.take(keep).combine_chunks()
         return tables
 
-    def identity(self, index: int) -> Identity:
+    def identity(self, index: int) -> RecordIdentity:
         """Return what a record says of itself, rejected ones included, as far as it can be read."""
         batch = self._batch
         source = batch.sources[index]
@@ -159,7 +159,7 @@ class Decoded:
         if stray is not None:
             return stray.identity
         event_id = source.headwater.event_id
-        return Identity(
+        return RecordIdentity(
             event_id=batch.substitute_id(index) if event_id is None else event_id,
             event_type=batch.event_type(source),
             app_id=source.application.app_id,

@@ -20,9 +20,9 @@ from headwater.model.wire import (
     NO_PROVENANCE,
     NO_SESSION,
     Application,
-    Client,
+    ClientPart,
     Provenance,
-    Session,
+    SessionPart,
     Timestamp,
 )
 
@@ -41,21 +41,21 @@ class EndpointUpdate(Struct, gc=False, kw_only=True, tag_field="event_type", tag
 
     event_timestamp: Timestamp
     application: Application = NO_APPLICATION
-    client: Client = NO_CLIENT
-    session: Session = NO_SESSION
+    client: ClientPart = NO_CLIENT
+    session: SessionPart = NO_SESSION
     attributes: Operation = UPDATE
     endpoint: Raw = Raw(b"{}")
     headwater: Provenance = NO_PROVENANCE
 
 
-class User(Struct, frozen=True, gc=False, rename="pascal"):
+class UserPart(Struct, frozen=True, gc=False, rename="pascal"):
     """`endpoint.User`."""
 
     user_id: str | None = None
     user_attributes: Raw = Raw()
 
 
-class Profile(Struct, frozen=True, gc=False, rename="pascal"):
+class EndpointPart(Struct, frozen=True, gc=False, rename="pascal"):
     """`endpoint`: texts as texts, objects as they were written."""
 
     channel_type: str | None = None
@@ -70,11 +70,11 @@ class Profile(Struct, frozen=True, gc=False, rename="pascal"):
     location: Raw = Raw()
     attributes: Raw = Raw()
     metrics: Raw = Raw()
-    user: User | None = None
+    user: UserPart | None = None
 
 
 decode_update: Callable[[bytes], EndpointUpdate] = msgspec.json.Decoder(EndpointUpdate).decode
-_decode_profile = msgspec.json.Decoder(Profile).decode
+_decode_profile = msgspec.json.Decoder(EndpointPart).decode
 
 
 def endpoint_columns(rows: Sequence[EndpointUpdate]) -> tuple[list[Array], dict[int, Exception]]:
@@ -92,7 +92,7 @@ def endpoint_columns(rows: Sequence[EndpointUpdate]) -> tuple[list[Array], dict[
 
 def _endpoint_row(row: EndpointUpdate) -> list[Any]:
     profile = _decode_profile(row.endpoint)
-    user = profile.user or User()
+    user = profile.user or UserPart()
     return [
         row.attributes.operation,
         user.user_id,

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from headwater.errors import ModelError
 from headwater.event import DatetimeSource, Event
-from headwater.model.column import SERIALIZERS, TIMESTAMP, Column, admits_none, column_of, is_structured, member_columns
+from headwater.model.column import SERIALIZERS, TIMESTAMP, ColumnForm, admits_none, column_of, is_structured, member_columns
 from headwater.model.naming import DECLARABLE, OUR_PREFIX, PARTITION_COLUMNS, SYSTEM_COLUMNS, refusal_of_table, table_name
 from headwater.model.serializers import returned_by_field, returned_by_model, rewrites
 from headwater.model.validator import brief_validator
@@ -26,7 +26,7 @@ SYSTEM_FIELDS = [
 Extra = Literal["forbid", "ignore", "allow"]
 
 
-class Table(NamedTuple):
+class EventTable(NamedTuple):
     """A table and its columns: the system columns, `year, month, day`, then the fields. `event_type` is None for our own tables."""
 
     name: str
@@ -35,7 +35,7 @@ class Table(NamedTuple):
     doc: str = ""
 
 
-class Field(NamedTuple):
+class EventField(NamedTuple):
     """A field of the class: the attribute or metric names it reads, best first, and the column its value would have.
 
     structured: the value is a list, a map or an object, so text in an attribute is parsed as JSON.
@@ -43,7 +43,7 @@ class Field(NamedTuple):
 
     name: str
     keys: tuple[str, ...]
-    column: Column
+    column: ColumnForm
     structured: bool
     required: bool
     info: FieldInfo
@@ -59,11 +59,11 @@ class EventType(NamedTuple):
 
     cls: type[BaseModel]
     event_types: tuple[str, ...]
-    table: Table
-    fields: tuple[Field, ...]
-    stored: Mapping[str, Column]
+    table: EventTable
+    fields: tuple[EventField, ...]
+    stored: Mapping[str, ColumnForm]
     rewritten: bool
-    declared: Mapping[str, Field]
+    declared: Mapping[str, EventField]
     extra: Extra
     datetime_source: DatetimeSource
     validate: Callable[[Any], Any]
@@ -110,7 +110,7 @@ def read_class(cls: type[BaseModel]) -> EventType:
         columns.append((EXTRA_COLUMN, EXTRA_TYPE))
     _check_columns([name for name, _ in columns], where)
     doc = "" if cls.__doc__ is None or cls.__doc__ == Event.__doc__ else cls.__doc__.strip()
-    table = Table(_table(cls, where), names[0], pa.schema([*SYSTEM_FIELDS, *columns]), doc)
+    table = EventTable(_table(cls, where), names[0], pa.schema([*SYSTEM_FIELDS, *columns]), doc)
     source: DatetimeSource = getattr(cls, "headwater_datetime", "event_timestamp")
     if source not in get_args(DatetimeSource):
         raise ModelError(f"{where}: datetime={source!r} is unknown; write one of {', '.join(map(repr, get_args(DatetimeSource)))}")
@@ -136,7 +136,7 @@ def _table(cls: type[BaseModel], where: str) -> str:
     return cast(str, name)
 
 
-def _field(cls: type[BaseModel], name: str, info: FieldInfo, where: str) -> Field:
+def _field(cls: type[BaseModel], name: str, info: FieldInfo, where: str) -> EventField:
     where = f"{where}, field {name}"
     if (name in SYSTEM_COLUMNS and name not in DECLARABLE) or name in PARTITION_COLUMNS:
         spelled = getattr(info.annotation, "__name__", str(info.annotation))
@@ -152,10 +152,10 @@ def _field(cls: type[BaseModel], name: str, info: FieldInfo, where: str) -> Fiel
     if not keys or cls.model_config.get("validate_by_name") or cls.model_config.get("populate_by_name"):
         keys.append(name)
     column = _read_as(cls, name, info, where)
-    return Field(name, tuple(dict.fromkeys(keys)), column, is_structured(info.annotation), info.is_required(), info)
+    return EventField(name, tuple(dict.fromkeys(keys)), column, is_structured(info.annotation), info.is_required(), info)
 
 
-def _read_as(cls: type[BaseModel], name: str, info: FieldInfo, where: str) -> Column:
+def _read_as(cls: type[BaseModel], name: str, info: FieldInfo, where: str) -> ColumnForm:
     """Return how the field is read. What is not stored as it was read need not be of a type that a column has."""
     notes = [note for note in info.metadata if not isinstance(note, SERIALIZERS)]
     try:
@@ -163,10 +163,10 @@ def _read_as(cls: type[BaseModel], name: str, info: FieldInfo, where: str) -> Co
     except ModelError:
         if not info.exclude and len(notes) == len(info.metadata) and not returned_by_field(cls, name, where):
             raise
-        return Column(pa.string(), nullable=admits_none(info.annotation))
+        return ColumnForm(pa.string(), nullable=admits_none(info.annotation))
 
 
-def _check_declared(declared: Mapping[str, Field], where: str) -> None:
+def _check_declared(declared: Mapping[str, EventField], where: str) -> None:
     for name, wanted, spelling in (("datetime", TIMESTAMP, "datetime"), ("session_id", pa.string(), "str")):
         field = declared.get(name)
         if field is not None and field.column.type != wanted:

@@ -16,7 +16,17 @@ from msgspec import UNSET, Struct, UnsetType
 from headwater.model.column import MISFIT, Array
 from headwater.model.eventtype import EventType
 from headwater.model.form import ASK, Form, forms_of
-from headwater.model.wire import NO_APPLICATION, NO_CLIENT, NO_PROVENANCE, NO_SESSION, Application, Client, Provenance, Session, Timestamp
+from headwater.model.wire import (
+    NO_APPLICATION,
+    NO_CLIENT,
+    NO_PROVENANCE,
+    NO_SESSION,
+    Application,
+    ClientPart,
+    Provenance,
+    SessionPart,
+    Timestamp,
+)
 
 
 class FastRows(NamedTuple):
@@ -234,13 +244,13 @@ def _struct(event: EventType, tag: str, forms: list[Form]) -> type[Struct]:
     options: dict[str, Any] = {"gc": False, "frozen": True, "kw_only": True, "forbid_unknown_fields": not ignoring, "rename": names}
     attributes = msgspec.defstruct(f"{name}Attributes", texts, **options)
     metrics = msgspec.defstruct(f"{name}Metrics", numbers, **options)
-    session: Any = ("session", Session, NO_SESSION)
+    session: Any = ("session", SessionPart, NO_SESSION)
     if "session_id" in event.declared and not event.declared["session_id"].column.nullable:
         session = ("session", msgspec.defstruct(f"{name}Session", [("session_id", str)], gc=False, frozen=True))
     members: list[Any] = [
         ("event_timestamp", Timestamp),
         ("application", Application, NO_APPLICATION),
-        ("client", Client, NO_CLIENT),
+        ("client", ClientPart, NO_CLIENT),
         session,
         ("attributes", attributes) if any(form.required for form in forms) else ("attributes", attributes, attributes()),
         ("metrics", metrics, metrics()),

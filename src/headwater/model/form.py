@@ -14,8 +14,8 @@ from msgspec import UNSET, Meta
 from pydantic import EmailStr
 
 from headwater.event import EMAIL_PATTERN
-from headwater.model.column import Column
-from headwater.model.eventtype import Field
+from headwater.model.column import ColumnForm
+from headwater.model.eventtype import EventField
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 EXACT_FLOAT = 2**53  # integers up to here are the same number as a float
@@ -43,7 +43,7 @@ _NEUTRAL = frozenset({"type", "metadata", "ref", "serialization"})
 _NEUTRAL_CONFIG = frozenset({"title", "extra_fields_behavior", "allow_inf_nan", "from_attributes", "frozen", "hide_input_in_errors"})
 
 
-class Reading(NamedTuple):
+class FieldReading(NamedTuple):
     """How a kind of field is read where that is sure.
 
     text, number: the types msgspec accepts in attributes and in metrics, None where the fast path accepts nothing.
@@ -66,8 +66,8 @@ class Reading(NamedTuple):
 class Form(NamedTuple):
     """A field as msgspec reads it; `missing` is what its column takes for a missing one, `ASK` if that is for Pydantic to say."""
 
-    field: Field
-    reading: Reading
+    field: EventField
+    reading: FieldReading
     missing: Any
 
     @property
@@ -76,7 +76,7 @@ class Form(NamedTuple):
         return self.reading.number is None and self.missing is ASK and self.field.required
 
 
-def forms_of(schema: Mapping[str, Any], fields: tuple[Field, ...], declared: Mapping[str, Field]) -> list[Form] | None:
+def forms_of(schema: Mapping[str, Any], fields: tuple[EventField, ...], declared: Mapping[str, EventField]) -> list[Form] | None:
     """Return how msgspec may read all fields of a class with this core schema, or None if only Pydantic may read it."""
     named: Mapping[str, Any] = {}
     if schema["type"] == "definitions":  # what several fields share is kept aside, by name
@@ -102,7 +102,7 @@ def forms_of(schema: Mapping[str, Any], fields: tuple[Field, ...], declared: Map
     return forms
 
 
-def form_of(schema: Mapping[str, Any], field: Field, named: Mapping[str, Any]) -> Form | None:
+def form_of(schema: Mapping[str, Any], field: EventField, named: Mapping[str, Any]) -> Form | None:
     """Return how msgspec may read a field with this core schema, or None; *named* are the schemas it may refer to."""
     missing: Any = ASK
     schema = _resolved(schema, named)
@@ -126,7 +126,7 @@ def form_of(schema: Mapping[str, Any], field: Field, named: Mapping[str, Any]) -
     return None if found is None else Form(field, found, missing)
 
 
-def _surely_accepts_system_value(name: str, part: Mapping[str, Any], field: Field) -> bool:
+def _surely_accepts_system_value(name: str, part: Mapping[str, Any], field: EventField) -> bool:
     schema = part["schema"]
     if schema["type"] == "default" and _neutral(schema, {"schema", "default", "default_factory", "copy_default"}):
         schema = schema["schema"]
@@ -149,14 +149,14 @@ def _neutral(schema: Mapping[str, Any], known: set[str]) -> bool:
     return not any(value is not None for key, value in schema.items() if key not in known and key not in _NEUTRAL)
 
 
-def _column_value(default: Any, column: Column) -> Any:
+def _column_value(default: Any, column: ColumnForm) -> Any:
     try:
         return default if default is None or column.plain is None else column.plain(default)
     except (TypeError, ValueError, AttributeError):  # a default is not validated; let Pydantic and the column have their say
         return ASK
 
 
-def _str(schema: Mapping[str, Any], nullable: bool) -> Reading | None:
+def _str(schema: Mapping[str, Any], nullable: bool) -> FieldReading | None:
     if not _neutral(schema, {"min_length", "max_length", "pattern"}):
         return None
     limits = {name: schema[name] for name in ("min_length", "max_length") if schema.get(name) is not None}
@@ -165,10 +165,10 @@ def _str(schema: Mapping[str, Any], nullable: bool) -> Reading | None:
     pattern = schema.get("pattern")
     if pattern not in (None, EMAIL_PATTERN):  # engines for regular expressions agree only where the spelling is known to be plain
         return None
-    return Reading(_or_none(Annotated[str, Meta(**limits)] if limits else str, nullable), sure=None if pattern is None else _MAIL)
+    return FieldReading(_or_none(Annotated[str, Meta(**limits)] if limits else str, nullable), sure=None if pattern is None else _MAIL)
 
 
-def _email(schema: Mapping[str, Any], nullable: bool) -> Reading | None:
+def _email(schema: Mapping[str, Any], nullable: bool) -> FieldReading | None:
     function = schema["function"]
     of_email = getattr(function.get("function"), "__func__", None) is EmailStr._validate.__func__  # type: ignore[attr-defined]
     if not of_email or function["type"] != "no-info" or not _neutral(schema, {"function", "schema"}):
@@ -178,30 +178,30 @@ def _email(schema: Mapping[str, Any], nullable: bool) -> Reading | None:
     # Read now, since an events file may add to the list.
     reserved = "|".join(re.escape(domain) for domain in email_validator.SPECIAL_USE_DOMAIN_NAMES)
     unsure = rf"[@.](?:{reserved})$" if reserved else None
-    return Reading(_or_none(Annotated[str, Meta(max_length=_EMAIL_LENGTH)], nullable), sure=_EMAIL, unsure=unsure)
+    return FieldReading(_or_none(Annotated[str, Meta(max_length=_EMAIL_LENGTH)], nullable), sure=_EMAIL, unsure=unsure)
 
 
-def _choice(values: list[Any], nullable: bool) -> Reading | None:
+def _choice(values: list[Any], nullable: bool) -> FieldReading | None:
     if not values or not all(type(value) is str for value in values):
         return None
-    return Reading(_or_none(Literal[tuple([*values, "null"] if nullable else values)], nullable))
+    return FieldReading(_or_none(Literal[tuple([*values, "null"] if nullable else values)], nullable))
 
 
-def _literal(schema: Mapping[str, Any], nullable: bool) -> Reading | None:
+def _literal(schema: Mapping[str, Any], nullable: bool) -> FieldReading | None:
     return _choice(schema["expected"], nullable) if _neutral(schema, {"expected"}) else None
 
 
-def _enum(schema: Mapping[str, Any], nullable: bool) -> Reading | None:
+def _enum(schema: Mapping[str, Any], nullable: bool) -> FieldReading | None:
     if not _neutral(schema, {"cls", "members", "sub_type"}):
         return None
     return _choice([member.value if isinstance(member, Enum) else member for member in schema["members"]], nullable)
 
 
-def _uuid(schema: Mapping[str, Any], nullable: bool) -> Reading | None:
-    return Reading(_or_none(str, nullable), sure=_UUID) if _neutral(schema, set()) else None
+def _uuid(schema: Mapping[str, Any], nullable: bool) -> FieldReading | None:
+    return FieldReading(_or_none(str, nullable), sure=_UUID) if _neutral(schema, set()) else None
 
 
-def _int(schema: Mapping[str, Any], nullable: bool) -> Reading | None:
+def _int(schema: Mapping[str, Any], nullable: bool) -> FieldReading | None:
     bounds = _bounds(schema, int)
     if bounds is None:
         return None
@@ -214,35 +214,35 @@ def _int(schema: Mapping[str, Any], nullable: bool) -> Reading | None:
     number: Any = Annotated[int, Meta(ge=least, le=most)]
     if low <= high:
         number |= Annotated[float, Meta(ge=float(low), le=float(high))]
-    return Reading(None if bounds else _or_none(str, nullable), _or_none(number, nullable), sure=_INT, read=int)
+    return FieldReading(None if bounds else _or_none(str, nullable), _or_none(number, nullable), sure=_INT, read=int)
 
 
-def _float(schema: Mapping[str, Any], nullable: bool) -> Reading | None:
+def _float(schema: Mapping[str, Any], nullable: bool) -> FieldReading | None:
     bounds = _bounds(schema, float, ignoring="allow_inf_nan")
     if bounds is None or {"ge", "gt"} <= bounds.keys() or {"le", "lt"} <= bounds.keys():
         return None
     number = Annotated[float, Meta(**bounds)] if bounds else float
-    return Reading(None if bounds else _or_none(str, nullable), _or_none(number, nullable), sure=_FLOAT, read=float)
+    return FieldReading(None if bounds else _or_none(str, nullable), _or_none(number, nullable), sure=_FLOAT, read=float)
 
 
-def _bool(schema: Mapping[str, Any], nullable: bool) -> Reading | None:
+def _bool(schema: Mapping[str, Any], nullable: bool) -> FieldReading | None:
     if not _neutral(schema, set()):
         return None
     text = Literal["true", "false", "null"] if nullable else Literal["true", "false"]
-    return Reading(_or_none(text, nullable), _or_none(bool, nullable), read=_TRUTH_OF)
+    return FieldReading(_or_none(text, nullable), _or_none(bool, nullable), read=_TRUTH_OF)
 
 
-def _datetime(schema: Mapping[str, Any], nullable: bool) -> Reading | None:
+def _datetime(schema: Mapping[str, Any], nullable: bool) -> FieldReading | None:
     text = _or_none(str, nullable)
-    return Reading(text, sure=_DATETIME, read=dt.datetime.fromisoformat) if _neutral(schema, {"microseconds_precision"}) else None
+    return FieldReading(text, sure=_DATETIME, read=dt.datetime.fromisoformat) if _neutral(schema, {"microseconds_precision"}) else None
 
 
-def _date(schema: Mapping[str, Any], nullable: bool) -> Reading | None:
-    return Reading(_or_none(str, nullable), sure=_DATE, read=dt.date.fromisoformat) if _neutral(schema, set()) else None
+def _date(schema: Mapping[str, Any], nullable: bool) -> FieldReading | None:
+    return FieldReading(_or_none(str, nullable), sure=_DATE, read=dt.date.fromisoformat) if _neutral(schema, set()) else None
 
 
-def _decimal(schema: Mapping[str, Any], nullable: bool) -> Reading | None:
-    return Reading(_or_none(str, nullable), sure=_DECIMAL, read=Decimal) if _neutral(schema, {"allow_inf_nan"}) else None
+def _decimal(schema: Mapping[str, Any], nullable: bool) -> FieldReading | None:
+    return FieldReading(_or_none(str, nullable), sure=_DECIMAL, read=Decimal) if _neutral(schema, {"allow_inf_nan"}) else None
 
 
 def _bounds(schema: Mapping[str, Any], kind: type, ignoring: str = "") -> dict[str, Any] | None:
@@ -258,7 +258,7 @@ def _or_none(kind: Any, nullable: bool) -> Any:
     return kind | None if nullable else kind
 
 
-_KINDS: dict[str, Callable[[Mapping[str, Any], bool], Reading | None]] = {
+_KINDS: dict[str, Callable[[Mapping[str, Any], bool], FieldReading | None]] = {
     "str": _str,
     "function-after": _email,
     "literal": _literal,

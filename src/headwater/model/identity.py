@@ -11,10 +11,10 @@ from msgspec import Struct
 
 from headwater.model.column import Array
 from headwater.model.naming import IDENTITY_EVENT
-from headwater.model.wire import NO_CLIENT, NO_PROVENANCE, NO_SESSION, Client, Provenance, Session, Timestamp
+from headwater.model.wire import NO_CLIENT, NO_PROVENANCE, NO_SESSION, ClientPart, Provenance, SessionPart, Timestamp
 
 
-class Place(Struct, frozen=True, gc=False):
+class ApplicationPart(Struct, frozen=True, gc=False):
     """`application`: the app, and the pool that the identity is of."""
 
     app_id: str | None = None
@@ -34,9 +34,9 @@ class IdentityUpdate(Struct, gc=False, kw_only=True, tag_field="event_type", tag
     """A record of one change of an identity."""
 
     event_timestamp: Timestamp
-    application: Place = Place()
-    client: Client = NO_CLIENT
-    session: Session = NO_SESSION
+    application: ApplicationPart = ApplicationPart()
+    client: ClientPart = NO_CLIENT
+    session: SessionPart = NO_SESSION
     attributes: What
     headwater: Provenance = NO_PROVENANCE
 

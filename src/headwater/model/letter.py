@@ -18,7 +18,7 @@ from headwater.event import EMAIL_PATTERN
 from headwater.model.bounds import storable_text
 from headwater.model.eventtype import EventType
 from headwater.model.wire import FIRST_MS, LAST_MS, MALFORMED
-from headwater.packed import Unreadable, take_apart
+from headwater.packed import UnreadablePack, take_apart
 
 Reason = Literal["not-json", "refused", "envelope", "unknown-format", "clock", "field", "validator", "judge", "fold"]
 
@@ -57,7 +57,7 @@ def not_json(error: Exception, body: bytes) -> Letter:
     """Return the letter for a body that is no JSON text, which says what it is instead."""
     try:
         take_apart(body)
-    except Unreadable as kind:
+    except UnreadablePack as kind:
         return Letter("not-json", None, None, "one JSON object in UTF-8", f"the record is {kind}")
     what = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
     return Letter("not-json", None, None, "one JSON object in UTF-8", f"the body cannot be read as JSON: {what}")

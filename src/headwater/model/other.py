@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from headwater.model.column import Column
+from headwater.model.column import ColumnForm
 from headwater.model.eventtype import EXTRA_TYPE
 from headwater.model.system import OTHER_EVENTS
 
@@ -45,9 +45,9 @@ def with_exact(attributes: Mapping[str, Any], metrics: Mapping[str, Any]) -> Map
     return {**exact, **attributes} if exact else attributes
 
 
-EXTRA = Column(EXTRA_TYPE, text_pairs)
-ATTRIBUTES = Column(OTHER_EVENTS.schema.field("attributes").type, text_pairs)
-METRICS = Column(OTHER_EVENTS.schema.field("metrics").type, number_pairs)
+EXTRA = ColumnForm(EXTRA_TYPE, text_pairs)
+ATTRIBUTES = ColumnForm(OTHER_EVENTS.schema.field("attributes").type, text_pairs)
+METRICS = ColumnForm(OTHER_EVENTS.schema.field("metrics").type, number_pairs)
 
 
 def _json(value: Any) -> str:

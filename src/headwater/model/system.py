@@ -10,16 +10,16 @@ import numpy as np
 import pyarrow as pa
 
 from headwater.model.column import TIMESTAMP, Array
-from headwater.model.eventtype import SYSTEM_FIELDS, Table
+from headwater.model.eventtype import SYSTEM_FIELDS, EventTable
 from headwater.model.letter import Letter
-from headwater.model.wire import FIRST_MS, LAST_MS, Identity
+from headwater.model.wire import FIRST_MS, LAST_MS, RecordIdentity
 
 _DAY_MS = 86_400_000
 _EPOCH = dt.date(1970, 1, 1)
 
 
-def _table(name: str, doc: str, *columns: tuple[str, pa.DataType]) -> Table:
-    return Table(name, None, pa.schema([*SYSTEM_FIELDS, *columns]), doc)
+def _table(name: str, doc: str, *columns: tuple[str, pa.DataType]) -> EventTable:
+    return EventTable(name, None, pa.schema([*SYSTEM_FIELDS, *columns]), doc)
 
 
 def _texts(*names: str) -> list[tuple[str, pa.DataType]]:
@@ -78,7 +78,7 @@ class DeadLetter(NamedTuple):
     pipe: str
     shard_id: str
     sequence_number: int | None
-    identity: Identity
+    identity: RecordIdentity
     letter: Letter
     body: bytes
 
@@ -92,7 +92,7 @@ class Fate(NamedTuple):
     target: str
     shard_id: str
     sequence_number: int
-    identity: Identity
+    identity: RecordIdentity
 
 
 def letters_table(rows: Iterable[DeadLetter]) -> pa.Table:
@@ -150,7 +150,7 @@ def _parts(day: int) -> list[str]:
     return [str(part) for part in (date.year, date.month, date.day)]
 
 
-def _arrived(table: Table, identities: list[Identity], columns: list[Any]) -> pa.Table:
+def _arrived(table: EventTable, identities: list[RecordIdentity], columns: list[Any]) -> pa.Table:
     """Put the system columns before *columns*; both times are the arrival."""
     if not identities:
         return table.schema.empty_table()

@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaV
 
 from headwater.event import EMAIL_PATTERN
 from headwater.model import Models
-from headwater.model.eventtype import EventType, Field
+from headwater.model.eventtype import EventField, EventType
 
 Schema = Mapping[str, Any]
 
@@ -148,7 +148,7 @@ class _Writer:
             else:
                 yield f"{doc}export type {name} = {self._type(schema)};\n"
 
-    def _field(self, field: Field, properties: Mapping[str, Schema]) -> str:
+    def _field(self, field: EventField, properties: Mapping[str, Schema]) -> str:
         key = field.keys[0]
         part = properties.get(key, properties.get(field.name, {}))
         members = self._members(part)

@@ -24,14 +24,14 @@ class Application(Struct, frozen=True, gc=False):
     app_id: str | None = None
 
 
-class Client(Struct, frozen=True, gc=False):
+class ClientPart(Struct, frozen=True, gc=False):
     """`client`: the endpoint, and the identity of who sent the event."""
 
     client_id: str | None = None
     cognito_id: str | None = None
 
 
-class Session(Struct, frozen=True, gc=False):
+class SessionPart(Struct, frozen=True, gc=False):
     """`session`, `{}` for plain API calls."""
 
     session_id: str | None = None
@@ -53,7 +53,7 @@ class Effective(Struct, frozen=True, gc=False, rename="pascal"):
 
 UntypedT = TypeVar("UntypedT", bound="Untyped")
 
-NO_APPLICATION, NO_CLIENT, NO_SESSION, NO_PROVENANCE = Application(), Client(), Session(), Provenance()
+NO_APPLICATION, NO_CLIENT, NO_SESSION, NO_PROVENANCE = Application(), ClientPart(), SessionPart(), Provenance()
 
 
 class Untyped(Struct, gc=False, kw_only=True):
@@ -61,8 +61,8 @@ class Untyped(Struct, gc=False, kw_only=True):
 
     event_timestamp: Timestamp
     application: Application | None = NO_APPLICATION
-    client: Client | None = NO_CLIENT
-    session: Session | None = NO_SESSION
+    client: ClientPart | None = NO_CLIENT
+    session: SessionPart | None = NO_SESSION
     attributes: dict[str, Any] | None = None
     metrics: dict[str, Any] | None = None
     endpoint: Raw = Raw()
@@ -75,7 +75,7 @@ class Envelope(Untyped, gc=False, kw_only=True):
     event_type: str
 
 
-class Identity(NamedTuple):
+class RecordIdentity(NamedTuple):
     """Who and what a record is, as far as it says; times in epoch ms. `datetime_ms` is the arrival where the record has no usable time."""
 
     event_id: str
@@ -91,7 +91,7 @@ class Identity(NamedTuple):
 class Stray(NamedTuple):
     """What is known of a malformed record: its client's timestamp if it has a usable one, and whether it brought an event id."""
 
-    identity: Identity
+    identity: RecordIdentity
     timestamp_ms: int | None
     has_event_id: bool
 
@@ -138,7 +138,7 @@ def stray(body: bytes, substitute_id: str, arrival_ms: int) -> Stray:
 
     stamp = record.get("event_timestamp") if isinstance(record, dict) else None
     event_id = text("headwater", "event_id")
-    identity = Identity(
+    identity = RecordIdentity(
         event_id=substitute_id if event_id is None else event_id,
         event_type=text("event_type"),
         app_id=text("application", "app_id"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from headwater.packed.limits import Unreadable
+from headwater.packed.limits import UnreadablePack
 from headwater.packed.protobuf import Malformed, fields
 
 _MAGIC = b"\xf3\x89\x9a\xc2"
@@ -23,17 +23,17 @@ def is_aggregate(data: bytes) -> bool:
 
 
 def contents(data: bytes) -> Iterator[tuple[str | None, bytes]]:
-    """Yield partition key and data of each record in the aggregate; `Unreadable` if its MD5 or its protobuf is wrong."""
+    """Yield partition key and data of each record in the aggregate; `UnreadablePack` if its MD5 or its protobuf is wrong."""
     message, digest = data[len(_MAGIC) : -_DIGEST_BYTES], data[-_DIGEST_BYTES:]
     if len(data) < len(_MAGIC) + _DIGEST_BYTES or hashlib.md5(message, usedforsecurity=False).digest() != digest:
-        raise Unreadable("an aggregate of the Kinesis Producer Library whose checksum (MD5) is wrong: it was cut or changed")
+        raise UnreadablePack("an aggregate of the Kinesis Producer Library whose checksum (MD5) is wrong: it was cut or changed")
     try:
         keys = [value for number, value in fields(message) if number == _KEY_TABLE and isinstance(value, bytes)]
         for number, value in fields(message):
             if number == _RECORDS and isinstance(value, bytes):
                 yield _record(value, keys)
     except Malformed as error:
-        raise Unreadable(f"an aggregate of the Kinesis Producer Library that is not what its format says ({error})") from None
+        raise UnreadablePack(f"an aggregate of the Kinesis Producer Library that is not what its format says ({error})") from None
 
 
 def _record(message: bytes, keys: list[bytes]) -> tuple[str | None, bytes]:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:  # for the reader of types; at run time each role loads its ow
     from headwater.control.identities import IdentityStore
     from headwater.edge import ASGIApp, Health, Metrics
     from headwater.endpoint import Endpoints
-    from headwater.executions import Queries
+    from headwater.executions import QueryRooms
     from headwater.jobs import Ask
     from headwater.lake.fold import Lake
     from headwater.lake.index import LakeIndex
@@ -55,7 +55,7 @@ if TYPE_CHECKING:  # for the reader of types; at run time each role loads its ow
     from headwater.target.lake import SeenKeys
 
 
-class App(NamedTuple):
+class AppIds(NamedTuple):
     """The ids of the project's app, as they are baked into those that were shipped."""
 
     id: str
@@ -72,7 +72,7 @@ class FoldTimes(NamedTuple):
     late_s: float
 
 
-def join_collect(app_stream: ShardStream, endpoints: Endpoints, identities: IdentityStore, app: App) -> tuple[Collector, IdentityLog]:
+def join_collect(app_stream: ShardStream, endpoints: Endpoints, identities: IdentityStore, app: AppIds) -> tuple[Collector, IdentityLog]:
     """edge -> collect -> [stream]: what apps send, and what happens to identities."""
     from headwater.collect import Collector
     from headwater.collect.links import IdentityLog
@@ -153,7 +153,7 @@ def join_lake(
 
 
 def join_answers(
-    queries: Queries,
+    queries: QueryRooms,
     engine: Engine,
     ask: Ask,
     control: Control,

@@ -14,7 +14,7 @@ from headwater.control.documents import open_documents
 from headwater.control.identities import IdentityStore
 from headwater.endpoint import open_endpoints
 from headwater.errors import Unavailable
-from headwater.pipeline import App, join_collect
+from headwater.pipeline import AppIds, join_collect
 from headwater.places import ledger_positions, ledger_settled, open_project_control, open_project_identities, path_of, resolve
 from headwater.settings import Settings
 from headwater.stream import Stream, open_stream
@@ -63,7 +63,7 @@ async def build_collector(
     control, identities = open_project_control(project, settings), open_project_identities(project, settings)
     rooms = build_streams(settings, project, cast("ShardStream", stream))
     app_stream = rooms.streams.app
-    app = App(knobs.id, knobs.account_id, knobs.identity_pool_id)
+    app = AppIds(knobs.id, knobs.account_id, knobs.identity_pool_id)
     collector, links = join_collect(app_stream, endpoints, identities, app)
     await restore_profiles(stream, endpoints, lambda query: ask_elsewhere(query, project), consumed=any(taken.values()))
     await collector.start()

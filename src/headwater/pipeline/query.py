@@ -29,7 +29,7 @@ from headwater.store import SCHEME
 
 if TYPE_CHECKING:
     from headwater.edge import ASGIApp, Health, Metrics
-    from headwater.executions import LakeCatalog, Queries
+    from headwater.executions import LakeCatalog, QueryRooms
     from headwater.jobs import Ask
     from headwater.query import Engine
     from headwater.sandbox import Sandboxes
@@ -40,7 +40,7 @@ class QueryParts(NamedTuple):
 
     app: ASGIApp
     engine: Engine
-    queries: Queries
+    queries: QueryRooms
 
 
 def build_query(settings: Settings, project: Path, engine: Engine, ask: Ask, health: Health, metrics: Metrics) -> QueryParts:
@@ -62,10 +62,10 @@ def build_query(settings: Settings, project: Path, engine: Engine, ask: Ask, hea
     return QueryParts(app, engine, queries)
 
 
-def build_queries(settings: Settings, project: Path, engine: Engine, ask: Ask) -> Queries:
+def build_queries(settings: Settings, project: Path, engine: Engine, ask: Ask) -> QueryRooms:
     """Return the room of query executions on *engine*; one process at a time has it open. *ask* lets the worker do a job."""
     from headwater.catalog.entries import open_entries
-    from headwater.executions import Bounds, Workgroup, open_queries
+    from headwater.executions import ExecutionBounds, Workgroup, open_queries
 
     query = settings.query
     declared = [
@@ -92,7 +92,7 @@ def build_queries(settings: Settings, project: Path, engine: Engine, ask: Ask) -
         location=query.output_location or (query.results if query.results.startswith(SCHEME) else f"s3://headwater-{settings.app.id}/"),
         lake=lake_root(settings, project),
         workgroups=declared,
-        bounds=Bounds(
+        bounds=ExecutionBounds(
             query.sandboxes,
             query.waiting,
             query.waiting_per_key,

@@ -13,19 +13,19 @@ from headwater.catalog.names import DEFAULT, NAME, join_name, split_name
 from headwater.catalog.shapes import Partition, Table
 from headwater.clock import Clock
 from headwater.errors import Refused
-from headwater.jobs import Answer, AnyJob, Done, Handler, Run, threaded
+from headwater.jobs import Answer, AnyJob, Done, Handler, JobRun, threaded
 from headwater.jobs.catalog import (
-    CreateDatabase,
     CreateEntry,
     CreatePartitions,
     Deleted,
     DeletePartitions,
     DeleteVersion,
-    DropDatabase,
-    DropTable,
-    DropView,
     Made,
-    RenamePartition,
+    MakeDatabase,
+    RemoveDatabase,
+    RemoveTable,
+    RemoveView,
+    ReplacePartition,
     There,
     UpdateEntry,
     UpdatePartitions,
@@ -61,20 +61,20 @@ class CatalogJobs:
         """Return who does which job."""
         once, alone = self._once, self._alone
         return [
-            CreateDatabase.by(threaded(once(self.create_database))),
-            DropDatabase.by(threaded(alone(self.drop_database))),
+            MakeDatabase.by(threaded(once(self.create_database))),
+            RemoveDatabase.by(threaded(alone(self.drop_database))),
             CreateEntry.by(threaded(once(self.create_entry))),
             UpdateEntry.by(threaded(once(self.update_entry))),
             DeleteVersion.by(threaded(once(self.delete_version))),
-            DropTable.by(threaded(alone(self.drop_table))),
-            DropView.by(threaded(once(self.drop_view))),
+            RemoveTable.by(threaded(alone(self.drop_table))),
+            RemoveView.by(threaded(once(self.drop_view))),
             CreatePartitions.by(threaded(once(self.create_partitions))),
             UpdatePartitions.by(threaded(once(self.update_partitions))),
-            RenamePartition.by(threaded(once(self.rename_partition))),
+            ReplacePartition.by(threaded(once(self.rename_partition))),
             DeletePartitions.by(threaded(once(self.delete_partitions))),
         ]
 
-    def create_database(self, job: CreateDatabase, run: Run) -> Done:
+    def create_database(self, job: MakeDatabase, run: JobRun) -> Done:
         """See the job."""
         made = job.database
         _check_name("database", made.name)
@@ -87,7 +87,7 @@ class CatalogJobs:
         self._entries.put_database(replace(made, create_time=self._now()))
         return Done()
 
-    def drop_database(self, job: DropDatabase, run: Run) -> Done:
+    def drop_database(self, job: RemoveDatabase, run: JobRun) -> Done:
         """See the job."""
         name, begun = job.name, self._entries.begin(f"drop {run.id}")
         if name not in self._entries.databases():
@@ -107,7 +107,7 @@ class CatalogJobs:
         self._entries.delete_database(name)
         return Done()
 
-    def create_entry(self, job: CreateEntry, run: Run) -> Made:
+    def create_entry(self, job: CreateEntry, run: JobRun) -> Made:
         """See the job."""
         database, made = job.database, job.table
         _check_name("table", made.name)
@@ -121,7 +121,7 @@ class CatalogJobs:
         self._entries.create(database, replace(made, create_time=self._now(), update_time=self._now()))
         return Made(True)
 
-    def update_entry(self, job: UpdateEntry, run: Run) -> Version:
+    def update_entry(self, job: UpdateEntry, run: JobRun) -> Version:
         """See the job."""
         database, made = job.database, job.table
         before = self._entry(database, made.name)
@@ -131,12 +131,12 @@ class CatalogJobs:
         made = replace(made, create_time=before.table.create_time, update_time=self._now())
         return Version(self._entries.update(database, made, expected=job.expected, archive=job.archive))
 
-    def delete_version(self, job: DeleteVersion, run: Run) -> Done:
+    def delete_version(self, job: DeleteVersion, run: JobRun) -> Done:
         """See the job."""
         self._entries.delete_version(job.database, job.name, job.version)
         return Done()
 
-    def drop_table(self, job: DropTable, run: Run) -> Done:
+    def drop_table(self, job: RemoveTable, run: JobRun) -> Done:
         """See the job."""
         database, name, begun = job.database, job.name, self._entries.begin(f"drop {run.id}")
         if self._of_lake(database, name):
@@ -156,7 +156,7 @@ class CatalogJobs:
             raise _missing("Table", database, name)
         return Done()
 
-    def drop_view(self, job: DropView, run: Run) -> Done:
+    def drop_view(self, job: RemoveView, run: JobRun) -> Done:
         """See the job."""
         database, name = job.database, job.name
         found = self._entries.table(database, name)
@@ -166,23 +166,23 @@ class CatalogJobs:
             raise _missing("View", database, name)
         return Done()
 
-    def create_partitions(self, job: CreatePartitions, run: Run) -> There:
+    def create_partitions(self, job: CreatePartitions, run: JobRun) -> There:
         """See the job."""
         made = self._made(job.database, job.name, job.partitions)
         return There(self._entries.put_partitions(job.database, job.name, made, new=True))
 
-    def update_partitions(self, job: UpdatePartitions, run: Run) -> There:
+    def update_partitions(self, job: UpdatePartitions, run: JobRun) -> There:
         """See the job."""
         made = self._made(job.database, job.name, job.partitions)
         return There(self._entries.put_partitions(job.database, job.name, made, new=False))
 
-    def rename_partition(self, job: RenamePartition, run: Run) -> Done:
+    def rename_partition(self, job: ReplacePartition, run: JobRun) -> Done:
         """See the job."""
         [made] = self._made(job.database, job.name, [job.partition])
         self._entries.rename_partition(job.database, job.name, job.values, made)
         return Done()
 
-    def delete_partitions(self, job: DeletePartitions, run: Run) -> Deleted:
+    def delete_partitions(self, job: DeletePartitions, run: JobRun) -> Deleted:
         """See the job."""
         return Deleted(self._entries.delete_partitions(job.database, job.name, job.values))
 
@@ -213,17 +213,17 @@ class CatalogJobs:
     def _now(self) -> float:
         return self._clock.now_ms() // 1000
 
-    def _once(self, do: Callable[[AnyJob, Run], Answer]) -> Callable[[AnyJob, Run], Answer]:
+    def _once(self, do: Callable[[AnyJob, JobRun], Answer]) -> Callable[[AnyJob, JobRun], Answer]:
         """Let it be one transaction with the note that it was done: where the process ended before it said so, it is not done again."""
 
-        def done(job: AnyJob, run: Run) -> Answer:
+        def done(job: AnyJob, run: JobRun) -> Answer:
             answer = self._entries.once(f"{type(job).__name__} {run.id}", lambda: msgspec.json.encode(do(job, run)))
             return msgspec.json.decode(answer, type=job.answer())  # type: ignore[no-any-return]
 
         return self._alone(done)
 
-    def _alone(self, do: Callable[[AnyJob, Run], Answer]) -> Callable[[AnyJob, Run], Answer]:
-        def done(job: AnyJob, run: Run) -> Answer:
+    def _alone(self, do: Callable[[AnyJob, JobRun], Answer]) -> Callable[[AnyJob, JobRun], Answer]:
+        def done(job: AnyJob, run: JobRun) -> Answer:
             with self._lock:
                 return do(job, run)
 

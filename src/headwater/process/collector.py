@@ -12,7 +12,7 @@ from typing import Any
 from headwater.clock import SystemClock
 from headwater.edge.http.connections import Places
 from headwater.edge.http.http1 import Server
-from headwater.jobs import Handlers, Run
+from headwater.jobs import Handlers, JobRun
 from headwater.jobs.roles import Families, Metrics
 from headwater.jobs.socket import serve_jobs
 from headwater.ledger import LAKE
@@ -91,7 +91,7 @@ class CollectorRole:
             await self._parts.stream.trim(shard_id, settled.get((LAKE, shard_id), 0), older_than_ms)
         await self._parts.rooms.streams.trim()
 
-    async def _metrics(self, job: Metrics, run: Run) -> Families:
+    async def _metrics(self, job: Metrics, run: JobRun) -> Families:
         return Families(collector_families(self._requests, len(self._listener.connections), self._parts.rooms.streams))
 
     def _health(self) -> tuple[bool, dict[str, Any]]:

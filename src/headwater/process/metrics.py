@@ -49,7 +49,7 @@ def collector_families(requests: Requests, connections: int, streams: Streams) -
     ]
 
 
-class Fold(Protocol):
+class CountedFold(Protocol):
     """What a fold did."""
 
     @property
@@ -79,7 +79,7 @@ class WorkerCounts:
         self.records[pipe] += records
         self.batch_seconds.observe(seconds)
 
-    def folded(self, folds: Iterable[Fold]) -> None:
+    def folded(self, folds: Iterable[CountedFold]) -> None:
         """Count folds that were done."""
         for fold in folds:
             self.folds[fold.table] += 1

@@ -19,14 +19,14 @@ from headwater.settings import Settings, load_settings
 _LEEWAY_S = 60.0
 
 
-class DeadLetter(NamedTuple):
+class FoundLetter(NamedTuple):
     """An event that was accepted and became no row; `reason` is the letter's message."""
 
     event_id: str
     reason: str
 
 
-def dead_letters(project: Path, sent: Mapping[str, object], since: float, within_s: float) -> list[DeadLetter] | None:
+def dead_letters(project: Path, sent: Mapping[str, object], since: float, within_s: float) -> list[FoundLetter] | None:
     """Return which of the *sent* events, by their ids, became dead letters; None if the worker has not handled them in *within_s* seconds.
 
     *since*: when sending began, in epoch seconds; letters of before are of other sendings.
@@ -36,7 +36,7 @@ def dead_letters(project: Path, sent: Mapping[str, object], since: float, within
     moment = datetime.fromtimestamp(since - _LEEWAY_S, UTC)
     query = "SELECT event_id, any_value(message) FROM dead_letter_log WHERE datetime >= ? GROUP BY event_id"
     with open_lake(project) as lake:
-        return [DeadLetter(*row) for row in lake.sql(query, [moment]).rows() if row[0] in sent]
+        return [FoundLetter(*row) for row in lake.sql(query, [moment]).rows() if row[0] in sent]
 
 
 async def _handled(settings: Settings, project: Path, within_s: float) -> bool:

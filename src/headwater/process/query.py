@@ -21,7 +21,7 @@ from headwater.process import listen
 from headwater.process.metrics import project_families
 from headwater.process.repeat import repeat
 from headwater.process.standstill import standing_still
-from headwater.process.uvicorn_listener import Listener
+from headwater.process.uvicorn_listener import UvicornListener
 from headwater.settings import Settings
 from headwater.telemetry.prometheus import CONTENT_TYPE, exposition
 
@@ -53,7 +53,7 @@ class QueryRole:
         ask = SocketAsk(Paths(self._project).worker_socket)
         self._parts = build_query(self._settings, self._project, engine, ask, self._health, self._metrics)
         note_places(self._project, places_of(self._settings, self._project, "queries", "results"))
-        self._listener = Listener(self._parts.app, self._socket)
+        self._listener = UvicornListener(self._parts.app, self._socket)
         await self._listener.start()
         self._learning = asyncio.create_task(self._learn())
         self._forgetting = asyncio.create_task(repeat(FORGET_EVERY_S, self._forget, "forgetting old queries and results"))

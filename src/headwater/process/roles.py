@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from headwater.jobs import Answer, Handlers, Job, Progress, Run
+from headwater.jobs import Answer, Handlers, Job, JobRun, Progress
 from headwater.jobs.socket import SocketAsk
 from headwater.places import Paths
 from headwater.process import listen
@@ -73,7 +73,7 @@ def run_job(project: Path, job: Job[Answer], told: Callable[[Progress], None] = 
     from headwater.process.worker import WorkerRole
 
     async def do() -> Answer:
-        worker, run = WorkerRole(settings, project), Run(str(uuid.uuid4()), told)
+        worker, run = WorkerRole(settings, project), JobRun(str(uuid.uuid4()), told)
         await worker.open()
         try:
             return await Handlers(worker.handlers()).do(job, run)

@@ -77,7 +77,7 @@ class Verdict(NamedTuple):
     table: str | None = None
 
 
-class Refusal(NamedTuple):
+class SendRefusal(NamedTuple):
     """A line of a file that was not accepted, or became a dead letter; `line` is None for a change of an endpoint, which has no id."""
 
     line: int | None
@@ -171,12 +171,12 @@ def send_event(
     return Verdict(event_id, event_type, True, "Accepted", None, True, hint, table)
 
 
-class Sent(NamedTuple):
+class SendReport(NamedTuple):
     """What became of a file of events. `dead_letters` is None where nobody knows: the server is elsewhere, or its worker is behind."""
 
     accepted: int
-    refused: list[Refusal]
-    dead_letters: list[Refusal] | None
+    refused: list[SendRefusal]
+    dead_letters: list[SendRefusal] | None
 
 
 def send_lines(
@@ -186,19 +186,19 @@ def send_lines(
     project: Path | None,
     timeout_s: float,
     progress: Callable[[int, int], None],
-) -> Sent:
+) -> SendReport:
     """Send the events of a file, a JSON object a line, in order; return what became of them.
 
     A line has `event_type` (or *event_type* stands for it), and may have `event_id`, `timestamp`, `client_id`, `session_id`, `user_id`,
     `attributes` and `metrics`. What `NotDelivered` holds are such lines, changes of endpoints among them. *progress* is told the lines and
     bytes done. After *timeout_s* without an answer, the rest is given up.
     """
-    accepted, refusals, numbers, since = 0, list[Refusal](), dict[str, int](), time.time()
+    accepted, refusals, numbers, since = 0, list[SendRefusal](), dict[str, int](), time.time()
 
     def refused(error: NotDelivered) -> None:
         for line in error.events:
             event_id = line.get("event_id")
-            refusals.append(Refusal(numbers.get(event_id or ""), event_id, error.reason))
+            refusals.append(SendRefusal(numbers.get(event_id or ""), event_id, error.reason))
 
     client = door.client(queue_size=2 * CHUNK, on_error=refused)
     try:
@@ -210,7 +210,7 @@ def send_lines(
                     try:
                         event_id = _record_line(client, line, event_type)
                     except BadRequest as error:
-                        refusals.append(Refusal(number, None, str(error)))
+                        refusals.append(SendRefusal(number, None, str(error)))
                         continue
                     if event_id is not None:
                         numbers[event_id] = number
@@ -226,11 +226,11 @@ def send_lines(
     finally:
         client.close(0)
     letters = None if project is None else dead_letters(project, numbers, since, timeout_s)
-    became = None if letters is None else [Refusal(numbers[letter.event_id], *letter) for letter in letters]
-    return Sent(accepted, _by_line(refusals), None if became is None else _by_line(became))
+    became = None if letters is None else [SendRefusal(numbers[letter.event_id], *letter) for letter in letters]
+    return SendReport(accepted, _by_line(refusals), None if became is None else _by_line(became))
 
 
-def _by_line(refusals: Iterable[Refusal]) -> list[Refusal]:
+def _by_line(refusals: Iterable[SendRefusal]) -> list[SendRefusal]:
     return sorted(refusals, key=lambda refusal: refusal.line or 0)
 
 

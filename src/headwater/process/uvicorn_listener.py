@@ -20,7 +20,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-class Listener:
+class UvicornListener:
     """Answers on *sock* between `start` and `stop`."""
 
     def __init__(self, app: ASGIApp, sock: socket.socket) -> None:

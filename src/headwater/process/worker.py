@@ -16,11 +16,11 @@ import structlog
 from headwater.clock import SystemClock
 from headwater.collect.kinesis import open_record
 from headwater.errors import LedgerBroken, mistake
-from headwater.jobs import Handler, Handlers, Run
+from headwater.jobs import Handler, Handlers, JobRun
 from headwater.jobs.roles import Families, Fold, FoldAll, Folded, Metrics, Standing, Standstills
 from headwater.jobs.socket import serve_jobs
 from headwater.lake.alter import Alterations
-from headwater.lake.rewrite import Tables
+from headwater.lake.rewrite import TableChanges
 from headwater.pipeline.worker import DAY_MS, WorkerParts, build_worker
 from headwater.places import Paths
 from headwater.places.identity import note_places
@@ -124,7 +124,7 @@ class WorkerRole:
         for path in spill.glob("*.part"):
             path.unlink(missing_ok=True)
         clock = SystemClock()
-        tables = Tables(parts.lake, parts.models.tables.keys(), spill, clock)
+        tables = TableChanges(parts.lake, parts.models.tables.keys(), spill, clock)
         return TableJobs(tables, Alterations(parts.lake, tables, clock), parts.stores, spill)
 
     def close(self) -> None:
@@ -142,7 +142,7 @@ class WorkerRole:
             if self._traces is not None:
                 await asyncio.to_thread(self._traces.close)
 
-    async def fold(self, job: FoldAll, run: Run) -> Folded:
+    async def fold(self, job: FoldAll, run: JobRun) -> Folded:
         """Take what the stream holds and put all rows that wait into files."""
         await self.drain(time.monotonic() + 60)
         folds = await asyncio.to_thread(self._parts.maintenance.fold_all, lambda done, total: run.at(done, total, "rows"))
@@ -205,10 +205,10 @@ class WorkerRole:
         if self._traces is not None:
             self._traces.moved(self._parts.pipe.name, (record.body for record in batch.records), read_ns, committed_ns)
 
-    async def _standstills(self, job: Standstills, run: Run) -> Standing:
+    async def _standstills(self, job: Standstills, run: JobRun) -> Standing:
         return Standing(self._troubles.lasting())
 
-    async def _metrics(self, job: Metrics, run: Run) -> Families:
+    async def _metrics(self, job: Metrics, run: JobRun) -> Families:
         seen = self._parts.seen
         keys = [
             gauge("headwater_duplicate_keys", "De-duplication keys held in memory.", [({}, seen.keys)]),

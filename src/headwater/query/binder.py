@@ -12,17 +12,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headwater.errors import QueryError
-from headwater.lake.index import Field
+from headwater.lake.index import TableField
 from headwater.query.days import BY_DAY
 from headwater.query.external import External
 from headwater.query.held import HeldFiles
 from headwater.query.names import Meant, meant, name_of
 from headwater.query.session import A_FILE, Session, called
-from headwater.query.statement import Statement, tree_of
-from headwater.query.tables import LakeTable, Tables
+from headwater.query.statement import ParsedStatement, tree_of
+from headwater.query.tables import KnownTables, LakeTable
 from headwater.query.tail import EMPTY
 from headwater.query.watch import Watch
-from headwater.query.window import EVERYTHING, Window, both, either, window_of
+from headwater.query.window import EVERYTHING, TimeWindow, both, either, window_of
 from headwater.store import SCHEME
 
 Parameters = Sequence[Any] | Mapping[str, Any] | None
@@ -42,7 +42,7 @@ def _has_footer(path: str) -> bool:
     return True
 
 
-class Bound:
+class Binding:
     """What one statement reads: tables of the lake, and tables that are files of other people; filled while it is bound."""
 
     def __init__(self, *, confined: bool = False) -> None:
@@ -113,16 +113,16 @@ class Bound:
 class Binder:
     """Binds statements over *tables*; *database* is the project's own, *parse* reads the text of a view. Safe to share between threads."""
 
-    def __init__(self, tables: Tables, database: str, parse: Callable[[str, Session], Statement]) -> None:
+    def __init__(self, tables: KnownTables, database: str, parse: Callable[[str, Session], ParsedStatement]) -> None:
         self._tables, self._database, self._parse = tables, database, parse
-        self._read_views: dict[str, tuple[str, Statement]] = {}
+        self._read_views: dict[str, tuple[str, ParsedStatement]] = {}
 
     def bind(
         self,
         session: Session,
-        statement: Statement,
+        statement: ParsedStatement,
         parameters: Parameters,
-        bound: Bound,
+        bound: Binding,
         held: HeldFiles,
         watch: Watch,
     ) -> str:
@@ -174,19 +174,19 @@ class Binder:
             session.put_view(name, view.text, shapes)
         return statement.by_day if by_day and statement.by_day is not None else statement.text
 
-    def _external(self, session: Session, statement: Statement, means: Meant, held: HeldFiles, watch: Watch) -> External | None:
+    def _external(self, session: Session, statement: ParsedStatement, means: Meant, held: HeldFiles, watch: Watch) -> External | None:
         external = self._tables.external
         if external is None or means != Meant(means.table):
             return None
         return external.plan(means.table, lambda: tree_of(statement, session.ask), session, lambda size: watch.planned(size, 0, 0.0), held)
 
     def _windows(
-        self, session: Session, statement: Statement, parameters: Parameters, views: list[tuple[str, Statement]]
-    ) -> dict[str, Window]:
+        self, session: Session, statement: ParsedStatement, parameters: Parameters, views: list[tuple[str, ParsedStatement]]
+    ) -> dict[str, TimeWindow]:
         """Return the window in which each table or view that is read can have rows that matter."""
-        found: dict[str, Window] = {}
+        found: dict[str, TimeWindow] = {}
 
-        def read(reader: Statement, parameters: Parameters, within: Window) -> None:
+        def read(reader: ParsedStatement, parameters: Parameters, within: TimeWindow) -> None:
             constants = self._constants(session, reader, parameters)
             for reference in reader.references:
                 name = name_of(reference.path, self._database)
@@ -200,7 +200,7 @@ class Binder:
             read(view, None, found[name])
         return found
 
-    def _constants(self, session: Session, statement: Statement, parameters: Parameters) -> list[int | None] | None:
+    def _constants(self, session: Session, statement: ParsedStatement, parameters: Parameters) -> list[int | None] | None:
         query = statement.constants
         if query is None:
             return None
@@ -215,9 +215,9 @@ class Binder:
             return None
         return found
 
-    def _views_below(self, names: set[str], session: Session) -> list[tuple[str, Statement]]:
+    def _views_below(self, names: set[str], session: Session) -> list[tuple[str, ParsedStatement]]:
         """Return the views among *names* and those they use, each after all it uses."""
-        ordered: dict[str, Statement] = {}
+        ordered: dict[str, ParsedStatement] = {}
 
         def visit(name: str, path: tuple[str, ...]) -> None:
             if name in path:
@@ -232,7 +232,7 @@ class Binder:
             visit(name, ())
         return list(ordered.items())
 
-    def _read_view(self, name: str, session: Session) -> Statement:
+    def _read_view(self, name: str, session: Session) -> ParsedStatement:
         # Kept however long it is: there are few, and one over all events is long.
         text = self._tables.view(name)
         kept = self._read_views.get(name)
@@ -241,7 +241,7 @@ class Binder:
         return kept[1]
 
 
-def _named(fields: tuple[Field, ...], names: frozenset[str] | None) -> tuple[Field, ...]:
+def _named(fields: tuple[TableField, ...], names: frozenset[str] | None) -> tuple[TableField, ...]:
     """Return the columns a statement can mean: what is not there need not be bound, which takes longer than many a query."""
     if names is None:
         return fields

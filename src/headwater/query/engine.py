@@ -15,16 +15,16 @@ import pyarrow as pa
 from headwater.dialect.quoting import quote
 from headwater.dialect.unknown_column import explained, unknown_column
 from headwater.errors import HeadwaterError, QueryError
-from headwater.lake.index import Field
-from headwater.query.binder import Binder, Bound, Parameters
+from headwater.lake.index import TableField
+from headwater.query.binder import Binder, Binding, Parameters
 from headwater.query.external import ExternalTables
 from headwater.query.held import HeldFiles
 from headwater.query.result import Result, Running, refused
 from headwater.query.scope import FILE_FUNCTIONS, TABLE_FUNCTIONS
 from headwater.query.session import Session, Sessions, local_sessions
 from headwater.query.source import Planner, TableStats, TailSource
-from headwater.query.statement import Statement, parse
-from headwater.query.tables import Tables
+from headwater.query.statement import ParsedStatement, parse
+from headwater.query.tables import KnownTables
 from headwater.query.watch import Watch
 from headwater.store import Stores
 
@@ -63,11 +63,11 @@ class Engine:
     ) -> None:
         self._local_files = local_files
         self._database, self._stores = database, stores
-        self._known = Tables(planner, ledger, database, tables or {}, views or {}, external)
+        self._known = KnownTables(planner, ledger, database, tables or {}, views or {}, external)
         self._binder = Binder(self._known, database, self._parse)
         self._sessions = sessions or local_sessions(database, memory_limit, threads, temp_directory)
         self._lock = threading.Lock()
-        self._parsed: OrderedDict[tuple[str, bool], Statement] = OrderedDict()
+        self._parsed: OrderedDict[tuple[str, bool], ParsedStatement] = OrderedDict()
 
     def sql(self, query: str, parameters: Parameters = None, *, watch: Watch | None = None) -> Result:
         """Return the answer to one read-only statement, seeing every row committed to the ledger before this call, each once.
@@ -90,7 +90,7 @@ class Engine:
         """Return the names of all there is to select from, sorted."""
         return self._known.names()
 
-    def fields(self, table: str) -> tuple[Field, ...] | None:
+    def fields(self, table: str) -> tuple[TableField, ...] | None:
         """Return the columns of a table that has been committed to the lake, None for anything else."""
         return self._known.fields(table)
 
@@ -130,7 +130,7 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _columns(self, statement: Statement) -> dict[str, list[str]]:
+    def _columns(self, statement: ParsedStatement) -> dict[str, list[str]]:
         """Return the columns of the tables and views that a statement names, the first few of them."""
         found = {}
         for path in list(dict.fromkeys(reference.path for reference in statement.references))[:_TABLES_EXPLAINED]:
@@ -138,7 +138,7 @@ class Engine:
                 found[path[-1]] = rows.schema.names
         return found
 
-    def _parse(self, query: str, session: Session, files: bool = False) -> Statement:
+    def _parse(self, query: str, session: Session, files: bool = False) -> ParsedStatement:
         """Read a statement; *files*: it may read files. Views may not: who wrote one need not be who asks."""
         with self._lock:
             if (found := self._parsed.get((query, files))) is not None:
@@ -157,10 +157,10 @@ class Engine:
                 self._parsed.popitem(last=False)
         return statement
 
-    def _start(self, statement: Statement, parameters: Parameters, watch: Watch) -> Running:
+    def _start(self, statement: ParsedStatement, parameters: Parameters, watch: Watch) -> Running:
         started = time.perf_counter()
         session = self._sessions.take()
-        bound = Bound(confined=self.confined)
+        bound = Binding(confined=self.confined)
         held = HeldFiles(self._stores, lambda: watch.arm(session.interrupt))
 
         def let_go(*, broken: bool = False) -> None:

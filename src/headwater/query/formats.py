@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from headwater.errors import HeadwaterError, QueryError
 from headwater.query.reading import Reading
-from headwater.query.text_table import Column, table_lines, time_text
+from headwater.query.text_table import ShownColumn, table_lines, time_text
 
 ERROR = b"headwater.error"
 """Under which an Arrow stream says, as a JSON list of code and message, why it breaks off."""
@@ -97,7 +97,7 @@ def _write_arrow(result: Reading, out: IO[bytes]) -> int:
 
 
 def _write_table(result: Reading, out: IO[bytes], width: int | None, styled: bool) -> int:
-    columns = [Column(field.name, _is_number(field.type)) for field in result.schema]
+    columns = [ShownColumn(field.name, _is_number(field.type)) for field in result.schema]
     count = 0
 
     def rows() -> Iterator[list[str | None]]:

@@ -6,13 +6,13 @@ import re
 from collections.abc import Sequence
 
 from headwater.dialect.quoting import literal, quote
-from headwater.lake.index import DataFile, Field
+from headwater.lake.index import DataFile, TableField
 from headwater.query.days import DAY_COLUMN
 
 _GLOB = re.compile(r"([*?\[])")
 
 
-def table_sql(fields: Sequence[Field], files: Sequence[DataFile], tail: str | None, *, by_day: bool = False) -> str:
+def table_sql(fields: Sequence[TableField], files: Sequence[DataFile], tail: str | None, *, by_day: bool = False) -> str:
     """Return a SELECT of all rows: of *files*, and of the relation named *tail* (already quoted) if there is one.
 
     Columns come in the order of *fields*; a file written before a column was added gives null for it. With *by_day* there

@@ -13,11 +13,11 @@ import pyarrow as pa
 
 from headwater.catalog.names import split_name
 from headwater.dialect.quoting import quote
-from headwater.lake.index import DataFile, Field
+from headwater.lake.index import DataFile, TableField
 from headwater.query.predicate import Node
 from headwater.query.relation import table_sql
 from headwater.query.result import Batches
-from headwater.query.tail import Tail
+from headwater.query.tail import KnownTail
 
 _CONFIG: dict[str, Any] = {
     "python_enable_replacements": False,
@@ -52,10 +52,12 @@ class Session(Protocol):
     def put_arrow(self, name: str, table: pa.Table) -> str:
         """Make an Arrow table readable and return the quoted name it has in SQL."""
 
-    def put_tail(self, name: str, tail: Tail, fields: tuple[Field, ...]) -> str:
+    def put_tail(self, name: str, tail: KnownTail, fields: tuple[TableField, ...]) -> str:
         """Make a tail readable under the schema *fields* and return the quoted name it has in SQL."""
 
-    def put_files(self, name: str, fields: Sequence[Field], files: Sequence[DataFile], tail: str | None, *, by_day: bool = False) -> None:
+    def put_files(
+        self, name: str, fields: Sequence[TableField], files: Sequence[DataFile], tail: str | None, *, by_day: bool = False
+    ) -> None:
         """Make *name* mean all rows of *files* and of the relation named *tail*; see `table_sql`."""
 
     def put_external(self, name: str, text: str, files: Mapping[str, str]) -> None:
@@ -117,7 +119,7 @@ class LocalSession:
         self._schemas: set[str] = set()
         connection.execute(f"USE {self._schema(database)}")
         self._root = root
-        self._tails: dict[str, tuple[Tail, tuple[Field, ...], pa.Table]] = {}
+        self._tails: dict[str, tuple[KnownTail, tuple[TableField, ...], pa.Table]] = {}
 
     def ask(self, text: str, parameters: Any = None) -> Any:
         """Return the first value of the first row of what *text* gives."""
@@ -145,7 +147,7 @@ class LocalSession:
             self._arrow[name] = table
         return "temp." + quote("headwater:" + name)
 
-    def put_tail(self, name: str, tail: Tail, fields: tuple[Field, ...]) -> str:
+    def put_tail(self, name: str, tail: KnownTail, fields: tuple[TableField, ...]) -> str:
         """Make a tail readable under the schema *fields* and return the quoted name it has in SQL."""
         known = self._tails.get(name)
         same = known is not None and known[1] == fields and len(known[0].segments) == len(tail.segments)
@@ -153,7 +155,9 @@ class LocalSession:
             known = self._tails[name] = (tail, fields, tail.table(fields))
         return self.put_arrow(name, known[2])
 
-    def put_files(self, name: str, fields: Sequence[Field], files: Sequence[DataFile], tail: str | None, *, by_day: bool = False) -> None:
+    def put_files(
+        self, name: str, fields: Sequence[TableField], files: Sequence[DataFile], tail: str | None, *, by_day: bool = False
+    ) -> None:
         """Make *name* mean all rows of *files* and of the relation named *tail*; see `table_sql`."""
         self.put_view(name, table_sql(fields, files, tail, by_day=by_day))
 

@@ -37,7 +37,7 @@ class ConstantQuery(NamedTuple):
     varies: bool
 
 
-class Statement(NamedTuple):
+class ParsedStatement(NamedTuple):
     """One read-only statement.
 
     text: what runs over the plain tables. by_day: what runs instead where every table in `by_day_tables` can be read by day;
@@ -64,7 +64,7 @@ def parse(
     fixed_names: frozenset[str],
     check: Callable[[Node], None],
     functions: frozenset[str] = TABLE_FUNCTIONS,
-) -> Statement:
+) -> ParsedStatement:
     """Return what *text* reads; raise `QueryError` unless it is one statement that only reads.
 
     *fixed_names* (lower-case) are tables and views that are not in the lake. *check* raises `QueryError` for trees it does not like.
@@ -80,7 +80,7 @@ def parse(
         if found is None:
             raise QueryError(f"{READ_ONLY} (and PIVOT with its values named: PIVOT t ON column IN (...) USING ...)")
         if _shows_tables(found["node"]):
-            return Statement("show tables", text, (), None, None, frozenset(), frozenset(), None, False)
+            return ParsedStatement("show tables", text, (), None, None, frozenset(), frozenset(), None, False)
         walk = Walk(found, functions)
         check(found)
         constants = _constant_query(walk.constants, ask)
@@ -91,7 +91,7 @@ def parse(
         by_day = _checked_text(found, ask) if rewritten else None
     except RecursionError:
         raise QueryError("the statement is nested too deeply") from None
-    return Statement(
+    return ParsedStatement(
         kind,
         prefix + run,
         tuple(walk.references),
@@ -104,7 +104,7 @@ def parse(
     )
 
 
-def tree_of(statement: Statement, ask: Ask) -> Node:
+def tree_of(statement: ParsedStatement, ask: Ask) -> Node:
     """Return the syntax tree of a statement that was read before."""
     explain = _EXPLAIN.fullmatch(statement.text) if statement.kind == "explain" else None
     tree = _serialized(explain[2] if explain else statement.text, ask)

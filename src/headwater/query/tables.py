@@ -10,21 +10,21 @@ import pyarrow as pa
 
 from headwater.dialect.quoting import quote
 from headwater.errors import NotFound, QueryError
-from headwater.lake.index import DataFile, Field, TablePlan
+from headwater.lake.index import DataFile, TableField, TablePlan
 from headwater.query.external import External, ExternalTables
 from headwater.query.names import Meant
 from headwater.query.predicate import NOW_WORDS, TIME_COLUMNS
 from headwater.query.source import Planner, TableStats, TailSource
-from headwater.query.tail import EMPTY, Tail, TailCache
-from headwater.query.window import EVERYTHING, Window
+from headwater.query.tail import EMPTY, KnownTail, TailCache
+from headwater.query.window import EVERYTHING, TimeWindow
 
 
 class LakeTable(NamedTuple):
     """A lake table as one query sees it: the files that can matter to it, and all rows that are in no file."""
 
     files: list[DataFile]
-    tail: Tail
-    fields: tuple[Field, ...]
+    tail: KnownTail
+    fields: tuple[TableField, ...]
 
     @property
     def has_days(self) -> bool:
@@ -32,7 +32,7 @@ class LakeTable(NamedTuple):
         return is_prunable(self.fields, clock_words=False) and all(file.day is not None for file in self.files)
 
 
-class Tables:
+class KnownTables:
     """What names mean, as it is now. Safe to share between threads; `Engine` says what the arguments are."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Tables:
         external = [] if self.external is None else self.external.names()
         return sorted({*self._planner.tables(), *tailed, *self.fixed, *external})
 
-    def fields(self, table: str) -> tuple[Field, ...] | None:
+    def fields(self, table: str) -> tuple[TableField, ...] | None:
         """Return the columns of a table that has been committed to the lake, None for anything else."""
         if table in self.fixed:
             return None
@@ -111,7 +111,7 @@ class Tables:
             raise QueryError(f"there is no view {quote(name)}; there are: {', '.join(sorted(self._views))}")
         return found if isinstance(found, str) else found()
 
-    def lake(self, means: Meant, tail: Tail, window: Window, *, clock_words: bool = False) -> LakeTable | None:
+    def lake(self, means: Meant, tail: KnownTail, window: TimeWindow, *, clock_words: bool = False) -> LakeTable | None:
         """Return a table with the part of its tail that no file holds, and the files that can have rows in *window*."""
         name = means.table
         first, last = window.day_bounds()
@@ -173,7 +173,7 @@ class Tables:
             raise QueryError(str(error)) from None
 
 
-def is_prunable(fields: Sequence[Field], *, clock_words: bool) -> bool:
+def is_prunable(fields: Sequence[TableField], *, clock_words: bool) -> bool:
     """Return whether the columns are those the conditions were read for."""
     types = {field.name.lower(): field.type for field in fields}
     if clock_words and types.keys() & NOW_WORDS:

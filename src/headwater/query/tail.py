@@ -10,12 +10,12 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from headwater.errors import QueryError
-from headwater.lake.index import Field
+from headwater.lake.index import TableField
 from headwater.query.columns import arrow_type
 from headwater.query.source import TailSource
 
 
-class Segment(NamedTuple):
+class TailSegment(NamedTuple):
     """Rows of several batches under one schema: those of `batches[i]` end before row `ends[i]`; `last_ms` is their newest `datetime`."""
 
     batches: tuple[int, ...]
@@ -23,7 +23,7 @@ class Segment(NamedTuple):
     rows: pa.Table
     last_ms: int
 
-    def after(self, batch: int) -> Segment | None:
+    def after(self, batch: int) -> TailSegment | None:
         """Return the rows of later batches only, None if there are none; copies nothing."""
         cut = bisect_right(self.batches, batch)
         if cut == 0:
@@ -31,32 +31,32 @@ class Segment(NamedTuple):
         if cut == len(self.batches):
             return None
         start = self.ends[cut - 1]
-        return Segment(self.batches[cut:], tuple(end - start for end in self.ends[cut:]), self.rows.slice(start), self.last_ms)
+        return TailSegment(self.batches[cut:], tuple(end - start for end in self.ends[cut:]), self.rows.slice(start), self.last_ms)
 
-    def joined(self, other: Segment) -> Segment:
+    def joined(self, other: TailSegment) -> TailSegment:
         """Return both as one piece of memory."""
         ends = self.ends + tuple(self.ends[-1] + end for end in other.ends)
         rows = pa.concat_tables([self.rows, other.rows]).combine_chunks()
-        return Segment(self.batches + other.batches, ends, rows, max(self.last_ms, other.last_ms))
+        return TailSegment(self.batches + other.batches, ends, rows, max(self.last_ms, other.last_ms))
 
 
-class Tail(NamedTuple):
+class KnownTail(NamedTuple):
     """The tail of one table at one moment; it holds every batch above `floor` that was committed by then."""
 
-    segments: tuple[Segment, ...]
+    segments: tuple[TailSegment, ...]
     floor: int
 
-    def after(self, batch: int) -> Tail:
+    def after(self, batch: int) -> KnownTail:
         """Return what is in no file that holds all batches up to *batch*."""
         found = [segment.after(batch) for segment in self.segments]
-        return Tail(tuple(segment for segment in found if segment is not None), max(batch, self.floor))
+        return KnownTail(tuple(segment for segment in found if segment is not None), max(batch, self.floor))
 
     @property
     def rows(self) -> int:
         """How many rows there are."""
         return sum(segment.rows.num_rows for segment in self.segments)
 
-    def table(self, fields: Sequence[Field]) -> pa.Table:
+    def table(self, fields: Sequence[TableField]) -> pa.Table:
         """Return the rows under the table's schema: columns by name, null where a batch is older than its column.
 
         Without *fields* the columns are those of the batches themselves.
@@ -67,7 +67,7 @@ class Tail(NamedTuple):
         return pa.concat_tables([_conform(segment.rows, schema) for segment in self.segments]) if self.segments else schema.empty_table()
 
 
-EMPTY = Tail((), 0)
+EMPTY = KnownTail((), 0)
 
 
 class TailCache:
@@ -80,21 +80,21 @@ class TailCache:
         self._source = source
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._tails: dict[str, Tail] = {}
+        self._tails: dict[str, KnownTail] = {}
 
-    def copy(self, tables: Sequence[str] | None) -> dict[str, Tail]:
+    def copy(self, tables: Sequence[str] | None) -> dict[str, KnownTail]:
         """Return the tails of *tables* (None: of all that have one) as of one ledger transaction that starts after this call."""
         with self._lock:
             after = {name: _last(tail) for name, tail in self._tails.items()}
-            found: dict[str, list[Segment]] = {}
+            found: dict[str, list[TailSegment]] = {}
             for rows in self._source.tail(after=after, tables=tables):
                 if rows.batch > after.get(rows.table, 0):
                     decoded = pa.ipc.open_stream(rows.rows.arrow).read_all()
                     if decoded.num_rows:
-                        found.setdefault(rows.table, []).append(Segment((rows.batch,), (decoded.num_rows,), decoded, rows.rows.last_ms))
+                        found.setdefault(rows.table, []).append(TailSegment((rows.batch,), (decoded.num_rows,), decoded, rows.rows.last_ms))
             for name, new in found.items():
                 old = self._tails.get(name, EMPTY)
-                self._tails[name] = Tail(_merged(old.segments, new), old.floor)
+                self._tails[name] = KnownTail(_merged(old.segments, new), old.floor)
             names = list(self._tails) if tables is None else tables
             answer = {name: self._tails.get(name, EMPTY) for name in names}
             for name in names:
@@ -123,15 +123,15 @@ class TailCache:
             total -= _size(self._tails.pop(name))
 
 
-def _last(tail: Tail) -> int:
+def _last(tail: KnownTail) -> int:
     return max(tail.floor, tail.segments[-1].batches[-1] if tail.segments else 0)
 
 
-def _size(tail: Tail) -> int:
+def _size(tail: KnownTail) -> int:
     return sum(segment.rows.nbytes for segment in tail.segments)
 
 
-def _merged(old: tuple[Segment, ...], new: list[Segment]) -> tuple[Segment, ...]:
+def _merged(old: tuple[TailSegment, ...], new: list[TailSegment]) -> tuple[TailSegment, ...]:
     """Append *new*, joining neighbours so that each is at least twice its successor: few pieces, each row copied seldom."""
     stack = list(old)
     for segment in new:

@@ -23,7 +23,7 @@ RULE = 80
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
-class Column(NamedTuple):
+class ShownColumn(NamedTuple):
     """What stands above a column, and whether its values are numbers, which stand to the right."""
 
     name: str
@@ -31,7 +31,7 @@ class Column(NamedTuple):
 
 
 def table_lines(
-    columns: Sequence[Column], rows: Iterable[Row], width: int | None, *, styled: bool = False, counted: bool = True
+    columns: Sequence[ShownColumn], rows: Iterable[Row], width: int | None, *, styled: bool = False, counted: bool = True
 ) -> Iterator[str]:
     """Yield the lines of a table of *rows*, None for NULL, without line ends; *counted*: and how many rows there are.
 
@@ -94,7 +94,7 @@ def _rows(count: int) -> str:
     return f"{count:,} row{'' if count == 1 else 's'}"
 
 
-def _whole(columns: Sequence[Column], names: list[str], first: Sequence[Row], rest: Iterator[Row], counted: bool) -> Iterator[str]:
+def _whole(columns: Sequence[ShownColumn], names: list[str], first: Sequence[Row], rest: Iterator[Row], counted: bool) -> Iterator[str]:
     """Yield a line for each row; the columns are as wide as the *first* rows need, so that not all have to be in memory."""
     widths = _natural(names, first)
     count = 0
@@ -115,7 +115,7 @@ def _natural(names: list[str], rows: Sequence[Row]) -> list[int]:
     return widths
 
 
-def _widths(columns: Sequence[Column], names: list[str], rows: Sequence[Row], width: int) -> list[int] | None:
+def _widths(columns: Sequence[ShownColumn], names: list[str], rows: Sequence[Row], width: int) -> list[int] | None:
     """Return how wide each column is to be; None where the table cannot be read within *width*."""
     widths = _natural(names, rows)
     room = width - len(GAP) * (len(columns) - 1)
@@ -139,13 +139,13 @@ def _breaks(values: Iterable[str | None]) -> bool:
     return all(value is None or len(value) <= NARROWEST or " " in value for value in values)
 
 
-def _head(columns: Sequence[Column], names: list[str], widths: list[int], styled: bool) -> Iterator[str]:
+def _head(columns: Sequence[ShownColumn], names: list[str], widths: list[int], styled: bool) -> Iterator[str]:
     line = _line([_aligned(column, name, width) for column, name, width in zip(columns, names, widths, strict=True)])
     yield f"\x1b[1m{line}\x1b[0m" if styled else line
     yield _line(["─" * width for width in widths])
 
 
-def _broken(columns: Sequence[Column], row: Row, widths: list[int], styled: bool) -> Iterator[str]:
+def _broken(columns: Sequence[ShownColumn], row: Row, widths: list[int], styled: bool) -> Iterator[str]:
     cells = [_lines(_text(value), width) for value, width in zip(row, widths, strict=True)]
     for at in range(max(map(len, cells), default=1)):
         parts = [
@@ -191,7 +191,7 @@ def _text(value: str | None) -> str:
     return "NULL" if value is None else value
 
 
-def _aligned(column: Column, text: str, width: int) -> str:
+def _aligned(column: ShownColumn, text: str, width: int) -> str:
     missing = " " * (width - cell_len(text))
     return missing + text if column.is_number else text + missing
 

@@ -43,7 +43,7 @@ Condition: TypeAlias = Atom | AllOf | OneOf | None
 """None is a condition nothing is known of."""
 
 
-class Window(NamedTuple):
+class TimeWindow(NamedTuple):
     """Microseconds since the epoch, both ends included, and the years, months and days; None is no bound."""
 
     lower_us: int | None = None
@@ -75,15 +75,15 @@ class Window(NamedTuple):
         sets = ((self.years, when.year), (self.months, when.month), (self.days, when.day))
         return all(allowed is None or value in allowed for allowed, value in sets)
 
-    def of(self, columns: frozenset[ColumnName]) -> Window:
+    def of(self, columns: frozenset[ColumnName]) -> TimeWindow:
         """Return what is left when only *columns* are known to be bounded."""
         lower_us, upper_us = (self.lower_us, self.upper_us) if "datetime" in columns else (None, None)
         sets = [found if name in columns else None for name, found in (("year", self.years), ("month", self.months), ("day", self.days))]
-        return Window(lower_us, upper_us, *sets)
+        return TimeWindow(lower_us, upper_us, *sets)
 
 
-EVERYTHING = Window()
-_NOTHING = Window(1, 0)
+EVERYTHING = TimeWindow()
+_NOTHING = TimeWindow(1, 0)
 
 
 def keep(condition: Condition, columns: frozenset[ColumnName]) -> Condition:
@@ -111,7 +111,7 @@ def any_of(parts: Sequence[Condition]) -> Condition:
     return parts[0] if len(parts) == 1 else OneOf(tuple(parts))
 
 
-def window_of(condition: Condition, constants: Sequence[int | None]) -> Window:
+def window_of(condition: Condition, constants: Sequence[int | None]) -> TimeWindow:
     """Return the window of *condition*; a constant that is None (not known) restricts nothing."""
     match condition:
         case Atom():
@@ -129,29 +129,29 @@ def window_of(condition: Condition, constants: Sequence[int | None]) -> Window:
     return EVERYTHING
 
 
-def _atom(atom: Atom, values: list[int | None]) -> Window:
+def _atom(atom: Atom, values: list[int | None]) -> TimeWindow:
     known = [value for value in values if value is not None]
     if len(known) < len(values) or not known:
         return EVERYTHING
     if atom.column == "year":
-        return Window(years=frozenset(known))
+        return TimeWindow(years=frozenset(known))
     if atom.column == "month":
-        return Window(months=frozenset(known))
+        return TimeWindow(months=frozenset(known))
     if atom.column == "day":
-        return Window(days=frozenset(known))
+        return TimeWindow(days=frozenset(known))
     # The clock is read again, later, when the query runs.
     slack = DAY_US if atom.now else 0
     low, high = min(known) - slack, max(known) + slack
-    return Window(None if atom.op == "le" else low, None if atom.op == "ge" else high + atom.span_us)
+    return TimeWindow(None if atom.op == "le" else low, None if atom.op == "ge" else high + atom.span_us)
 
 
-def both(a: Window, b: Window) -> Window:
+def both(a: TimeWindow, b: TimeWindow) -> TimeWindow:
     """Return a window that holds every moment that is in both."""
 
     def meet(x: frozenset[int] | None, y: frozenset[int] | None) -> frozenset[int] | None:
         return y if x is None else x if y is None else x & y
 
-    return Window(
+    return TimeWindow(
         b.lower_us if a.lower_us is None else a.lower_us if b.lower_us is None else max(a.lower_us, b.lower_us),
         b.upper_us if a.upper_us is None else a.upper_us if b.upper_us is None else min(a.upper_us, b.upper_us),
         meet(a.years, b.years),
@@ -160,7 +160,7 @@ def both(a: Window, b: Window) -> Window:
     )
 
 
-def either(a: Window, b: Window) -> Window:
+def either(a: TimeWindow, b: TimeWindow) -> TimeWindow:
     """Return a window that holds every moment that is in one of them."""
 
     if a is _NOTHING:
@@ -171,7 +171,7 @@ def either(a: Window, b: Window) -> Window:
     def join(x: frozenset[int] | None, y: frozenset[int] | None) -> frozenset[int] | None:
         return None if x is None or y is None else x | y
 
-    return Window(
+    return TimeWindow(
         None if a.lower_us is None or b.lower_us is None else min(a.lower_us, b.lower_us),
         None if a.upper_us is None or b.upper_us is None else max(a.upper_us, b.upper_us),
         join(a.years, b.years),

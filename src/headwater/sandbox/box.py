@@ -16,7 +16,7 @@ from headwater.errors import QueryLimit, Unavailable
 from headwater.query.session import NO_FILES, called
 from headwater.query.watch import Stopped
 from headwater.sandbox.deadline import Deadlines
-from headwater.sandbox.inside.wire import Job, load, receive, send, send_job, send_question
+from headwater.sandbox.inside.wire import Assignment, load, receive, send, send_job, send_question
 
 # A row of 64 MB, and what stands around it.
 _MOST = 80 << 20
@@ -104,7 +104,7 @@ class Box:
             raise duckdb.Error(_without_paths(_plainly(message), files))
         return load(body)
 
-    def run(self, job: Job, fds: Sequence[int], terms: Terms, names: Mapping[str, str]) -> Rows:
+    def run(self, job: Assignment, fds: Sequence[int], terms: Terms, names: Mapping[str, str]) -> BoxRows:
         """Begin the query; return its rows when the first may come. Raises `duckdb.Error`, `QueryLimit` or `Stopped`.
 
         *names*: what messages call its files.
@@ -125,7 +125,7 @@ class Box:
             _, body = self._answer()
         except SandboxLost as error:
             raise self._why() from error
-        return Rows(self, pa.ipc.open_stream(pa.py_buffer(body)).schema)
+        return BoxRows(self, pa.ipc.open_stream(pa.py_buffer(body)).schema)
 
     def next_batch(self) -> pa.RecordBatch | None:
         """Return the next rows, None after the last. Raises as `run` does."""
@@ -221,7 +221,7 @@ class Box:
             raise SandboxLost from error
 
 
-class Rows:
+class BoxRows:
     """The rows of a query that a box runs, read as an Arrow reader is."""
 
     def __init__(self, box: Box, schema: pa.Schema) -> None:

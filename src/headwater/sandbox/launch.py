@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from headwater.sandbox.box import Box
 from headwater.sandbox.deadline import Deadlines
-from headwater.sandbox.inside.confine import Bounds
+from headwater.sandbox.inside.confine import SandboxBounds
 from headwater.sandbox.inside.launcher import MESSAGE
 
 _PROGRAM = "from headwater.sandbox.inside.launcher import main; main()"
@@ -22,7 +22,7 @@ _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background
 class Launcher:
     """Gives out boxes; safe to share between threads. One whose process has ended starts another."""
 
-    def __init__(self, bounds: Bounds, database: str, deadlines: Deadlines) -> None:
+    def __init__(self, bounds: SandboxBounds, database: str, deadlines: Deadlines) -> None:
         self._arguments = json.dumps([database, list(bounds.roots), bounds.memory, bounds.threads, bounds.cpu_s])
         self._deadlines = deadlines
         self._lock = threading.Lock()

@@ -20,9 +20,9 @@ from headwater.sandbox.box import NONE_STARTED, TRIES, Box, NotStarted, SandboxL
 from headwater.sandbox.deadline import Deadlines
 from headwater.sandbox.gate import check
 from headwater.sandbox.inside import landlock
-from headwater.sandbox.inside.confine import Bounds
+from headwater.sandbox.inside.confine import SandboxBounds
 from headwater.sandbox.launch import Launcher
-from headwater.sandbox.run import Run
+from headwater.sandbox.run import SandboxRun
 from headwater.sandbox.session import SandboxSession
 from headwater.sandbox.share import SharedTails
 
@@ -51,7 +51,7 @@ class Sandboxes:
         self._terms = Terms(max_seconds, memory, self._roots[0])
         self._deadlines = Deadlines()
         # Processor time is a second line only: a query ends by the clock.
-        bounds = Bounds(tuple(self._roots), _bytes(memory), threads, ceil(max_seconds + 2) * (threads + 1) + 10)
+        bounds = SandboxBounds(tuple(self._roots), _bytes(memory), threads, ceil(max_seconds + 2) * (threads + 1) + 10)
         self._launcher = Launcher(bounds, database, self._deadlines)
         self._slots = threading.Semaphore(most)
         self._lock = threading.Lock()
@@ -77,7 +77,7 @@ class Sandboxes:
 
     def take(self) -> SandboxSession:
         """Return what one statement is put together in."""
-        return SandboxSession(Run(self._slots, self._spare, self._terms), self.ask, self._tails, self._inside)
+        return SandboxSession(SandboxRun(self._slots, self._spare, self._terms), self.ask, self._tails, self._inside)
 
     def give_back(self, session: SandboxSession, *, broken: bool = False) -> None:
         """Take it back; its process is ended."""

@@ -9,15 +9,15 @@ from typing import Any
 
 from headwater.errors import QueryError, QueryLimit, Unavailable
 from headwater.query.watch import Stopped
-from headwater.sandbox.box import NONE_STARTED, TRIES, Box, NotStarted, Rows, SandboxLost, Terms, TooLarge, TooSlow
-from headwater.sandbox.inside.wire import Job
+from headwater.sandbox.box import NONE_STARTED, TRIES, Box, BoxRows, NotStarted, SandboxLost, Terms, TooLarge, TooSlow
+from headwater.sandbox.inside.wire import Assignment
 
 _LOOK_EVERY_S = 0.05
 # As Python objects it takes ten times that.
 _ANSWER_BYTES = 16 << 20
 
 
-class Run:
+class SandboxRun:
     """Takes a process from *box* when it is first needed, and one of *slots* when it starts; gives back the one and ends the other
     when it is closed.
     """
@@ -57,7 +57,7 @@ class Run:
             self._planning_s = max(0.0, self._planning_s - (time.monotonic() - started))
         raise Unavailable(NONE_STARTED)
 
-    def start(self, job: Job, fds: Sequence[int], names: Mapping[str, str]) -> Rows:
+    def start(self, job: Assignment, fds: Sequence[int], names: Mapping[str, str]) -> BoxRows:
         """Run *job*, whose files messages call as *names* says.
 
         Raises `duckdb.Error`, `QueryLimit`, `Stopped`, or `Unavailable` if no process can be had.

@@ -11,13 +11,13 @@ from uuid import UUID
 import pyarrow as pa
 
 from headwater.dialect.quoting import quote
-from headwater.lake.index import DataFile, Field
+from headwater.lake.index import DataFile, TableField
 from headwater.query.relation import table_sql
 from headwater.query.session import A_FILE, NO_FILES
-from headwater.query.tail import Tail
-from headwater.sandbox.box import Rows
-from headwater.sandbox.inside.wire import Job
-from headwater.sandbox.run import Run
+from headwater.query.tail import KnownTail
+from headwater.sandbox.box import BoxRows
+from headwater.sandbox.inside.wire import Assignment
+from headwater.sandbox.run import SandboxRun
 from headwater.sandbox.share import Shared, SharedTails
 
 _PLAIN = (type(None), bool, int, float, str, bytes, datetime, date, time, timedelta, Decimal, UUID)
@@ -29,7 +29,7 @@ class SandboxSession:
     *ask* answers questions about texts of statements, *inside* tells how a sandbox names a file.
     """
 
-    def __init__(self, run: Run, ask: Callable[[str, Any], Any], tails: SharedTails, inside: Callable[[str], str]) -> None:
+    def __init__(self, run: SandboxRun, ask: Callable[[str, Any], Any], tails: SharedTails, inside: Callable[[str], str]) -> None:
         self._run, self._ask, self._tails, self._inside = run, ask, tails, inside
         self._views: dict[str, str] = {}
         self._files: dict[str, str] = {}
@@ -51,11 +51,13 @@ class SandboxSession:
         """Make an Arrow table readable and return the quoted name it has in SQL."""
         return self._put(name, [Shared(table)])
 
-    def put_tail(self, name: str, tail: Tail, fields: tuple[Field, ...]) -> str:
+    def put_tail(self, name: str, tail: KnownTail, fields: tuple[TableField, ...]) -> str:
         """Make a tail readable under the schema *fields* and return the quoted name it has in SQL."""
         return self._put(name, self._tails.share(name, tail, fields))
 
-    def put_files(self, name: str, fields: Sequence[Field], files: Sequence[DataFile], tail: str | None, *, by_day: bool = False) -> None:
+    def put_files(
+        self, name: str, fields: Sequence[TableField], files: Sequence[DataFile], tail: str | None, *, by_day: bool = False
+    ) -> None:
         """Make *name* mean all rows of *files* and of the relation named *tail*; see `table_sql`."""
         inside = [file._replace(path=self._inside(file.path)) for file in files]
         self._files.update((file.path, A_FILE) for file in inside)
@@ -66,10 +68,10 @@ class SandboxSession:
         self._files.update(files)
         self.put_view(name, text)
 
-    def run(self, text: str, parameters: Any) -> Rows:
+    def run(self, text: str, parameters: Any) -> BoxRows:
         """Run a SELECT over what was put here. Raises `duckdb.Error`, `QueryLimit`, `Stopped`; `TypeError` for what is no parameter."""
         tables = [(name, len(parts)) for name, parts in self._tables.items()]
-        job = Job(text, _plain(parameters), list(self._views.items()), list(self._files), tables)
+        job = Assignment(text, _plain(parameters), list(self._views.items()), list(self._files), tables)
         return self._run.start(job, [part.fd for parts in self._tables.values() for part in parts], self._files)
 
     def interrupt(self) -> None:

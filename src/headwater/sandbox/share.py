@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from headwater.lake.index import Field
-from headwater.query.tail import Tail
+from headwater.lake.index import TableField
+from headwater.query.tail import KnownTail
 
 
 class Shared:
@@ -35,7 +35,7 @@ class Shared:
 
 class _Part(NamedTuple):
     rows: pa.Table
-    fields: tuple[Field, ...]
+    fields: tuple[TableField, ...]
     shared: Shared
 
 
@@ -50,7 +50,7 @@ class SharedTails:
         self._lock = threading.Lock()
         self._parts: OrderedDict[str, list[_Part]] = OrderedDict()
 
-    def share(self, name: str, tail: Tail, fields: tuple[Field, ...]) -> list[Shared]:
+    def share(self, name: str, tail: KnownTail, fields: tuple[TableField, ...]) -> list[Shared]:
         """Return the rows of *tail* under the schema *fields*, in order."""
         if not fields:
             return [Shared(tail.table(()))]
@@ -59,7 +59,7 @@ class SharedTails:
             parts = []
             for segment in tail.segments:
                 part = next((part for part in known if part.rows is segment.rows and part.fields == fields), None)
-                parts.append(part or _Part(segment.rows, fields, Shared(Tail((segment,), 0).table(fields))))
+                parts.append(part or _Part(segment.rows, fields, Shared(KnownTail((segment,), 0).table(fields))))
             self._parts[name] = parts
             self._evict()
         return [part.shared for part in parts]

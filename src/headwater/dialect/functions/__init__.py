@@ -8,9 +8,9 @@ from headwater.dialect.functions.moments import MOMENTS
 from headwater.dialect.functions.numbers import NUMBERS
 from headwater.dialect.functions.strings import STRINGS
 from headwater.dialect.functions.windows import WINDOWS
-from headwater.dialect.signatures import Library
+from headwater.dialect.signatures import FunctionLibrary
 
-GROUPS: dict[str, Library] = {
+GROUPS: dict[str, FunctionLibrary] = {
     "Text": STRINGS,
     "Numbers": NUMBERS,
     "Dates and times": MOMENTS,
@@ -21,7 +21,7 @@ GROUPS: dict[str, Library] = {
     "Windows": WINDOWS,
 }
 
-LIBRARY = Library()
+LIBRARY = FunctionLibrary()
 for group in GROUPS.values():
     for name, signatures in group.signatures.items():
         LIBRARY.signatures.setdefault(name, []).extend(signatures)

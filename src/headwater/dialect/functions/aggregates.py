@@ -5,7 +5,7 @@ from __future__ import annotations
 from headwater.dialect.errors import NotSupported
 from headwater.dialect.functions.maps import grouped
 from headwater.dialect.operators import rounded_quotient
-from headwater.dialect.signatures import Bound, Library
+from headwater.dialect.signatures import Bound, FunctionLibrary
 from headwater.dialect.types import BIGINT, DOUBLE, INTEGERS, Type, array, decimal
 from headwater.dialect.value import Value, let
 
@@ -83,7 +83,7 @@ def _top(bound: Bound) -> Value:
 # The engine corrects for the bias of a sample, Athena does not.
 _SKEW = "skewness({0}){w} * (count({0}){w} - 2) / sqrt(count({0}){w} * (count({0}){w} - 1))"
 
-AGGREGATES = Library()
+AGGREGATES = FunctionLibrary()
 AGGREGATES.add("aggregate", {
     "count() -> bigint": "count(*){w}",
     "count(T) -> bigint": "count({d}{0}){w}",

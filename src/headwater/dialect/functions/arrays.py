@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headwater.dialect.casts import as_text, cast
 from headwater.dialect.errors import QueryFailed
-from headwater.dialect.signatures import Bound, Library
+from headwater.dialect.signatures import Bound, FunctionLibrary
 from headwater.dialect.types import DATE, INTERVAL, Type, array, row
 from headwater.dialect.value import Value, fail, fill, let
 
@@ -159,7 +159,7 @@ def _contains(bound: Bound) -> str:
     )
 
 
-ARRAYS = Library()
+ARRAYS = FunctionLibrary()
 ARRAYS.add("scalar", {
     "cardinality(array(T)) -> bigint": "CAST(len({0}) AS BIGINT)",
     "cardinality(map(K,V)) -> bigint": "CAST(cardinality({0}) AS BIGINT)",

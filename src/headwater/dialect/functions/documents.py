@@ -7,7 +7,7 @@ import re
 from headwater.dialect.casts import cast
 from headwater.dialect.errors import NotSupported, QueryFailed
 from headwater.dialect.quoting import literal
-from headwater.dialect.signatures import Bound, Library
+from headwater.dialect.signatures import Bound, FunctionLibrary
 from headwater.dialect.types import JSON
 from headwater.dialect.value import fail, fill
 
@@ -189,7 +189,7 @@ _PARAMETER = (
     " substr(\"$p\", strpos(\"$p\", '=') + 1) ELSE '' END)), 1)"
 )
 
-DOCUMENTS = Library()
+DOCUMENTS = FunctionLibrary()
 DOCUMENTS.add("scalar", {
     **{f"json_extract({kind}, varchar) -> json": _extract for kind in ("json", "varchar")},
     **{f"json_extract_scalar({kind}, varchar) -> varchar": _extract_scalar for kind in ("json", "varchar")},

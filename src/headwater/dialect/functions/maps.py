@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headwater.dialect.casts import as_text
 from headwater.dialect.scope import row_item
-from headwater.dialect.signatures import Bound, Library
+from headwater.dialect.signatures import Bound, FunctionLibrary
 from headwater.dialect.types import Type
 from headwater.dialect.value import Value, fail, fill, let
 
@@ -93,7 +93,7 @@ def _multimap_from_entries(bound: Bound) -> str:
     return grouped(f"list_transform({bound.pieces()[0]}, {pair})")
 
 
-MAPS = Library()
+MAPS = FunctionLibrary()
 MAPS.add("scalar", {
     "map() -> map(unknown, unknown)": _map,
     "map(array(K), array(V)) -> map(K,V)": _map,

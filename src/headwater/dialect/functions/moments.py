@@ -9,7 +9,7 @@ from headwater.dialect.errors import QueryFailed
 from headwater.dialect.formats import joda_format, mysql_format
 from headwater.dialect.operators import moved
 from headwater.dialect.quoting import literal
-from headwater.dialect.signatures import Bound, Library
+from headwater.dialect.signatures import Bound, FunctionLibrary
 from headwater.dialect.types import BIGINT, DATE, TIMESTAMP, TIMESTAMPTZ, ZONED, Type
 from headwater.dialect.value import Value, fail, fill
 from headwater.dialect.zones import engine_zone, zone_name
@@ -210,7 +210,7 @@ def _parse_duration(bound: Bound) -> str:
 
 NOW = "date_trunc('millisecond', now())"
 
-MOMENTS = Library()
+MOMENTS = FunctionLibrary()
 MOMENTS.add("scalar", {
     "now() -> timestamp(3) with time zone": NOW,
     "current_timezone() -> varchar": "'UTC'",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headwater.dialect.errors import QueryFailed
 from headwater.dialect.operators import arithmetic
-from headwater.dialect.signatures import Bound, Library
+from headwater.dialect.signatures import Bound, FunctionLibrary
 from headwater.dialect.types import DOUBLE, INTEGERS, Type, decimal
 from headwater.dialect.value import Value, fail, fill
 
@@ -123,7 +123,7 @@ def _to_base(bound: Bound) -> str:
     return f"to_base({bound.pieces()[0]}, {base})" if base != 16 else f"lower(to_base({bound.pieces()[0]}, 16))"
 
 
-NUMBERS = Library()
+NUMBERS = FunctionLibrary()
 NUMBERS.add("scalar", {
     "abs(N) -> N": "abs({0})",
     "ceil|ceiling(N) -> N": _ceiling,

@@ -7,7 +7,7 @@ import re
 from headwater.dialect.casts import as_text
 from headwater.dialect.errors import NotSupported, QueryFailed
 from headwater.dialect.quoting import literal
-from headwater.dialect.signatures import Bound, Library
+from headwater.dialect.signatures import Bound, FunctionLibrary
 from headwater.dialect.types import INTEGERS
 from headwater.dialect.value import Value, fail, fill
 
@@ -120,7 +120,7 @@ _FIRST_LETTER = (
     + " AS INTEGER) END)"
 )
 
-STRINGS = Library()
+STRINGS = FunctionLibrary()
 STRINGS.add("scalar", {
     "length|char_length|character_length(varchar) -> bigint": "length({0})",
     "length(varbinary) -> bigint": "octet_length({0})",

@@ -1,8 +1,8 @@
 """Functions that need OVER. In a template {n} is IGNORE NULLS where it was written."""
 
-from headwater.dialect.signatures import Library
+from headwater.dialect.signatures import FunctionLibrary
 
-WINDOWS = Library()
+WINDOWS = FunctionLibrary()
 WINDOWS.add("window", {
     "row_number() -> bigint": "row_number(){w}",
     "rank() -> bigint": "rank(){w}",

@@ -9,7 +9,7 @@ from headwater.edge.principal import Principal
 from headwater.edge.wire.service import Output
 
 
-class Entry(NamedTuple):
+class AthenaOperation(NamedTuple):
     """An operation: what it takes and what it does, in a thread of its own."""
 
     shape: type

@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from headwater.catalog.shapes import Database, Storage
-from headwater.edge.athena.call import Entry, page
+from headwater.edge.athena.call import AthenaOperation, page
 from headwater.edge.athena.shapes import (
-    DatabaseInput,
+    AthenaDatabaseInput,
+    AthenaTableInput,
     DataCatalogInput,
     ListDatabasesInput,
     ListInput,
     ListTableMetadataInput,
-    TableInput,
 )
 from headwater.edge.principal import Principal
 from headwater.edge.wire.service import Output
 from headwater.errors import QueryError
-from headwater.executions import InvalidRequest, MetadataMissing, Queries, TableInfo, matching
+from headwater.executions import InvalidRequest, MetadataMissing, QueryRooms, TableInfo, matching
 
 NAME = "AwsDataCatalog"
 
@@ -26,18 +26,18 @@ NAME = "AwsDataCatalog"
 class CatalogOperations:
     """Look at the catalog."""
 
-    def __init__(self, queries: Queries, *, account_id: str) -> None:
+    def __init__(self, queries: QueryRooms, *, account_id: str) -> None:
         self._catalog, self._tokens, self._account_id = queries.catalog, queries.tokens, account_id
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, AthenaOperation]:
         """Return the operations by name."""
         return {
-            "ListDataCatalogs": Entry(ListInput, self.list_catalogs),
-            "GetDataCatalog": Entry(DataCatalogInput, self.get_catalog),
-            "ListDatabases": Entry(ListDatabasesInput, self.list_databases),
-            "GetDatabase": Entry(DatabaseInput, self.get_database),
-            "ListTableMetadata": Entry(ListTableMetadataInput, self.list_tables),
-            "GetTableMetadata": Entry(TableInput, self.get_table),
+            "ListDataCatalogs": AthenaOperation(ListInput, self.list_catalogs),
+            "GetDataCatalog": AthenaOperation(DataCatalogInput, self.get_catalog),
+            "ListDatabases": AthenaOperation(ListDatabasesInput, self.list_databases),
+            "GetDatabase": AthenaOperation(AthenaDatabaseInput, self.get_database),
+            "ListTableMetadata": AthenaOperation(ListTableMetadataInput, self.list_tables),
+            "GetTableMetadata": AthenaOperation(AthenaTableInput, self.get_table),
         }
 
     def list_catalogs(self, asked: ListInput, caller: Principal) -> Output:
@@ -56,7 +56,7 @@ class CatalogOperations:
         names, more = self._page("databases", self._catalog.databases(), asked)
         return page("DatabaseList", there(names, lambda name: _database(self._catalog.database(name))), more)
 
-    def get_database(self, asked: DatabaseInput, caller: Principal) -> Output:
+    def get_database(self, asked: AthenaDatabaseInput, caller: Principal) -> Output:
         """Show a database."""
         return {"Database": _database(self._catalog.database(self._database(asked)))}
 
@@ -70,7 +70,7 @@ class CatalogOperations:
         some, more = self._page(f"tables {asked.expression}", names, asked)
         return page("TableMetadataList", there(some, lambda name: _table(self._catalog.info(database, name))), more)
 
-    def get_table(self, asked: TableInput, caller: Principal) -> Output:
+    def get_table(self, asked: AthenaTableInput, caller: Principal) -> Output:
         """Show a table."""
         return {"TableMetadata": _table(self._catalog.info(self._database(asked), asked.table_name.lower()))}
 
@@ -78,7 +78,7 @@ class CatalogOperations:
         if not self._catalog.is_catalog(name):
             raise InvalidRequest(f"DataCatalog {name} was not found")
 
-    def _database(self, asked: DatabaseInput | ListTableMetadataInput) -> str:
+    def _database(self, asked: AthenaDatabaseInput | ListTableMetadataInput) -> str:
         self._check(asked.catalog_name)
         name = asked.database_name.lower()
         if name not in self._catalog.databases():

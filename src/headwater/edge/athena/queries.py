@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headwater.edge.athena.call import Entry, epoch_s, page
+from headwater.edge.athena.call import AthenaOperation, epoch_s, page
 from headwater.edge.athena.shapes import (
     ExecutionInput,
     ExecutionsInput,
@@ -13,7 +13,7 @@ from headwater.edge.athena.shapes import (
 )
 from headwater.edge.principal import Principal
 from headwater.edge.wire.service import Output
-from headwater.executions import IDS_AT_ONCE, Column, Execution, InvalidRequest, Queries, Request
+from headwater.executions import IDS_AT_ONCE, Execution, InvalidRequest, QueryRequest, QueryRooms, ResultColumn
 from headwater.executions.workgroup import ENGINE_VERSIONS
 
 ENGINE_VERSION = ENGINE_VERSIONS[-1]
@@ -23,20 +23,20 @@ ENGINE_VERSION = ENGINE_VERSIONS[-1]
 class QueryOperations:
     """Start, look at, stop and read executions."""
 
-    def __init__(self, queries: Queries) -> None:
+    def __init__(self, queries: QueryRooms) -> None:
         self._executions, self._workgroups = queries.executions, queries.workgroups
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, AthenaOperation]:
         """Return the operations by name."""
         return {
-            "StartQueryExecution": Entry(StartQueryExecutionInput, self.start),
-            "StopQueryExecution": Entry(ExecutionInput, self.stop),
-            "GetQueryExecution": Entry(ExecutionInput, self.get),
-            "BatchGetQueryExecution": Entry(ExecutionsInput, self.batch_get),
-            "GetQueryResults": Entry(GetQueryResultsInput, self.results),
-            "GetQueryRuntimeStatistics": Entry(ExecutionInput, self.statistics),
-            "ListQueryExecutions": Entry(ListInWorkGroupInput, self.list),
-            "ListEngineVersions": Entry(ListInput, self.engine_versions),
+            "StartQueryExecution": AthenaOperation(StartQueryExecutionInput, self.start),
+            "StopQueryExecution": AthenaOperation(ExecutionInput, self.stop),
+            "GetQueryExecution": AthenaOperation(ExecutionInput, self.get),
+            "BatchGetQueryExecution": AthenaOperation(ExecutionsInput, self.batch_get),
+            "GetQueryResults": AthenaOperation(GetQueryResultsInput, self.results),
+            "GetQueryRuntimeStatistics": AthenaOperation(ExecutionInput, self.statistics),
+            "ListQueryExecutions": AthenaOperation(ListInWorkGroupInput, self.list),
+            "ListEngineVersions": AthenaOperation(ListInput, self.engine_versions),
         }
 
     def start(self, asked: StartQueryExecutionInput, caller: Principal) -> Output:
@@ -45,7 +45,7 @@ class QueryOperations:
             raise InvalidRequest("clientRequestToken is null or empty")
         context, reuse = asked.query_execution_context, asked.result_reuse_configuration
         by_age = None if reuse is None else reuse.result_reuse_by_age_configuration
-        request = Request(
+        request = QueryRequest(
             asked.query_string,
             asked.client_request_token,
             asked.work_group,
@@ -180,7 +180,7 @@ def _times(execution: Execution) -> Output:
     }
 
 
-def _column(column: Column) -> Output:
+def _column(column: ResultColumn) -> Output:
     return {
         "CatalogName": "hive",
         "SchemaName": "",

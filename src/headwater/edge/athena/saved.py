@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headwater.edge.athena.call import Entry, epoch_s, page
+from headwater.edge.athena.call import AthenaOperation, epoch_s, page
 from headwater.edge.athena.shapes import (
     CreateNamedQueryInput,
     ListInWorkGroupInput,
@@ -15,30 +15,30 @@ from headwater.edge.athena.shapes import (
 )
 from headwater.edge.principal import Principal
 from headwater.edge.wire.service import Output
-from headwater.executions import InvalidRequest, NamedQuery, PreparedStatement, Queries, ResourceMissing
+from headwater.executions import InvalidRequest, NamedQuery, PreparedStatement, QueryRooms, ResourceMissing
 
 
 class SavedOperations:
     """Save, look at, change and forget SQL."""
 
-    def __init__(self, queries: Queries) -> None:
+    def __init__(self, queries: QueryRooms) -> None:
         self._library = queries.library
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, AthenaOperation]:
         """Return the operations by name."""
         return {
-            "CreateNamedQuery": Entry(CreateNamedQueryInput, self.create_named),
-            "GetNamedQuery": Entry(NamedQueryInput, self.get_named),
-            "BatchGetNamedQuery": Entry(NamedQueriesInput, self.batch_get_named),
-            "UpdateNamedQuery": Entry(UpdateNamedQueryInput, self.update_named),
-            "DeleteNamedQuery": Entry(NamedQueryInput, self.delete_named),
-            "ListNamedQueries": Entry(ListInWorkGroupInput, self.list_named),
-            "CreatePreparedStatement": Entry(WritePreparedStatementInput, self.create_prepared),
-            "GetPreparedStatement": Entry(PreparedStatementInput, self.get_prepared),
-            "BatchGetPreparedStatement": Entry(PreparedStatementsInput, self.batch_get_prepared),
-            "UpdatePreparedStatement": Entry(WritePreparedStatementInput, self.update_prepared),
-            "DeletePreparedStatement": Entry(PreparedStatementInput, self.delete_prepared),
-            "ListPreparedStatements": Entry(ListInWorkGroupInput, self.list_prepared),
+            "CreateNamedQuery": AthenaOperation(CreateNamedQueryInput, self.create_named),
+            "GetNamedQuery": AthenaOperation(NamedQueryInput, self.get_named),
+            "BatchGetNamedQuery": AthenaOperation(NamedQueriesInput, self.batch_get_named),
+            "UpdateNamedQuery": AthenaOperation(UpdateNamedQueryInput, self.update_named),
+            "DeleteNamedQuery": AthenaOperation(NamedQueryInput, self.delete_named),
+            "ListNamedQueries": AthenaOperation(ListInWorkGroupInput, self.list_named),
+            "CreatePreparedStatement": AthenaOperation(WritePreparedStatementInput, self.create_prepared),
+            "GetPreparedStatement": AthenaOperation(PreparedStatementInput, self.get_prepared),
+            "BatchGetPreparedStatement": AthenaOperation(PreparedStatementsInput, self.batch_get_prepared),
+            "UpdatePreparedStatement": AthenaOperation(WritePreparedStatementInput, self.update_prepared),
+            "DeletePreparedStatement": AthenaOperation(PreparedStatementInput, self.delete_prepared),
+            "ListPreparedStatements": AthenaOperation(ListInWorkGroupInput, self.list_prepared),
         }
 
     def create_named(self, asked: CreateNamedQueryInput, caller: Principal) -> Output:

@@ -12,7 +12,7 @@ from headwater.edge.athena.saved import SavedOperations
 from headwater.edge.athena.workgroups import WorkgroupOperations
 from headwater.edge.wire.routing import Route
 from headwater.edge.wire.service import JsonOperation, JsonService, in_thread
-from headwater.executions import Queries
+from headwater.executions import QueryRooms
 
 STARTS_AT_ONCE = 2
 RESULTS_AT_ONCE = 4
@@ -22,7 +22,7 @@ BODY_LIMIT = 2 * 1024 * 1024  # the longest query, every character of it escaped
 class Athena:
     """The service, on a room of query executions."""
 
-    def __init__(self, queries: Queries, *, region: str, account_id: str) -> None:
+    def __init__(self, queries: QueryRooms, *, region: str, account_id: str) -> None:
         parts = (
             QueryOperations(queries),
             WorkgroupOperations(queries, arn_prefix=f"arn:aws:athena:{region}:{account_id}:"),

@@ -24,51 +24,51 @@ Page = Annotated[int, Meta(ge=0, le=50)]
 Ids = Annotated[list[Id], Meta(min_length=1, max_length=50)]
 
 
-class Input(msgspec.Struct, rename="pascal", kw_only=True):
+class AthenaInput(msgspec.Struct, rename="pascal", kw_only=True):
     """A request; members that a newer SDK adds are ignored, as everywhere at AWS."""
 
 
-class Tag(Input, rename="pascal", kw_only=True):
+class Tag(AthenaInput, rename="pascal", kw_only=True):
     """A name and its value."""
 
     key: Annotated[str, Meta(min_length=1, max_length=128)]
     value: Annotated[str, Meta(max_length=256)] = ""
 
 
-class Encryption(Input, rename="pascal", kw_only=True):
+class Encryption(AthenaInput, rename="pascal", kw_only=True):
     """How the client wants results encrypted."""
 
     encryption_option: Literal["SSE_S3", "SSE_KMS", "CSE_KMS"]
 
 
-class ResultConfiguration(Input, rename="pascal", kw_only=True):
+class ResultConfiguration(AthenaInput, rename="pascal", kw_only=True):
     """Where results go."""
 
     output_location: str | None = None
     encryption_configuration: Encryption | None = None
 
 
-class QueryContext(Input, rename="pascal", kw_only=True):
+class QueryContext(AthenaInput, rename="pascal", kw_only=True):
     """Where bare names are looked for."""
 
     database: Database | None = None
     catalog: CatalogName | None = None
 
 
-class ReuseByAge(Input, rename="pascal", kw_only=True):
+class ReuseByAge(AthenaInput, rename="pascal", kw_only=True):
     """Whether an older result will do, and how old it may be."""
 
     enabled: bool
     max_age_in_minutes: Annotated[int, Meta(ge=0, le=10_080)] = 60
 
 
-class Reuse(Input, rename="pascal", kw_only=True):
+class Reuse(AthenaInput, rename="pascal", kw_only=True):
     """When an older result will do."""
 
     result_reuse_by_age_configuration: ReuseByAge | None = None
 
 
-class StartQueryExecutionInput(Input, rename="pascal", kw_only=True):
+class StartQueryExecutionInput(AthenaInput, rename="pascal", kw_only=True):
     """A query to run."""
 
     query_string: QueryString
@@ -80,13 +80,13 @@ class StartQueryExecutionInput(Input, rename="pascal", kw_only=True):
     result_reuse_configuration: Reuse | None = None
 
 
-class ExecutionInput(Input, rename="pascal", kw_only=True):
+class ExecutionInput(AthenaInput, rename="pascal", kw_only=True):
     """One execution."""
 
     query_execution_id: Id
 
 
-class ExecutionsInput(Input, rename="pascal", kw_only=True):
+class ExecutionsInput(AthenaInput, rename="pascal", kw_only=True):
     """Some executions."""
 
     query_execution_ids: Ids
@@ -100,7 +100,7 @@ class GetQueryResultsInput(ExecutionInput, rename="pascal", kw_only=True):
     query_result_type: Literal["DATA_ROWS", "DATA_MANIFEST"] = "DATA_ROWS"
 
 
-class ListInput(Input, rename="pascal", kw_only=True):
+class ListInput(AthenaInput, rename="pascal", kw_only=True):
     """A page of a list."""
 
     next_token: Token | None = None
@@ -113,19 +113,19 @@ class ListInWorkGroupInput(ListInput, rename="pascal", kw_only=True):
     work_group: WorkGroupName = "primary"
 
 
-class EngineVersion(Input, rename="pascal", kw_only=True):
+class EngineVersion(AthenaInput, rename="pascal", kw_only=True):
     """Which engine a workgroup wants."""
 
     selected_engine_version: Annotated[str, Meta(min_length=1, max_length=128)] = "AUTO"
 
 
-class Managed(Input, rename="pascal", kw_only=True):
+class Managed(AthenaInput, rename="pascal", kw_only=True):
     """Whether Athena should keep results by itself."""
 
     enabled: bool = False
 
 
-class WorkGroupConfiguration(Input, rename="pascal", kw_only=True):
+class WorkGroupConfiguration(AthenaInput, rename="pascal", kw_only=True):
     """How a workgroup works; None = not said."""
 
     result_configuration: ResultConfiguration | None = None
@@ -140,7 +140,7 @@ class WorkGroupConfiguration(Input, rename="pascal", kw_only=True):
     enable_minimum_encryption_configuration: bool = False
 
 
-class CreateWorkGroupInput(Input, rename="pascal", kw_only=True):
+class CreateWorkGroupInput(AthenaInput, rename="pascal", kw_only=True):
     """A workgroup to make."""
 
     name: WorkGroupName
@@ -162,7 +162,7 @@ class WorkGroupUpdates(WorkGroupConfiguration, rename="pascal", kw_only=True):
     remove_bytes_scanned_cutoff_per_query: bool = False
 
 
-class UpdateWorkGroupInput(Input, rename="pascal", kw_only=True):
+class UpdateWorkGroupInput(AthenaInput, rename="pascal", kw_only=True):
     """What to change of a workgroup."""
 
     work_group: WorkGroupName
@@ -171,7 +171,7 @@ class UpdateWorkGroupInput(Input, rename="pascal", kw_only=True):
     state: Literal["ENABLED", "DISABLED"] | None = None
 
 
-class WorkGroupInput(Input, rename="pascal", kw_only=True):
+class WorkGroupInput(AthenaInput, rename="pascal", kw_only=True):
     """One workgroup."""
 
     work_group: WorkGroupName
@@ -183,7 +183,7 @@ class DeleteWorkGroupInput(WorkGroupInput, rename="pascal", kw_only=True):
     recursive_delete_option: bool = False
 
 
-class CreateNamedQueryInput(Input, rename="pascal", kw_only=True):
+class CreateNamedQueryInput(AthenaInput, rename="pascal", kw_only=True):
     """A query to save."""
 
     name: Name
@@ -194,7 +194,7 @@ class CreateNamedQueryInput(Input, rename="pascal", kw_only=True):
     work_group: WorkGroupName = "primary"
 
 
-class NamedQueryInput(Input, rename="pascal", kw_only=True):
+class NamedQueryInput(AthenaInput, rename="pascal", kw_only=True):
     """One named query."""
 
     named_query_id: Id
@@ -208,13 +208,13 @@ class UpdateNamedQueryInput(NamedQueryInput, rename="pascal", kw_only=True):
     description: Description | None = None
 
 
-class NamedQueriesInput(Input, rename="pascal", kw_only=True):
+class NamedQueriesInput(AthenaInput, rename="pascal", kw_only=True):
     """Some named queries."""
 
     named_query_ids: Ids
 
 
-class PreparedStatementInput(Input, rename="pascal", kw_only=True):
+class PreparedStatementInput(AthenaInput, rename="pascal", kw_only=True):
     """One prepared statement."""
 
     statement_name: StatementName
@@ -228,14 +228,14 @@ class WritePreparedStatementInput(PreparedStatementInput, rename="pascal", kw_on
     description: Description | None = None
 
 
-class PreparedStatementsInput(Input, rename="pascal", kw_only=True):
+class PreparedStatementsInput(AthenaInput, rename="pascal", kw_only=True):
     """Some prepared statements of one workgroup."""
 
     prepared_statement_names: Annotated[list[StatementName], Meta(min_length=1, max_length=256)]
     work_group: WorkGroupName
 
 
-class DataCatalogInput(Input, rename="pascal", kw_only=True):
+class DataCatalogInput(AthenaInput, rename="pascal", kw_only=True):
     """One catalog."""
 
     name: CatalogName
@@ -247,7 +247,7 @@ class ListDatabasesInput(ListInput, rename="pascal", kw_only=True):
     catalog_name: CatalogName
 
 
-class DatabaseInput(Input, rename="pascal", kw_only=True):
+class AthenaDatabaseInput(AthenaInput, rename="pascal", kw_only=True):
     """One database."""
 
     catalog_name: CatalogName
@@ -262,13 +262,13 @@ class ListTableMetadataInput(ListInput, rename="pascal", kw_only=True):
     expression: Annotated[str, Meta(max_length=256)] | None = None
 
 
-class TableInput(DatabaseInput, rename="pascal", kw_only=True):
+class AthenaTableInput(AthenaDatabaseInput, rename="pascal", kw_only=True):
     """One table."""
 
     table_name: Annotated[str, Meta(min_length=1, max_length=255)]
 
 
-class ResourceInput(Input, rename="pascal", kw_only=True):
+class ResourceInput(AthenaInput, rename="pascal", kw_only=True):
     """One resource."""
 
     resource_arn: Arn = field(name="ResourceARN")

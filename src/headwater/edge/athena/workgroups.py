@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headwater.control.tags import check_tags
-from headwater.edge.athena.call import Entry, epoch_s, page
+from headwater.edge.athena.call import AthenaOperation, epoch_s, page
 from headwater.edge.athena.queries import ENGINE_VERSION, refuse_encryption
 from headwater.edge.athena.shapes import (
     CreateWorkGroupInput,
@@ -21,7 +21,7 @@ from headwater.edge.athena.shapes import (
 )
 from headwater.edge.principal import Principal
 from headwater.edge.wire.service import Output
-from headwater.executions import InvalidRequest, Queries, ResourceMissing, Workgroup
+from headwater.executions import InvalidRequest, QueryRooms, ResourceMissing, Workgroup
 
 _LIST = "workgroups"
 
@@ -29,22 +29,22 @@ _LIST = "workgroups"
 class WorkgroupOperations:
     """Make, look at, change and forget workgroups; tag what has an ARN."""
 
-    def __init__(self, queries: Queries, *, arn_prefix: str) -> None:
+    def __init__(self, queries: QueryRooms, *, arn_prefix: str) -> None:
         """*arn_prefix*: `arn:aws:athena:<region>:<account>:`."""
         self._queries, self._workgroups, self._tags = queries, queries.workgroups, queries.tags
         self._arn_prefix = arn_prefix
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, AthenaOperation]:
         """Return the operations by name."""
         return {
-            "CreateWorkGroup": Entry(CreateWorkGroupInput, self.create),
-            "GetWorkGroup": Entry(WorkGroupInput, self.get),
-            "UpdateWorkGroup": Entry(UpdateWorkGroupInput, self.update),
-            "DeleteWorkGroup": Entry(DeleteWorkGroupInput, self.delete),
-            "ListWorkGroups": Entry(ListInput, self.list),
-            "TagResource": Entry(TagResourceInput, self.tag),
-            "UntagResource": Entry(UntagResourceInput, self.untag),
-            "ListTagsForResource": Entry(ResourceInput, self.tags),
+            "CreateWorkGroup": AthenaOperation(CreateWorkGroupInput, self.create),
+            "GetWorkGroup": AthenaOperation(WorkGroupInput, self.get),
+            "UpdateWorkGroup": AthenaOperation(UpdateWorkGroupInput, self.update),
+            "DeleteWorkGroup": AthenaOperation(DeleteWorkGroupInput, self.delete),
+            "ListWorkGroups": AthenaOperation(ListInput, self.list),
+            "TagResource": AthenaOperation(TagResourceInput, self.tag),
+            "UntagResource": AthenaOperation(UntagResourceInput, self.untag),
+            "ListTagsForResource": AthenaOperation(ResourceInput, self.tags),
         }
 
     def create(self, asked: CreateWorkGroupInput, caller: Principal) -> Output:

@@ -66,7 +66,7 @@ class UpdatePoolInput(PoolWish, rename="pascal", kw_only=True):
     identity_pool_id: _Id
 
 
-class PageInput(_Input):
+class PoolPageInput(_Input):
     """A page of a list."""
 
     max_results: _Count
@@ -126,7 +126,7 @@ class CognitoIdentity:
             "DescribeIdentityPool": JsonOperation(PoolInput, self.describe_identity_pool),
             "GetIdentityPoolRoles": JsonOperation(PoolInput, self.get_identity_pool_roles),
             "ListIdentities": JsonOperation(ListIdentitiesInput, self.list_identities),
-            "ListIdentityPools": JsonOperation(PageInput, self.list_identity_pools),
+            "ListIdentityPools": JsonOperation(PoolPageInput, self.list_identity_pools),
             "ListTagsForResource": JsonOperation(TagsInput, self.list_tags_for_resource),
             "SetIdentityPoolRoles": JsonOperation(SetRolesInput, self.set_identity_pool_roles),
             "TagResource": JsonOperation(TagsInput, self.tag_resource),
@@ -207,7 +207,7 @@ class CognitoIdentity:
         """Forget a pool."""
         self._admin.delete(asked.identity_pool_id)
 
-    async def list_identity_pools(self, asked: PageInput, request: Request) -> Output:
+    async def list_identity_pools(self, asked: PoolPageInput, request: Request) -> Output:
         """Return a page of the pools."""
         found = self._admin.pools(asked.next_token or "", asked.max_results + 1)
         shown = found[: asked.max_results]

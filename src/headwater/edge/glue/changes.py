@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from headwater.catalog.shapes import Table
-from headwater.edge.athena.call import Entry
+from headwater.edge.athena.call import AthenaOperation
 from headwater.edge.glue.shapes import (
     DatabaseInput,
     GivenPartition,
@@ -24,7 +24,7 @@ from headwater.edge.glue.shapes import (
 from headwater.edge.principal import Principal
 from headwater.edge.wire.service import Output
 from headwater.errors import BadRequest, Refused
-from headwater.executions import Queries
+from headwater.executions import QueryRooms
 from headwater.jobs import Ask, catalog
 
 _TOLD = {f"{kind}_NOT_FOUND": "EntityNotFoundException" for kind in ("TABLE", "PARTITION", "VERSION")}
@@ -33,35 +33,35 @@ _TOLD = {f"{kind}_NOT_FOUND": "EntityNotFoundException" for kind in ("TABLE", "P
 class GlueChanges:
     """Databases, tables and partitions made, changed and removed; *ask* lets the worker do it."""
 
-    def __init__(self, queries: Queries, ask: Ask) -> None:
+    def __init__(self, queries: QueryRooms, ask: Ask) -> None:
         self._catalog, self._kept, self._ask = queries.catalog, queries.entries, ask
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, AthenaOperation]:
         """Return the operations by name."""
         return {
-            "CreateDatabase": Entry(MadeDatabaseInput, self.create_database),
-            "DeleteDatabase": Entry(DatabaseInput, self.delete_database),
-            "CreateTable": Entry(MadeTableInput, self.create_table),
-            "UpdateTable": Entry(MadeTableInput, self.update_table),
-            "DeleteTable": Entry(TableInput, self.delete_table),
-            "BatchDeleteTable": Entry(TablesByNameInput, self.delete_tables),
-            "DeleteTableVersion": Entry(VersionInput, self.delete_version),
-            "BatchDeleteTableVersion": Entry(VersionsByNumberInput, self.delete_versions),
-            "CreatePartition": Entry(MadePartitionInput, self.create_partition),
-            "BatchCreatePartition": Entry(MadePartitionsInput, self.create_partitions),
-            "DeletePartition": Entry(PartitionInput, self.delete_partition),
-            "BatchDeletePartition": Entry(PartitionsByValuesInput, self.delete_partitions),
+            "CreateDatabase": AthenaOperation(MadeDatabaseInput, self.create_database),
+            "DeleteDatabase": AthenaOperation(DatabaseInput, self.delete_database),
+            "CreateTable": AthenaOperation(MadeTableInput, self.create_table),
+            "UpdateTable": AthenaOperation(MadeTableInput, self.update_table),
+            "DeleteTable": AthenaOperation(TableInput, self.delete_table),
+            "BatchDeleteTable": AthenaOperation(TablesByNameInput, self.delete_tables),
+            "DeleteTableVersion": AthenaOperation(VersionInput, self.delete_version),
+            "BatchDeleteTableVersion": AthenaOperation(VersionsByNumberInput, self.delete_versions),
+            "CreatePartition": AthenaOperation(MadePartitionInput, self.create_partition),
+            "BatchCreatePartition": AthenaOperation(MadePartitionsInput, self.create_partitions),
+            "DeletePartition": AthenaOperation(PartitionInput, self.delete_partition),
+            "BatchDeletePartition": AthenaOperation(PartitionsByValuesInput, self.delete_partitions),
         }
 
     def create_database(self, asked: MadeDatabaseInput, caller: Principal) -> Output:
         """Make a database."""
         made = asked.database_input
-        self._ask(catalog.CreateDatabase(database=replace(made, name=made.name.lower())))
+        self._ask(catalog.MakeDatabase(database=replace(made, name=made.name.lower())))
         return {}
 
     def delete_database(self, asked: DatabaseInput, caller: Principal) -> Output:
         """Remove a database with all that is in it."""
-        self._ask(catalog.DropDatabase(name=asked.name.lower(), cascade=True))
+        self._ask(catalog.RemoveDatabase(name=asked.name.lower(), cascade=True))
         return {}
 
     def create_table(self, asked: MadeTableInput, caller: Principal) -> Output:
@@ -139,7 +139,7 @@ class GlueChanges:
     def _delete(self, database: str, name: str) -> None:
         kept = self._kept.table(database, name)
         is_view = kept is not None and kept.table.is_view and not self._catalog.is_of_lake(database, name)
-        drop = catalog.DropView if is_view else catalog.DropTable
+        drop = catalog.RemoveView if is_view else catalog.RemoveTable
         self._ask(drop(database=database, name=name))
 
     def _delete_version(self, database: str, name: str, version_id: str) -> None:

@@ -14,7 +14,7 @@ from headwater.edge.wire.failures import Failure, status_of
 from headwater.edge.wire.routing import Route
 from headwater.edge.wire.service import JsonOperation, JsonService, in_thread
 from headwater.errors import HeadwaterError, QueryError, Refused, Unauthenticated
-from headwater.executions import InvalidRequest, MetadataMissing, Queries
+from headwater.executions import InvalidRequest, MetadataMissing, QueryRooms
 from headwater.jobs import Ask
 
 CHANGES_AT_ONCE = 4
@@ -53,7 +53,7 @@ GLUE = GlueDialect()
 class Glue:
     """The service, on the catalog of a room of query executions."""
 
-    def __init__(self, queries: Queries, ask: Ask, metadata: Callable[[str], str | None], *, own: str, account_id: str) -> None:
+    def __init__(self, queries: QueryRooms, ask: Ask, metadata: Callable[[str], str | None], *, own: str, account_id: str) -> None:
         """*ask* lets the worker do a job; *metadata* says where that of an Iceberg table lies; *own* is the project's database."""
         looks = GlueTables(queries, metadata, own=own, account_id=account_id).entries()
         changes = GlueChanges(queries, ask).entries()

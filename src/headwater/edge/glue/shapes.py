@@ -39,30 +39,30 @@ class PartitionValueList(msgspec.Struct, rename="pascal"):
     values: Values
 
 
-class Input(msgspec.Struct, rename="pascal", kw_only=True):
+class GlueInput(msgspec.Struct, rename="pascal", kw_only=True):
     """A request; there is one catalog, so that `CatalogId` does not matter."""
 
 
-class PageInput(Input, rename="pascal", kw_only=True):
+class PageInput(GlueInput, rename="pascal", kw_only=True):
     """A request for a list."""
 
     next_token: str | None = None
     max_results: _Page | None = None
 
 
-class DatabaseInput(Input, rename="pascal", kw_only=True):
+class DatabaseInput(GlueInput, rename="pascal", kw_only=True):
     """A request about a database, by its name."""
 
     name: Name
 
 
-class MadeDatabaseInput(Input, rename="pascal", kw_only=True):
+class MadeDatabaseInput(GlueInput, rename="pascal", kw_only=True):
     """A database to make."""
 
     database_input: GivenDatabase
 
 
-class TableInput(Input, rename="pascal", kw_only=True):
+class TableInput(GlueInput, rename="pascal", kw_only=True):
     """A request about a table."""
 
     database_name: Name
@@ -76,7 +76,7 @@ class TablesInput(PageInput, rename="pascal", kw_only=True):
     expression: str | None = None
 
 
-class MadeTableInput(Input, rename="pascal", kw_only=True):
+class MadeTableInput(GlueInput, rename="pascal", kw_only=True):
     """A table to make, or to put in the place of the one of its name."""
 
     database_name: Name
@@ -93,7 +93,7 @@ class VersionsInput(PageInput, rename="pascal", kw_only=True):
     version_id: str | None = None
 
 
-class VersionInput(Input, rename="pascal", kw_only=True):
+class VersionInput(GlueInput, rename="pascal", kw_only=True):
     """A version of a table to remove."""
 
     database_name: Name
@@ -101,7 +101,7 @@ class VersionInput(Input, rename="pascal", kw_only=True):
     version_id: Version
 
 
-class VersionsByNumberInput(Input, rename="pascal", kw_only=True):
+class VersionsByNumberInput(GlueInput, rename="pascal", kw_only=True):
     """Versions of a table to remove."""
 
     database_name: Name
@@ -109,14 +109,14 @@ class VersionsByNumberInput(Input, rename="pascal", kw_only=True):
     version_ids: Annotated[list[Version], Meta(max_length=100)]
 
 
-class TablesByNameInput(Input, rename="pascal", kw_only=True):
+class TablesByNameInput(GlueInput, rename="pascal", kw_only=True):
     """Tables to remove."""
 
     database_name: Name
     tables_to_delete: list[Name]
 
 
-class PartitionInput(Input, rename="pascal", kw_only=True):
+class PartitionInput(GlueInput, rename="pascal", kw_only=True):
     """A request about a partition."""
 
     database_name: Name
@@ -132,7 +132,7 @@ class PartitionsInput(PageInput, rename="pascal", kw_only=True):
     expression: str | None = None
 
 
-class MadePartitionInput(Input, rename="pascal", kw_only=True):
+class MadePartitionInput(GlueInput, rename="pascal", kw_only=True):
     """A partition to add."""
 
     database_name: Name
@@ -140,7 +140,7 @@ class MadePartitionInput(Input, rename="pascal", kw_only=True):
     partition_input: GivenPartition
 
 
-class MadePartitionsInput(Input, rename="pascal", kw_only=True):
+class MadePartitionsInput(GlueInput, rename="pascal", kw_only=True):
     """Partitions to add."""
 
     database_name: Name
@@ -148,7 +148,7 @@ class MadePartitionsInput(Input, rename="pascal", kw_only=True):
     partition_input_list: Annotated[list[GivenPartition], Meta(max_length=100)]
 
 
-class PartitionsByValuesInput(Input, rename="pascal", kw_only=True):
+class PartitionsByValuesInput(GlueInput, rename="pascal", kw_only=True):
     """Partitions to remove."""
 
     database_name: Name

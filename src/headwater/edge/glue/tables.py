@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from headwater.catalog.names import join_name
 from headwater.catalog.shapes import EXTERNAL, VIEW, Partition, SerDe, Storage, Table, told
-from headwater.edge.athena.call import Entry, page
+from headwater.edge.athena.call import AthenaOperation, page
 from headwater.edge.athena.catalog import there
 from headwater.edge.glue.shapes import (
     DatabaseInput,
@@ -23,7 +23,7 @@ from headwater.edge.glue.shapes import (
 from headwater.edge.principal import Principal
 from headwater.edge.wire.service import Output
 from headwater.errors import BadRequest, Refused
-from headwater.executions import Queries, TableInfo, matching
+from headwater.executions import QueryRooms, TableInfo, matching
 from headwater.query.external import partition_folder
 
 PAGE = 100
@@ -36,22 +36,22 @@ EMPTY = "empty"
 class GlueTables:
     """Databases, tables, versions and partitions as they are."""
 
-    def __init__(self, queries: Queries, metadata: Callable[[str], str | None], *, own: str, account_id: str) -> None:
+    def __init__(self, queries: QueryRooms, metadata: Callable[[str], str | None], *, own: str, account_id: str) -> None:
         self._catalog, self._entries_, self._tokens = queries.catalog, queries.entries, queries.tokens
         self._metadata, self._own, self._account_id = metadata, own, account_id
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, AthenaOperation]:
         """Return the operations by name."""
         return {
-            "GetDatabase": Entry(DatabaseInput, self.database),
-            "GetDatabases": Entry(PageInput, self.databases),
-            "GetTable": Entry(TableInput, self.table),
-            "GetTables": Entry(TablesInput, self.tables),
-            "GetTableVersion": Entry(VersionsInput, self.version),
-            "GetTableVersions": Entry(VersionsInput, self.versions),
-            "GetPartition": Entry(PartitionInput, self.partition),
-            "GetPartitions": Entry(PartitionsInput, self.partitions),
-            "GetUserDefinedFunctions": Entry(PageInput, self.functions),
+            "GetDatabase": AthenaOperation(DatabaseInput, self.database),
+            "GetDatabases": AthenaOperation(PageInput, self.databases),
+            "GetTable": AthenaOperation(TableInput, self.table),
+            "GetTables": AthenaOperation(TablesInput, self.tables),
+            "GetTableVersion": AthenaOperation(VersionsInput, self.version),
+            "GetTableVersions": AthenaOperation(VersionsInput, self.versions),
+            "GetPartition": AthenaOperation(PartitionInput, self.partition),
+            "GetPartitions": AthenaOperation(PartitionsInput, self.partitions),
+            "GetUserDefinedFunctions": AthenaOperation(PageInput, self.functions),
         }
 
     def database(self, asked: DatabaseInput, caller: Principal) -> Output:

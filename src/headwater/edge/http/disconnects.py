@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from headwater.edge.http.asgi import Receive
-from headwater.edge.http.request import Stream
+from headwater.edge.http.request import BodyStream
 from headwater.errors import HeadwaterError
 
 _log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ async def attended(work: Awaitable[_T], receive: Receive) -> _T:
                 await working
 
 
-async def pour(stream: Stream, receive: Receive, send: Callable[[dict[str, Any]], Awaitable[None]], request_id: str) -> None:
+async def pour(stream: BodyStream, receive: Receive, send: Callable[[dict[str, Any]], Awaitable[None]], request_id: str) -> None:
     """Send the body of an answer as it comes; one that breaks off is left without its end, by which clients know."""
 
     async def sent() -> None:

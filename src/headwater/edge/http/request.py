@@ -84,7 +84,7 @@ def joined_headers(headers: list[Header]) -> tuple[dict[bytes, bytes], frozenset
     return values, frozenset(repeated)
 
 
-class Stream(Protocol):
+class BodyStream(Protocol):
     """A body that is not all there yet."""
 
     def parts(self) -> AsyncIterator[bytes]:
@@ -101,4 +101,4 @@ class Answer(msgspec.Struct):
     body: bytes
     headers: tuple[Header, ...] = ()
     content_type: bytes = b"application/json"
-    stream: Stream | None = None
+    stream: BodyStream | None = None

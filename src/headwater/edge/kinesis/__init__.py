@@ -10,11 +10,11 @@ from headwater.clock import Clock
 from headwater.collect import Caller
 from headwater.collect.kinesis import KinesisRecords
 from headwater.edge.http.request import Answer, Request
-from headwater.edge.kinesis.call import Call, Entry, Output, Throttled
+from headwater.edge.kinesis.call import Call, KinesisOperation, Output, Throttled
 from headwater.edge.kinesis.iterator import Iterators
 from headwater.edge.kinesis.names import StreamNames
 from headwater.edge.kinesis.records import RecordOperations
-from headwater.edge.kinesis.shapes import CreateStreamInput, ResourceInput, StreamInput
+from headwater.edge.kinesis.shapes import CreateStreamInput, StreamInput, StreamResourceInput
 from headwater.edge.kinesis.streams import StreamOperations
 from headwater.edge.wire import cbor
 from headwater.edge.wire.failures import Failure, Json11
@@ -117,7 +117,7 @@ class Kinesis:
         """Return the table."""
         return self._service.routes()
 
-    def _operation(self, name: str, entry: Entry) -> JsonOperation:
+    def _operation(self, name: str, entry: KinesisOperation) -> JsonOperation:
         async def run(asked: Any, request: Request) -> Output:
             principal = request.caller()
             agent = request.text(b"x-amz-user-agent") or request.text(b"user-agent")
@@ -136,7 +136,7 @@ class Kinesis:
     def _name(self, asked: Any) -> str:
         if isinstance(asked, CreateStreamInput):
             return asked.stream_name
-        if isinstance(asked, ResourceInput):
+        if isinstance(asked, StreamResourceInput):
             return self._names.name_in(asked.resource_arn)
         assert isinstance(asked, StreamInput)
         return self._names.name_of(asked)

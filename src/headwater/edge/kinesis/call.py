@@ -47,7 +47,7 @@ class Call(NamedTuple):
             raise denied(self.principal, self.action, arn)
 
 
-class Entry(NamedTuple):
+class KinesisOperation(NamedTuple):
     """An operation: what it takes, what it does, and whether it is about one stream that the request names."""
 
     shape: type

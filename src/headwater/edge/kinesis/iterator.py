@@ -24,7 +24,7 @@ class ExpiredIterator(BadRequest):
     code = "ExpiredIteratorException"
 
 
-class Place(msgspec.Struct, frozen=True, array_like=True):
+class IteratorPlace(msgspec.Struct, frozen=True, array_like=True):
     """After which number of a shard to go on reading (decimal: MessagePack has no number of 128 bits), and when that was said."""
 
     stream_id: str
@@ -42,17 +42,17 @@ class Iterators:
     def seal(self, stream_id: str, shard_id: str, after: int) -> str:
         """Return the iterator that stands after number *after* (0 = before the oldest record kept)."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        place = Place(stream_id, shard_id, str(after), self._clock.now_ms())
+        place = IteratorPlace(stream_id, shard_id, str(after), self._clock.now_ms())
         return base64.b64encode(nonce + self._cipher.encrypt(nonce, msgspec.msgpack.encode(place), None)).decode()
 
-    def open(self, iterator: str) -> Place:
+    def open(self, iterator: str) -> IteratorPlace:
         """Return the place; `ExpiredIterator` for one that is too old, `BadRequest` for what is no iterator of ours."""
         try:
             sealed = base64.b64decode(iterator, validate=True)
             opened = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None)
         except (binascii.Error, InvalidTag, ValueError):
             raise BadRequest("Invalid ShardIterator.") from None
-        place = msgspec.msgpack.decode(opened, type=Place)
+        place = msgspec.msgpack.decode(opened, type=IteratorPlace)
         now_ms = self._clock.now_ms()
         if now_ms - place.issued_ms > LIFETIME_MS:
             created, now = formatdate(place.issued_ms / 1000, usegmt=True), formatdate(now_ms / 1000, usegmt=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from headwater.clock import Clock
 from headwater.collect.frames import as_put
 from headwater.collect.kinesis import KinesisRecords
-from headwater.edge.kinesis.call import Call, DryRun, Entry, Output, Throttled
+from headwater.edge.kinesis.call import Call, DryRun, KinesisOperation, Output, Throttled
 from headwater.edge.kinesis.iterator import Iterators
 from headwater.edge.kinesis.names import StreamNames
 from headwater.edge.kinesis.shapes import (
@@ -44,13 +44,13 @@ class RecordOperations:
         self._reads = asyncio.Semaphore(_READS_AT_ONCE)
         self._waiting = 0
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, KinesisOperation]:
         """Return the operations by name."""
         return {
-            "PutRecord": Entry(PutRecordInput, self.put_record),
-            "PutRecords": Entry(PutRecordsInput, self.put_records),
-            "GetShardIterator": Entry(GetShardIteratorInput, self.get_shard_iterator),
-            "GetRecords": Entry(GetRecordsInput, self.get_records, about_stream=False),
+            "PutRecord": KinesisOperation(PutRecordInput, self.put_record),
+            "PutRecords": KinesisOperation(PutRecordsInput, self.put_records),
+            "GetShardIterator": KinesisOperation(GetShardIteratorInput, self.get_shard_iterator),
+            "GetRecords": KinesisOperation(GetRecordsInput, self.get_records, about_stream=False),
         }
 
     async def put_record(self, request: PutRecordInput, call: Call) -> Output:

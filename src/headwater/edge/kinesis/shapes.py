@@ -37,11 +37,11 @@ def wire_name(field: str) -> str:
     return name.removesuffix("Arn") + "ARN" if name.endswith("Arn") else name.replace("InKib", "InKiB").replace("Mibps", "MiBps")
 
 
-class Input(msgspec.Struct, rename=wire_name, kw_only=True):
+class KinesisInput(msgspec.Struct, rename=wire_name, kw_only=True):
     """A request; members that a newer SDK adds are ignored, as everywhere at AWS."""
 
 
-class StreamInput(Input, rename=wire_name, kw_only=True):
+class StreamInput(KinesisInput, rename=wire_name, kw_only=True):
     """A request about one stream, named in one of three ways."""
 
     stream_name: StreamName | None = None
@@ -59,7 +59,7 @@ class PutRecordInput(StreamInput, rename=wire_name, kw_only=True):
     dry_run: bool = False
 
 
-class PutRecordsEntry(Input, rename=wire_name, kw_only=True):
+class PutRecordsEntry(KinesisInput, rename=wire_name, kw_only=True):
     """One of many records."""
 
     data: Data
@@ -74,13 +74,13 @@ class PutRecordsInput(StreamInput, rename=wire_name, kw_only=True):
     dry_run: bool = False
 
 
-class ModeDetails(Input, rename=wire_name, kw_only=True):
+class ModeDetails(KinesisInput, rename=wire_name, kw_only=True):
     """On demand or provisioned."""
 
     stream_mode: Mode
 
 
-class CreateStreamInput(Input, rename=wire_name, kw_only=True):
+class CreateStreamInput(KinesisInput, rename=wire_name, kw_only=True):
     """A stream that is to be."""
 
     stream_name: StreamName
@@ -97,7 +97,7 @@ class DescribeStreamInput(StreamInput, rename=wire_name, kw_only=True):
     exclusive_start_shard_id: ShardId | None = None
 
 
-class ListStreamsInput(Input, rename=wire_name, kw_only=True):
+class ListStreamsInput(KinesisInput, rename=wire_name, kw_only=True):
     """A page of the streams."""
 
     limit: Page = 100
@@ -105,7 +105,7 @@ class ListStreamsInput(Input, rename=wire_name, kw_only=True):
     next_token: Token | None = None
 
 
-class ShardFilter(Input, rename=wire_name, kw_only=True):
+class ShardFilter(KinesisInput, rename=wire_name, kw_only=True):
     """Which shards are asked for."""
 
     type: Literal["AFTER_SHARD_ID", "AT_TRIM_HORIZON", "FROM_TRIM_HORIZON", "AT_LATEST", "AT_TIMESTAMP", "FROM_TIMESTAMP"]
@@ -169,20 +169,20 @@ class ListTagsInput(StreamInput, rename=wire_name, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=50)] = 50
 
 
-class ResourceInput(Input, rename=wire_name, kw_only=True):
+class StreamResourceInput(KinesisInput, rename=wire_name, kw_only=True):
     """A request about a resource, of which only streams exist here."""
 
     resource_arn: Arn
     stream_id: StreamId | None = None
 
 
-class TagResourceInput(ResourceInput, rename=wire_name, kw_only=True):
+class TagByArnInput(StreamResourceInput, rename=wire_name, kw_only=True):
     """Tags to put on a resource."""
 
     tags: Tags
 
 
-class UntagResourceInput(ResourceInput, rename=wire_name, kw_only=True):
+class UntagByArnInput(StreamResourceInput, rename=wire_name, kw_only=True):
     """Tags to take from a resource."""
 
     tag_keys: TagKeys

@@ -8,26 +8,26 @@ import math
 from typing import Any, NoReturn
 
 from headwater.control.tags import check_tag_keys, check_tags
-from headwater.edge.kinesis.call import Call, Entry, LimitExceeded, Output
+from headwater.edge.kinesis.call import Call, KinesisOperation, LimitExceeded, Output
 from headwater.edge.kinesis.names import StreamNames
 from headwater.edge.kinesis.shapes import (
     AddTagsInput,
     CreateStreamInput,
     DescribeStreamInput,
     EncryptionInput,
-    Input,
+    KinesisInput,
     ListShardsInput,
     ListStreamsInput,
     ListTagsInput,
     MonitoringInput,
     RecordSizeInput,
     RemoveTagsInput,
-    ResourceInput,
     RetentionInput,
     ShardCountInput,
     StreamInput,
-    TagResourceInput,
-    UntagResourceInput,
+    StreamResourceInput,
+    TagByArnInput,
+    UntagByArnInput,
     UpdateModeInput,
 )
 from headwater.edge.wire.cbor import Moment
@@ -48,31 +48,31 @@ class StreamOperations:
     def __init__(self, names: StreamNames) -> None:
         self._names, self._streams = names, names.streams
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, KinesisOperation]:
         """Return the operations by name."""
         return {
-            "CreateStream": Entry(CreateStreamInput, self.create_stream),
-            "DeleteStream": Entry(StreamInput, self.delete_stream),
-            "DescribeStream": Entry(DescribeStreamInput, self.describe_stream),
-            "DescribeStreamSummary": Entry(StreamInput, self.describe_stream_summary),
-            "DescribeLimits": Entry(Input, self.describe_limits, about_stream=False),
-            "ListStreams": Entry(ListStreamsInput, self.list_streams, about_stream=False),
-            "ListShards": Entry(ListShardsInput, self.list_shards),
-            "IncreaseStreamRetentionPeriod": Entry(RetentionInput, self.increase_stream_retention_period),
-            "DecreaseStreamRetentionPeriod": Entry(RetentionInput, self.decrease_stream_retention_period),
-            "AddTagsToStream": Entry(AddTagsInput, self.add_tags_to_stream),
-            "RemoveTagsFromStream": Entry(RemoveTagsInput, self.remove_tags_from_stream),
-            "ListTagsForStream": Entry(ListTagsInput, self.list_tags_for_stream),
-            "TagResource": Entry(TagResourceInput, self.tag_resource),
-            "UntagResource": Entry(UntagResourceInput, self.untag_resource),
-            "ListTagsForResource": Entry(ResourceInput, self.list_tags_for_resource),
-            "UpdateStreamMode": Entry(UpdateModeInput, self.update_stream_mode),
-            "UpdateMaxRecordSize": Entry(RecordSizeInput, self.update_max_record_size),
-            "UpdateShardCount": Entry(ShardCountInput, self.update_shard_count),
-            "EnableEnhancedMonitoring": Entry(MonitoringInput, self.enable_enhanced_monitoring),
-            "DisableEnhancedMonitoring": Entry(MonitoringInput, self.disable_enhanced_monitoring),
-            "StartStreamEncryption": Entry(EncryptionInput, self.start_stream_encryption),
-            "StopStreamEncryption": Entry(EncryptionInput, self.stop_stream_encryption),
+            "CreateStream": KinesisOperation(CreateStreamInput, self.create_stream),
+            "DeleteStream": KinesisOperation(StreamInput, self.delete_stream),
+            "DescribeStream": KinesisOperation(DescribeStreamInput, self.describe_stream),
+            "DescribeStreamSummary": KinesisOperation(StreamInput, self.describe_stream_summary),
+            "DescribeLimits": KinesisOperation(KinesisInput, self.describe_limits, about_stream=False),
+            "ListStreams": KinesisOperation(ListStreamsInput, self.list_streams, about_stream=False),
+            "ListShards": KinesisOperation(ListShardsInput, self.list_shards),
+            "IncreaseStreamRetentionPeriod": KinesisOperation(RetentionInput, self.increase_stream_retention_period),
+            "DecreaseStreamRetentionPeriod": KinesisOperation(RetentionInput, self.decrease_stream_retention_period),
+            "AddTagsToStream": KinesisOperation(AddTagsInput, self.add_tags_to_stream),
+            "RemoveTagsFromStream": KinesisOperation(RemoveTagsInput, self.remove_tags_from_stream),
+            "ListTagsForStream": KinesisOperation(ListTagsInput, self.list_tags_for_stream),
+            "TagResource": KinesisOperation(TagByArnInput, self.tag_resource),
+            "UntagResource": KinesisOperation(UntagByArnInput, self.untag_resource),
+            "ListTagsForResource": KinesisOperation(StreamResourceInput, self.list_tags_for_resource),
+            "UpdateStreamMode": KinesisOperation(UpdateModeInput, self.update_stream_mode),
+            "UpdateMaxRecordSize": KinesisOperation(RecordSizeInput, self.update_max_record_size),
+            "UpdateShardCount": KinesisOperation(ShardCountInput, self.update_shard_count),
+            "EnableEnhancedMonitoring": KinesisOperation(MonitoringInput, self.enable_enhanced_monitoring),
+            "DisableEnhancedMonitoring": KinesisOperation(MonitoringInput, self.disable_enhanced_monitoring),
+            "StartStreamEncryption": KinesisOperation(EncryptionInput, self.start_stream_encryption),
+            "StopStreamEncryption": KinesisOperation(EncryptionInput, self.stop_stream_encryption),
         }
 
     async def create_stream(self, request: CreateStreamInput, call: Call) -> Output:
@@ -112,7 +112,7 @@ class StreamOperations:
         }
         return {"StreamDescriptionSummary": {**self._description(stream), **more}}
 
-    async def describe_limits(self, request: Input, call: Call) -> Output:
+    async def describe_limits(self, request: KinesisInput, call: Call) -> Output:
         """Return how many streams there are and may be; each has one shard."""
         streams = [self._streams.get(name) for name in self._streams.names()]
         return {
@@ -176,15 +176,15 @@ class StreamOperations:
         tags = [tag for tag in tags if tag["Key"] > (request.exclusive_start_tag_key or "")]
         return {"Tags": tags[: request.limit], "HasMoreTags": len(tags) > request.limit}
 
-    async def tag_resource(self, request: TagResourceInput, call: Call) -> Output:
+    async def tag_resource(self, request: TagByArnInput, call: Call) -> Output:
         """Put tags on a stream."""
         return await self._tag(self._resource(request), request.tags)
 
-    async def untag_resource(self, request: UntagResourceInput, call: Call) -> Output:
+    async def untag_resource(self, request: UntagByArnInput, call: Call) -> Output:
         """Take tags from a stream."""
         return await self._untag(self._resource(request), request.tag_keys)
 
-    async def list_tags_for_resource(self, request: ResourceInput, call: Call) -> Output:
+    async def list_tags_for_resource(self, request: StreamResourceInput, call: Call) -> Output:
         """Return the tags of a stream."""
         return {"Tags": _tag_list(self._resource(request))}
 
@@ -232,7 +232,7 @@ class StreamOperations:
     def _stream(self, request: StreamInput) -> NamedStream:
         return self._names.get(self._names.name_of(request))
 
-    def _resource(self, request: ResourceInput) -> NamedStream:
+    def _resource(self, request: StreamResourceInput) -> NamedStream:
         return self._names.get(self._names.name_in(request.resource_arn))
 
     def _shards_after(self, stream: NamedStream, shard_id: str | None) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ BODY_LIMIT = 4 * 1024 * 1024
 _ACCEPTED = b'{"success":true}'
 
 
-class Segment:
+class SegmentService:
     """The operations, each about one call of a room."""
 
     def __init__(self, messages: SegmentMessages) -> None:

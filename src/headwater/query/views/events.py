@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headwater.dialect.quoting import literal, quote
-from headwater.lake.index import Field
+from headwater.lake.index import TableField
 from headwater.query.source import Planner
 
 SYSTEM = {
@@ -42,7 +42,7 @@ def events_sql(planner: Planner) -> str:
     return "\n    UNION ALL BY NAME\n    ".join(parts)
 
 
-def _events_of(planner: Planner, name: str) -> Sequence[Field] | None:
+def _events_of(planner: Planner, name: str) -> Sequence[TableField] | None:
     """Return the columns of a table if its rows are events, each one in no other table."""
     if name in OURS or "." in name:  # events come into the project's own database only
         return None
@@ -55,12 +55,12 @@ def _events_of(planner: Planner, name: str) -> Sequence[Field] | None:
     return plan.fields
 
 
-def _part(table: str, fields: Sequence[Field]) -> str:
+def _part(table: str, fields: Sequence[TableField]) -> str:
     columns = [f"CAST({name} AS {_CAST[name]}) AS {name}" if name in _CAST else name for name in SYSTEM]
     return f"SELECT {', '.join(columns)},\n        {_attributes(table, fields)} AS attributes FROM {quote(table)}"
 
 
-def _attributes(table: str, fields: Sequence[Field]) -> str:
+def _attributes(table: str, fields: Sequence[TableField]) -> str:
     """Return an expression for all that the columns hold besides `SYSTEM`, as one JSON object."""
     rest = [field for field in fields if field.name not in SYSTEM]
     # Maps of what no class describes: their entries are attributes, each under its own name. Where two have one name, the later map wins.

@@ -21,7 +21,7 @@ _SLACK = 192 << 20
 _TABLES = 2 << 30
 
 
-class Bounds(NamedTuple):
+class SandboxBounds(NamedTuple):
     """What a sandbox may use: files at or below *roots*, bytes of memory for the engine, threads, and seconds of processor time."""
 
     roots: tuple[str, ...]
@@ -37,7 +37,7 @@ class Confinement(NamedTuple):
     seccomp: bool
 
 
-def confine(bounds: Bounds) -> Confinement:
+def confine(bounds: SandboxBounds) -> Confinement:
     """Hold this process to *bounds*. It must have one thread: those started later inherit it, those that run already do not."""
     _die_with_parent()
     os.chdir(bounds.roots[0])

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
-from headwater.sandbox.inside.confine import Bounds
+from headwater.sandbox.inside.confine import SandboxBounds
 from headwater.sandbox.inside.priority import give_way
 from headwater.sandbox.inside.wire import dump, send
 
@@ -44,7 +44,7 @@ def main() -> None:
 
     control = socket.socket(fileno=int(sys.argv[1]))
     database, roots, *numbers = json.loads(sys.argv[2])
-    bounds = Bounds(tuple(roots), *numbers)
+    bounds = SandboxBounds(tuple(roots), *numbers)
     os.environ.clear()
     give_way()
     engine = connect(database, bounds.memory)

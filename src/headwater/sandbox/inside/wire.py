@@ -16,7 +16,7 @@ MAX_FRAME = 1 << 30
 _FDS_EACH = 64
 
 
-class Job(NamedTuple):
+class Assignment(NamedTuple):
     """What one query needs.
 
     text: the SELECT (or EXPLAIN). views: name and SELECT, each after all it uses. files: all that may be opened. tables: those that come
@@ -60,16 +60,16 @@ def read_question(body: memoryview) -> tuple[str, Any]:
     return text, parameters
 
 
-def send_job(sock: socket.socket, job: Job, fds: list[int]) -> None:
+def send_job(sock: socket.socket, job: Assignment, fds: list[int]) -> None:
     """Send a job, and the files of its tables; the receiver has descriptors of its own."""
     send(sock, b"r", pickle.dumps(job))
     for at in range(0, len(fds), _FDS_EACH):
         socket.send_fds(sock, [b"f"], fds[at : at + _FDS_EACH])
 
 
-def receive_job(sock: socket.socket, body: memoryview) -> tuple[Job, list[int]]:
+def receive_job(sock: socket.socket, body: memoryview) -> tuple[Assignment, list[int]]:
     """Return the job in *body*, and its files. Only a sandbox calls it: it believes what it is sent."""
-    job: Job = pickle.loads(body)  # noqa: S301  # from the query process, never the other way
+    job: Assignment = pickle.loads(body)  # noqa: S301  # from the query process, never the other way
     fds: list[int] = []
     count = sum(parts for _, parts in job.tables)
     while len(fds) < count:

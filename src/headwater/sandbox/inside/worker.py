@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import duckdb
 import pyarrow as pa
 
-from headwater.sandbox.inside.confine import Bounds, confine
+from headwater.sandbox.inside.confine import SandboxBounds, confine
 from headwater.sandbox.inside.duck import lock, put_view, session
-from headwater.sandbox.inside.wire import Job, dump, read_question, receive, receive_job, send
+from headwater.sandbox.inside.wire import Assignment, dump, read_question, receive, receive_job, send
 
 # As few as the engine makes at a time: rows may be long, and this many of them must fit into the memory there is.
 _ROWS = 2_048
@@ -25,7 +25,7 @@ ROW_BYTES = 64 << 20
 """The largest row that is sent: it has to fit into the query process."""
 
 
-def serve(sock: socket.socket, engine: duckdb.DuckDBPyConnection, bounds: Bounds, database: str) -> None:
+def serve(sock: socket.socket, engine: duckdb.DuckDBPyConnection, bounds: SandboxBounds, database: str) -> None:
     """Answer questions about texts until a job comes; run it on *engine*, and return."""
     held = confine(bounds)
     connection = session(engine, database, bounds.threads)
@@ -51,7 +51,7 @@ def _answer(sock: socket.socket, connection: duckdb.DuckDBPyConnection, body: me
         send(sock, b"v", dump(value))
 
 
-def _run(sock: socket.socket, connection: duckdb.DuckDBPyConnection, database: str, job: Job, fds: list[int]) -> None:
+def _run(sock: socket.socket, connection: duckdb.DuckDBPyConnection, database: str, job: Assignment, fds: list[int]) -> None:
     try:
         parts = iter(fds)
         for name, count in job.tables:

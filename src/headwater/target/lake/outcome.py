@@ -9,7 +9,7 @@ import pyarrow as pa
 import xxhash
 
 from headwater.ledger import FateCount
-from headwater.model import DeadLetter, Decoded, Fate, Identity, fates_table, letters_table
+from headwater.model import DeadLetter, Decoded, Fate, RecordIdentity, fates_table, letters_table
 from headwater.stream import Batch
 from headwater.target.lake.slices import Slice
 
@@ -48,7 +48,7 @@ def fate_rows(pipe: str, target: str, batch: Batch, decoded: Decoded, duplicates
             yield Fate("duplicate", "", pipe, target, batch.shard_id, batch.sequence_numbers[i], decoded.identity(i))
         for damage in batch.damaged:
             for number in range(damage.first, min(damage.last, damage.first + MOST_DAMAGED_ROWS - 1) + 1):
-                unknown = Identity(f"{batch.shard_id}:{number}", None, None, None, None, None, now_ms, now_ms)
+                unknown = RecordIdentity(f"{batch.shard_id}:{number}", None, None, None, None, None, now_ms, now_ms)
                 yield Fate("damaged", damage.reason, pipe, target, batch.shard_id, number, unknown)
 
     return fates_table(rows())
