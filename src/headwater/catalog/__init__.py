@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     # PyIceberg takes half a second to import; who only plans queries from the file index never needs it.
     from pyiceberg.catalog import Catalog
 
+SUBMODULES = ("avro", "durable", "entries", "file", "folders", "formats", "made", "names", "partition", "schema", "shapes")
+"""What other rooms may import from beside this module, which would load more than they need."""
+
 BACKENDS = {"sqlite": "headwater.catalog.sql:DurableSqlCatalog"}
 
 # Given to PyIceberg as the name of the catalog; rows of `iceberg_tables` carry it.

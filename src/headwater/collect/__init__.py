@@ -15,3 +15,6 @@ __all__ = [
     "decode_endpoint_update",
     "decode_put_events",
 ]
+
+SUBMODULES = ("decode", "eventstreams", "frames", "kinesis", "links", "restore", "segment")
+"""What other rooms may import from beside this module, which would load more than they need."""

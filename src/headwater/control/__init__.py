@@ -9,6 +9,9 @@ import msgspec
 
 from headwater.backend import find_backend
 
+SUBMODULES = ("documents", "identities", "masterkey", "signer", "tags")
+"""What other rooms may import from beside this module, which would load more than they need."""
+
 BACKENDS = {"sqlite": "headwater.control.sqlite:SqliteControl"}
 
 Permission = Literal["send", "query", "admin"]

@@ -29,3 +29,6 @@ __all__ = [
     "failure",
     "translate",
 ]
+
+SUBMODULES = ("commands", "errors", "formats", "lexer", "quoting", "types", "unknown_column")
+"""What other rooms may import from beside this module, which would load more than they need."""

@@ -64,7 +64,9 @@ class Calls:
         """Return the call of a function by name; raise `QueryFailed` where there is none that takes such arguments."""
         where = self._context.where(node)
         if name in LIBRARY.refused:
-            raise NotSupported(f"{where}the function {name} is not supported; the nearest thing is {LIBRARY.refused[name]}")
+            near = LIBRARY.refused[name]
+            told = f"; the nearest thing is {near}" if near else ", and nothing here does the same"
+            raise NotSupported(f"{where}the function {name} is not supported{told}")
         overloads = LIBRARY.signatures.get(name)
         if overloads is None:
             close = difflib.get_close_matches(name, LIBRARY.signatures, n=1, cutoff=0.8)

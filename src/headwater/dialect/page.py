@@ -73,7 +73,7 @@ def dialect_page() -> str:
     for title, library in GROUPS.items():
         lines += [f"### {title}", "", "| function | | instead |", "|---|---|---|"]
         rows = {name: _row(name, signatures) for name, signatures in library.signatures.items()}
-        rows |= {name: f"| `{name}` | refused | {instead} |" for name, instead in library.refused.items()}
+        rows |= {name: f"| `{name}` | refused | {instead or 'nothing'} |" for name, instead in library.refused.items()}
         lines += [rows[name] for name in sorted(rows)] + [""]
     return "\n".join([*lines, *_DIFFERENCES])
 

@@ -89,7 +89,7 @@ class Signature:
 
 @dataclass
 class FunctionLibrary:
-    """The functions of one or more modules, and the names that are refused, each with what to use instead."""
+    """The functions of one or more modules, and the names that are refused, each with what to use instead, "" for nothing."""
 
     signatures: dict[str, list[Signature]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)

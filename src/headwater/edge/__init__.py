@@ -44,6 +44,9 @@ __all__ = [
     "public_app",
 ]
 
+SUBMODULES = ("athena.service", "glue.service", "http.connections", "http.http1", "sql.service")
+"""What other rooms may import from beside this module, which would load more than they need."""
+
 SERVER_OPTIONS = {
     "http": "httptools",
     "ws": "none",

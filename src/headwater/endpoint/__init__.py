@@ -9,6 +9,9 @@ import msgspec
 
 from headwater.backend import find_backend
 
+SUBMODULES = ("profile",)
+"""What other rooms may import from beside this module, which would load more than they need."""
+
 BACKENDS = {"sqlite": "headwater.endpoint.sqlite:SqliteEndpoints"}
 
 

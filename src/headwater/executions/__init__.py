@@ -30,7 +30,7 @@ from headwater.executions.workgroup import MIN_CUTOFF_BYTES, PRIMARY, Workgroup
 from headwater.executions.workgroups import Workgroups
 from headwater.executions.write import Writes
 from headwater.jobs import Ask
-from headwater.query.engine import Engine
+from headwater.query import Engine
 from headwater.store import Stores
 
 __all__ = [
@@ -74,6 +74,9 @@ __all__ = [
     "open_queries",
     "unknown_execution",
 ]
+
+SUBMODULES = ("direct", "metrics", "offline", "workgroup")
+"""What other rooms may import from beside this module, which would load more than they need."""
 
 
 class QueryRooms(NamedTuple):

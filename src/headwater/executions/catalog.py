@@ -12,7 +12,7 @@ from headwater.dialect import CATALOG_NAME, ColumnDefinition, NotSupported, Quer
 from headwater.dialect.quoting import literal, quote
 from headwater.dialect.types import Type, parse_type
 from headwater.executions.errors import MetadataMissing
-from headwater.query.engine import Engine
+from headwater.query import Engine
 from headwater.query.external import partition_name
 from headwater.query.external.hidden import HIDDEN
 from headwater.query.external.projection import is_projected

@@ -23,8 +23,7 @@ from headwater.executions.saved import PreparedStatement, Shelf
 from headwater.executions.statement import context_database, read
 from headwater.executions.workgroup import PRIMARY
 from headwater.executions.workgroups import Workgroups
-from headwater.query.engine import Engine
-from headwater.query.formats import write
+from headwater.query import Engine, write
 from headwater.query.reading import Reading, RowsInMemory
 from headwater.query.watch import Stopped, Watch
 

@@ -9,7 +9,7 @@ from headwater.executions.catalog import LakeCatalog
 from headwater.executions.columns import shown
 from headwater.executions.direct import Renamed, lines_table
 from headwater.executions.show import Shown, show
-from headwater.query.engine import Engine
+from headwater.query import Engine
 from headwater.query.reading import Reading, RowsInMemory
 
 

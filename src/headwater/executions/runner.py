@@ -7,8 +7,7 @@ from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
-from headwater.query.engine import Engine
-from headwater.query.result import Result
+from headwater.query import Engine, Result
 from headwater.query.watch import Watch
 
 

@@ -47,6 +47,9 @@ __all__ = [
     "open_identity_room",
 ]
 
+SUBMODULES = ("admin", "errors", "guestid", "seal")
+"""What other rooms may import from beside this module, which would load more than they need."""
+
 
 class IdentityRoom(NamedTuple):
     """The room, as a door needs it; `rate_per_s` and `rate_burst` are for callers who need not sign."""

@@ -17,6 +17,9 @@ from headwater.errors import Cancelled, NotFound
 
 __all__ = ["Answer", "Ask", "Done", "Handler", "Handlers", "Job", "JobRun", "Progress", "threaded"]
 
+SUBMODULES = ("catalog", "roles", "socket", "tables")
+"""What other rooms may import from beside this module, which would load more than they need."""
+
 Answer = TypeVar("Answer")
 AnyJob = TypeVar("AnyJob", bound="Job[Any]")
 

@@ -4,3 +4,20 @@ from headwater.lake.index import LakeIndex, open_index
 from headwater.lake.plan import DataFile, TableField, TablePlan
 
 __all__ = ["DataFile", "LakeIndex", "TableField", "TablePlan", "open_index"]
+
+SUBMODULES = (
+    "agreement",
+    "alter",
+    "caution",
+    "change",
+    "failures",
+    "fold",
+    "hive",
+    "index",
+    "last_state",
+    "maintain",
+    "rebuild",
+    "relocate",
+    "rewrite",
+)
+"""What other rooms may import from beside this module, which would load more than they need."""

@@ -8,6 +8,9 @@ from typing import Any, Literal, NamedTuple, Protocol, cast
 
 from headwater.backend import find_backend
 
+SUBMODULES = ("packing",)
+"""What other rooms may import from beside this module, which would load more than they need."""
+
 BACKENDS = {"sqlite": "headwater.ledger.sqlite:SqliteLedger"}
 
 LAKE = "lake"

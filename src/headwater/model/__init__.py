@@ -37,6 +37,9 @@ __all__ = [
     "load_models",
 ]
 
+SUBMODULES = ("eventtype", "letter", "naming", "system", "typescript")
+"""What other rooms may import from beside this module, which would load more than they need."""
+
 WINDOW = Window()
 NONE: Mapping[int, Letter] = MappingProxyType({})
 

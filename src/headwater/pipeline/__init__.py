@@ -44,8 +44,8 @@ if TYPE_CHECKING:  # for the reader of types; at run time each role loads its ow
     from headwater.endpoint import Endpoints
     from headwater.executions import QueryRooms
     from headwater.jobs import Ask
+    from headwater.lake import LakeIndex
     from headwater.lake.fold import Lake
-    from headwater.lake.index import LakeIndex
     from headwater.lake.maintain import Maintenance
     from headwater.model import Models, Window
     from headwater.pipe import Pipe
@@ -53,6 +53,9 @@ if TYPE_CHECKING:  # for the reader of types; at run time each role loads its ow
     from headwater.store import Store
     from headwater.stream.named import ShardStream
     from headwater.target.lake import SeenKeys
+
+SUBMODULES = ("collector", "query", "worker")
+"""What other rooms may import from beside this module, which would load more than they need."""
 
 
 class AppIds(NamedTuple):

@@ -19,6 +19,9 @@ from headwater.stream import Stream, open_stream
 if TYPE_CHECKING:  # for the reader of types; at run time each role loads its own
     from headwater.model import Models
 
+SUBMODULES = ("identity", "marker", "presence")
+"""What other rooms may import from beside this module, which would load more than they need."""
+
 # A query is stopped by its own clock, and its process a little later.
 _LATE_S = 60.0
 

@@ -19,7 +19,7 @@ from headwater.places import open_project_control
 from headwater.places.identity import new_identity, note_places, write_identity
 from headwater.places.presence import check_presence, places_of
 from headwater.settings import FILE, Settings, load_settings, settings_file
-from headwater.stream.segment import sync_folder
+from headwater.store.durable import sync_folder
 
 FORMATS = {"stream": 1, "ledger": 1, "endpoints": 1, "control": 1, "catalog": 1, "queries": 1}
 FORMAT_FILE = "project.json"

@@ -27,6 +27,24 @@ __all__ = [
     "write",
 ]
 
+SUBMODULES = (
+    "external",
+    "external.hidden",
+    "external.projection",
+    "external.properties",
+    "fates",
+    "predicate",
+    "reading",
+    "relation",
+    "scope",
+    "session",
+    "tail",
+    "text_table",
+    "views",
+    "watch",
+)
+"""What other rooms may import from beside this module, which would load more than they need."""
+
 _HOMES = {
     "DEAD_LETTERS": "views",
     "FORMATS": "formats",

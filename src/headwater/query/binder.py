@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headwater.errors import QueryError
-from headwater.lake.index import TableField
+from headwater.lake import TableField
 from headwater.query.days import BY_DAY
 from headwater.query.external import External
 from headwater.query.held import HeldFiles

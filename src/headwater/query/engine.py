@@ -15,7 +15,7 @@ import pyarrow as pa
 from headwater.dialect.quoting import quote
 from headwater.dialect.unknown_column import explained, unknown_column
 from headwater.errors import HeadwaterError, QueryError
-from headwater.lake.index import TableField
+from headwater.lake import TableField
 from headwater.query.binder import Binder, Binding, Parameters
 from headwater.query.external import ExternalTables
 from headwater.query.held import HeldFiles

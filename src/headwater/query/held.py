@@ -8,7 +8,7 @@ from pathlib import Path
 
 from headwater.dialect.errors import QueryFailed
 from headwater.errors import Unavailable
-from headwater.lake.index import DataFile
+from headwater.lake import DataFile
 from headwater.store import SCHEME, StoredObject, Stores
 
 FAILED = "ICEBERG_FILESYSTEM_ERROR"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from headwater.dialect.quoting import literal, quote
-from headwater.lake.index import DataFile, TableField
+from headwater.lake import DataFile, TableField
 from headwater.query.days import DAY_COLUMN
 
 _GLOB = re.compile(r"([*?\[])")

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from headwater.catalog.names import split_name
 from headwater.dialect.quoting import quote
-from headwater.lake.index import DataFile, TableField
+from headwater.lake import DataFile, TableField
 from headwater.query.predicate import Node
 from headwater.query.relation import table_sql
 from headwater.query.result import Batches

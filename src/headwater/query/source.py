@@ -7,7 +7,8 @@ from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
-from headwater.lake.index import Past, TablePlan
+from headwater.lake import TablePlan
+from headwater.lake.index import Past
 from headwater.ledger import TailRows
 
 

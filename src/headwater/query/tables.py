@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from headwater.dialect.quoting import quote
 from headwater.errors import NotFound, QueryError
-from headwater.lake.index import DataFile, TableField, TablePlan
+from headwater.lake import DataFile, TableField, TablePlan
 from headwater.query.external import External, ExternalTables
 from headwater.query.names import Meant
 from headwater.query.predicate import NOW_WORDS, TIME_COLUMNS

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from headwater.errors import QueryError
-from headwater.lake.index import TableField
+from headwater.lake import TableField
 from headwater.query.columns import arrow_type
 from headwater.query.source import TailSource
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import pyarrow as pa
 
 from headwater.dialect.quoting import quote
-from headwater.lake.index import DataFile, TableField
+from headwater.lake import DataFile, TableField
 from headwater.query.relation import table_sql
 from headwater.query.session import A_FILE, NO_FILES
 from headwater.query.tail import KnownTail

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from headwater.lake.index import TableField
+from headwater.lake import TableField
 from headwater.query.tail import KnownTail
 
 

@@ -15,6 +15,9 @@ from headwater.store.url import SCHEME, bucket_of, join_url
 
 __all__ = ["SCHEME", "FileCache", "RemoteStore", "S3Access", "Store", "StoredObject", "Stores", "bucket_of", "join_url", "open_store"]
 
+SUBMODULES = ("durable", "local")
+"""What other rooms may import from beside this module, which would load more than they need."""
+
 BACKENDS = {
     "file": "headwater.store.file:FileStore",
     "buckets": "headwater.store.local:LocalStore",

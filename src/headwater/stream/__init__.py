@@ -9,6 +9,9 @@ from typing import Any, NamedTuple, Protocol, cast
 from headwater.backend import find_backend
 from headwater.record import Position, Record
 
+SUBMODULES = ("named", "streams")
+"""What other rooms may import from beside this module, which would load more than they need."""
+
 BACKENDS = {
     "memory": "headwater.stream.memory:MemoryStream",
     "file": "headwater.stream.file:FileStream",

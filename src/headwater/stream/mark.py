@@ -12,7 +12,8 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
-from headwater.stream.segment import is_whole, sync_data, sync_folder, with_checksum
+from headwater.store.durable import sync_folder
+from headwater.stream.segment import is_whole, sync_data, with_checksum
 
 _SLOT = struct.Struct("<4sHHQQQQQ")
 _MAGIC = b"HWMK"

@@ -14,8 +14,8 @@ import msgspec
 
 from headwater.errors import NotFound, Unavailable
 from headwater.record import Position, Record, Runs
+from headwater.store.durable import sync_folder
 from headwater.stream import FIRST_SHARD, Batch, Stream
-from headwater.stream.segment import sync_folder
 from headwater.stream.stat import ShardStat
 from headwater.telemetry.metrics import Histogram
 

@@ -14,8 +14,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from headwater.store.durable import sync_folder
 from headwater.stream.mark import Mark
-from headwater.stream.segment import OpenSegment, SegmentFile, list_bases, rehome_blob, segment_path, sync_folder
+from headwater.stream.segment import OpenSegment, SegmentFile, list_bases, rehome_blob, segment_path
 
 
 class Found(NamedTuple):

@@ -16,10 +16,10 @@ import msgspec
 
 from headwater.clock import Clock, SystemClock
 from headwater.errors import BadRequest, Conflict, NotFound
+from headwater.store.durable import sync_folder
 from headwater.stream import FIRST_SHARD
 from headwater.stream.file import SEGMENT_BYTES, FileStream
 from headwater.stream.named import STATE_FILE, Mode, NamedStream, ShardMetric, ShardStream, StreamState, read_state, write_state
-from headwater.stream.segment import sync_folder
 from headwater.stream.writer import make_folder
 
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}", re.ASCII)

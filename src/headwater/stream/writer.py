@@ -10,18 +10,10 @@ from pathlib import Path
 
 from headwater.errors import StreamFull, Unavailable
 from headwater.record import Record
+from headwater.store.durable import sync_folder
 from headwater.stream.mark import MarkWriter
 from headwater.stream.recovery import recover
-from headwater.stream.segment import (
-    HEADER_BYTES,
-    OpenSegment,
-    SegmentFile,
-    encode_payload,
-    newest_arrival,
-    seal_blob,
-    segment_path,
-    sync_folder,
-)
+from headwater.stream.segment import HEADER_BYTES, OpenSegment, SegmentFile, encode_payload, newest_arrival, seal_blob, segment_path
 
 
 class ShardWriter:

@@ -6,6 +6,9 @@ from typing import Protocol
 
 from headwater.stream import Batch
 
+SUBMODULES = ("lake", "lake.caution", "lake.relearn")
+"""What other rooms may import from beside this module, which would load more than they need."""
+
 
 class Target(Protocol):
     """Receives batches in order, one after the other of a shard.

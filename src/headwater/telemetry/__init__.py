@@ -3,3 +3,6 @@
 from headwater.telemetry.logs import configure_logs
 
 __all__ = ["configure_logs"]
+
+SUBMODULES = ("metrics", "prometheus", "traces")
+"""What other rooms may import from beside this module, which would load more than they need."""

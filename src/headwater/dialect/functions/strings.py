@@ -173,9 +173,9 @@ STRINGS.add("scalar", {
     "uuid() -> uuid": "uuid()",
 })  # fmt: skip
 STRINGS.refuse({
-    "crc32": "md5 or sha256", "sha512": "sha256", "hmac_md5": "sha256", "hmac_sha1": "sha256", "hmac_sha256": "sha256",
-    "hmac_sha512": "sha256",
-    "xxhash64": "md5", "murmur3": "md5", "spooky_hash_v2_32": "md5", "spooky_hash_v2_64": "md5", "soundex": "levenshtein_distance",
+    **dict.fromkeys(("hmac_md5", "hmac_sha1", "hmac_sha256", "hmac_sha512", "soundex"), ""),
+    "crc32": "md5 or sha256", "sha512": "sha256",
+    "xxhash64": "md5", "murmur3": "md5", "spooky_hash_v2_32": "md5", "spooky_hash_v2_64": "md5",
     "word_stem": "regexp_replace", "luhn_check": "regexp_like", "to_big_endian_32": "to_hex", "to_big_endian_64": "to_hex",
     "from_big_endian_32": "from_hex", "from_big_endian_64": "from_hex", "to_ieee754_32": "to_hex", "to_ieee754_64": "to_hex",
     "from_ieee754_32": "from_hex", "from_ieee754_64": "from_hex", "to_base32": "to_base64", "from_base32": "from_base64",

@@ -28,47 +28,47 @@ class AthenaInput(msgspec.Struct, rename="pascal", kw_only=True):
     """A request; members that a newer SDK adds are ignored, as everywhere at AWS."""
 
 
-class Tag(AthenaInput, rename="pascal", kw_only=True):
+class Tag(AthenaInput, kw_only=True):
     """A name and its value."""
 
     key: Annotated[str, Meta(min_length=1, max_length=128)]
     value: Annotated[str, Meta(max_length=256)] = ""
 
 
-class Encryption(AthenaInput, rename="pascal", kw_only=True):
+class Encryption(AthenaInput, kw_only=True):
     """How the client wants results encrypted."""
 
     encryption_option: Literal["SSE_S3", "SSE_KMS", "CSE_KMS"]
 
 
-class ResultConfiguration(AthenaInput, rename="pascal", kw_only=True):
+class ResultConfiguration(AthenaInput, kw_only=True):
     """Where results go."""
 
     output_location: str | None = None
     encryption_configuration: Encryption | None = None
 
 
-class QueryContext(AthenaInput, rename="pascal", kw_only=True):
+class QueryContext(AthenaInput, kw_only=True):
     """Where bare names are looked for."""
 
     database: Database | None = None
     catalog: CatalogName | None = None
 
 
-class ReuseByAge(AthenaInput, rename="pascal", kw_only=True):
+class ReuseByAge(AthenaInput, kw_only=True):
     """Whether an older result will do, and how old it may be."""
 
     enabled: bool
     max_age_in_minutes: Annotated[int, Meta(ge=0, le=10_080)] = 60
 
 
-class Reuse(AthenaInput, rename="pascal", kw_only=True):
+class Reuse(AthenaInput, kw_only=True):
     """When an older result will do."""
 
     result_reuse_by_age_configuration: ReuseByAge | None = None
 
 
-class StartQueryExecutionInput(AthenaInput, rename="pascal", kw_only=True):
+class StartQueryExecutionInput(AthenaInput, kw_only=True):
     """A query to run."""
 
     query_string: QueryString
@@ -80,19 +80,19 @@ class StartQueryExecutionInput(AthenaInput, rename="pascal", kw_only=True):
     result_reuse_configuration: Reuse | None = None
 
 
-class ExecutionInput(AthenaInput, rename="pascal", kw_only=True):
+class ExecutionInput(AthenaInput, kw_only=True):
     """One execution."""
 
     query_execution_id: Id
 
 
-class ExecutionsInput(AthenaInput, rename="pascal", kw_only=True):
+class ExecutionsInput(AthenaInput, kw_only=True):
     """Some executions."""
 
     query_execution_ids: Ids
 
 
-class GetQueryResultsInput(ExecutionInput, rename="pascal", kw_only=True):
+class GetQueryResultsInput(ExecutionInput, kw_only=True):
     """A page of a result; how many rows it may have, the room knows."""
 
     next_token: Token | None = None
@@ -100,32 +100,32 @@ class GetQueryResultsInput(ExecutionInput, rename="pascal", kw_only=True):
     query_result_type: Literal["DATA_ROWS", "DATA_MANIFEST"] = "DATA_ROWS"
 
 
-class ListInput(AthenaInput, rename="pascal", kw_only=True):
+class ListInput(AthenaInput, kw_only=True):
     """A page of a list."""
 
     next_token: Token | None = None
     max_results: Page = 50
 
 
-class ListInWorkGroupInput(ListInput, rename="pascal", kw_only=True):
+class ListInWorkGroupInput(ListInput, kw_only=True):
     """A page of a list of what is in a workgroup."""
 
     work_group: WorkGroupName = "primary"
 
 
-class EngineVersion(AthenaInput, rename="pascal", kw_only=True):
+class EngineVersion(AthenaInput, kw_only=True):
     """Which engine a workgroup wants."""
 
     selected_engine_version: Annotated[str, Meta(min_length=1, max_length=128)] = "AUTO"
 
 
-class Managed(AthenaInput, rename="pascal", kw_only=True):
+class Managed(AthenaInput, kw_only=True):
     """Whether Athena should keep results by itself."""
 
     enabled: bool = False
 
 
-class WorkGroupConfiguration(AthenaInput, rename="pascal", kw_only=True):
+class WorkGroupConfiguration(AthenaInput, kw_only=True):
     """How a workgroup works; None = not said."""
 
     result_configuration: ResultConfiguration | None = None
@@ -140,7 +140,7 @@ class WorkGroupConfiguration(AthenaInput, rename="pascal", kw_only=True):
     enable_minimum_encryption_configuration: bool = False
 
 
-class CreateWorkGroupInput(AthenaInput, rename="pascal", kw_only=True):
+class CreateWorkGroupInput(AthenaInput, kw_only=True):
     """A workgroup to make."""
 
     name: WorkGroupName
@@ -149,20 +149,20 @@ class CreateWorkGroupInput(AthenaInput, rename="pascal", kw_only=True):
     tags: list[Tag] = []
 
 
-class ResultConfigurationUpdates(ResultConfiguration, rename="pascal", kw_only=True):
+class ResultConfigurationUpdates(ResultConfiguration, kw_only=True):
     """What to change of where results go."""
 
     remove_output_location: bool = False
 
 
-class WorkGroupUpdates(WorkGroupConfiguration, rename="pascal", kw_only=True):
+class WorkGroupUpdates(WorkGroupConfiguration, kw_only=True):
     """What to change of how a workgroup works."""
 
     result_configuration_updates: ResultConfigurationUpdates | None = None
     remove_bytes_scanned_cutoff_per_query: bool = False
 
 
-class UpdateWorkGroupInput(AthenaInput, rename="pascal", kw_only=True):
+class UpdateWorkGroupInput(AthenaInput, kw_only=True):
     """What to change of a workgroup."""
 
     work_group: WorkGroupName
@@ -171,19 +171,19 @@ class UpdateWorkGroupInput(AthenaInput, rename="pascal", kw_only=True):
     state: Literal["ENABLED", "DISABLED"] | None = None
 
 
-class WorkGroupInput(AthenaInput, rename="pascal", kw_only=True):
+class WorkGroupInput(AthenaInput, kw_only=True):
     """One workgroup."""
 
     work_group: WorkGroupName
 
 
-class DeleteWorkGroupInput(WorkGroupInput, rename="pascal", kw_only=True):
+class DeleteWorkGroupInput(WorkGroupInput, kw_only=True):
     """A workgroup to forget, with all that is in it if that is said."""
 
     recursive_delete_option: bool = False
 
 
-class CreateNamedQueryInput(AthenaInput, rename="pascal", kw_only=True):
+class CreateNamedQueryInput(AthenaInput, kw_only=True):
     """A query to save."""
 
     name: Name
@@ -194,13 +194,13 @@ class CreateNamedQueryInput(AthenaInput, rename="pascal", kw_only=True):
     work_group: WorkGroupName = "primary"
 
 
-class NamedQueryInput(AthenaInput, rename="pascal", kw_only=True):
+class NamedQueryInput(AthenaInput, kw_only=True):
     """One named query."""
 
     named_query_id: Id
 
 
-class UpdateNamedQueryInput(NamedQueryInput, rename="pascal", kw_only=True):
+class UpdateNamedQueryInput(NamedQueryInput, kw_only=True):
     """What a named query is to be."""
 
     name: Name
@@ -208,53 +208,53 @@ class UpdateNamedQueryInput(NamedQueryInput, rename="pascal", kw_only=True):
     description: Description | None = None
 
 
-class NamedQueriesInput(AthenaInput, rename="pascal", kw_only=True):
+class NamedQueriesInput(AthenaInput, kw_only=True):
     """Some named queries."""
 
     named_query_ids: Ids
 
 
-class PreparedStatementInput(AthenaInput, rename="pascal", kw_only=True):
+class PreparedStatementInput(AthenaInput, kw_only=True):
     """One prepared statement."""
 
     statement_name: StatementName
     work_group: WorkGroupName
 
 
-class WritePreparedStatementInput(PreparedStatementInput, rename="pascal", kw_only=True):
+class WritePreparedStatementInput(PreparedStatementInput, kw_only=True):
     """What a prepared statement is to be."""
 
     query_statement: QueryString
     description: Description | None = None
 
 
-class PreparedStatementsInput(AthenaInput, rename="pascal", kw_only=True):
+class PreparedStatementsInput(AthenaInput, kw_only=True):
     """Some prepared statements of one workgroup."""
 
     prepared_statement_names: Annotated[list[StatementName], Meta(min_length=1, max_length=256)]
     work_group: WorkGroupName
 
 
-class DataCatalogInput(AthenaInput, rename="pascal", kw_only=True):
+class DataCatalogInput(AthenaInput, kw_only=True):
     """One catalog."""
 
     name: CatalogName
 
 
-class ListDatabasesInput(ListInput, rename="pascal", kw_only=True):
+class ListDatabasesInput(ListInput, kw_only=True):
     """A page of a catalog's databases."""
 
     catalog_name: CatalogName
 
 
-class AthenaDatabaseInput(AthenaInput, rename="pascal", kw_only=True):
+class AthenaDatabaseInput(AthenaInput, kw_only=True):
     """One database."""
 
     catalog_name: CatalogName
     database_name: Database
 
 
-class ListTableMetadataInput(ListInput, rename="pascal", kw_only=True):
+class ListTableMetadataInput(ListInput, kw_only=True):
     """A page of a database's tables, those whose names the expression matches."""
 
     catalog_name: CatalogName
@@ -262,25 +262,25 @@ class ListTableMetadataInput(ListInput, rename="pascal", kw_only=True):
     expression: Annotated[str, Meta(max_length=256)] | None = None
 
 
-class AthenaTableInput(AthenaDatabaseInput, rename="pascal", kw_only=True):
+class AthenaTableInput(AthenaDatabaseInput, kw_only=True):
     """One table."""
 
     table_name: Annotated[str, Meta(min_length=1, max_length=255)]
 
 
-class ResourceInput(AthenaInput, rename="pascal", kw_only=True):
+class ResourceInput(AthenaInput, kw_only=True):
     """One resource."""
 
     resource_arn: Arn = field(name="ResourceARN")
 
 
-class TagResourceInput(ResourceInput, rename="pascal", kw_only=True):
+class TagResourceInput(ResourceInput, kw_only=True):
     """Tags to set."""
 
     tags: list[Tag]
 
 
-class UntagResourceInput(ResourceInput, rename="pascal", kw_only=True):
+class UntagResourceInput(ResourceInput, kw_only=True):
     """Tags to remove."""
 
     tag_keys: list[Annotated[str, Meta(min_length=1, max_length=128)]]

@@ -14,10 +14,10 @@ from headwater.edge.wire.failures import COGNITO
 from headwater.edge.wire.routing import Route
 from headwater.edge.wire.service import JsonOperation, JsonService, Output
 from headwater.errors import HeadwaterError, TooManyRequests
+from headwater.identity import IdentityPools
 from headwater.identity.admin import PoolAdmin, PoolWish
 from headwater.identity.errors import InvalidParameter, UnknownIdentity
 from headwater.identity.guestid import ID_LIMIT, IDENTITY_ID
-from headwater.identity.pools import IdentityPools
 
 SERVICE = "AWSCognitoIdentityService"
 BODY_LIMIT = 256 * 1024
@@ -60,7 +60,7 @@ class PoolInput(_Input):
     identity_pool_id: _Id
 
 
-class UpdatePoolInput(PoolWish, rename="pascal", kw_only=True):
+class UpdatePoolInput(PoolWish, kw_only=True):
     """What a pool is to become."""
 
     identity_pool_id: _Id

@@ -15,19 +15,19 @@ Values = list[str]
 _Page = Annotated[int, Meta(ge=1, le=1000)]
 
 
-class GivenDatabase(Database, frozen=True, rename="pascal", forbid_unknown_fields=True, kw_only=True):
+class GivenDatabase(Database, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A database as it is to be."""
 
     name: Name
 
 
-class GivenTable(Table, frozen=True, rename="pascal", forbid_unknown_fields=True, kw_only=True):
+class GivenTable(Table, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A table as it is to be."""
 
     name: Name
 
 
-class GivenPartition(Partition, frozen=True, rename="pascal", forbid_unknown_fields=True, kw_only=True):
+class GivenPartition(Partition, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A partition as it is to be. Glue's model lets its values be left out; the catalog then says how many there are."""
 
     values: Values = msgspec.field(default_factory=list)
@@ -43,40 +43,40 @@ class GlueInput(msgspec.Struct, rename="pascal", kw_only=True):
     """A request; there is one catalog, so that `CatalogId` does not matter."""
 
 
-class PageInput(GlueInput, rename="pascal", kw_only=True):
+class PageInput(GlueInput, kw_only=True):
     """A request for a list."""
 
     next_token: str | None = None
     max_results: _Page | None = None
 
 
-class DatabaseInput(GlueInput, rename="pascal", kw_only=True):
+class DatabaseInput(GlueInput, kw_only=True):
     """A request about a database, by its name."""
 
     name: Name
 
 
-class MadeDatabaseInput(GlueInput, rename="pascal", kw_only=True):
+class MadeDatabaseInput(GlueInput, kw_only=True):
     """A database to make."""
 
     database_input: GivenDatabase
 
 
-class TableInput(GlueInput, rename="pascal", kw_only=True):
+class TableInput(GlueInput, kw_only=True):
     """A request about a table."""
 
     database_name: Name
     name: Name
 
 
-class TablesInput(PageInput, rename="pascal", kw_only=True):
+class TablesInput(PageInput, kw_only=True):
     """A request for the tables of a database; *expression* is a pattern of names: a regular expression, in which `*` may be any text."""
 
     database_name: Name
     expression: str | None = None
 
 
-class MadeTableInput(GlueInput, rename="pascal", kw_only=True):
+class MadeTableInput(GlueInput, kw_only=True):
     """A table to make, or to put in the place of the one of its name."""
 
     database_name: Name
@@ -85,7 +85,7 @@ class MadeTableInput(GlueInput, rename="pascal", kw_only=True):
     skip_archive: bool = False
 
 
-class VersionsInput(PageInput, rename="pascal", kw_only=True):
+class VersionsInput(PageInput, kw_only=True):
     """A request for versions of a table; *version_id* where one is meant."""
 
     database_name: Name
@@ -93,7 +93,7 @@ class VersionsInput(PageInput, rename="pascal", kw_only=True):
     version_id: str | None = None
 
 
-class VersionInput(GlueInput, rename="pascal", kw_only=True):
+class VersionInput(GlueInput, kw_only=True):
     """A version of a table to remove."""
 
     database_name: Name
@@ -101,7 +101,7 @@ class VersionInput(GlueInput, rename="pascal", kw_only=True):
     version_id: Version
 
 
-class VersionsByNumberInput(GlueInput, rename="pascal", kw_only=True):
+class VersionsByNumberInput(GlueInput, kw_only=True):
     """Versions of a table to remove."""
 
     database_name: Name
@@ -109,14 +109,14 @@ class VersionsByNumberInput(GlueInput, rename="pascal", kw_only=True):
     version_ids: Annotated[list[Version], Meta(max_length=100)]
 
 
-class TablesByNameInput(GlueInput, rename="pascal", kw_only=True):
+class TablesByNameInput(GlueInput, kw_only=True):
     """Tables to remove."""
 
     database_name: Name
     tables_to_delete: list[Name]
 
 
-class PartitionInput(GlueInput, rename="pascal", kw_only=True):
+class PartitionInput(GlueInput, kw_only=True):
     """A request about a partition."""
 
     database_name: Name
@@ -124,7 +124,7 @@ class PartitionInput(GlueInput, rename="pascal", kw_only=True):
     partition_values: Values
 
 
-class PartitionsInput(PageInput, rename="pascal", kw_only=True):
+class PartitionsInput(PageInput, kw_only=True):
     """A request for the partitions of a table."""
 
     database_name: Name
@@ -132,7 +132,7 @@ class PartitionsInput(PageInput, rename="pascal", kw_only=True):
     expression: str | None = None
 
 
-class MadePartitionInput(GlueInput, rename="pascal", kw_only=True):
+class MadePartitionInput(GlueInput, kw_only=True):
     """A partition to add."""
 
     database_name: Name
@@ -140,7 +140,7 @@ class MadePartitionInput(GlueInput, rename="pascal", kw_only=True):
     partition_input: GivenPartition
 
 
-class MadePartitionsInput(GlueInput, rename="pascal", kw_only=True):
+class MadePartitionsInput(GlueInput, kw_only=True):
     """Partitions to add."""
 
     database_name: Name
@@ -148,7 +148,7 @@ class MadePartitionsInput(GlueInput, rename="pascal", kw_only=True):
     partition_input_list: Annotated[list[GivenPartition], Meta(max_length=100)]
 
 
-class PartitionsByValuesInput(GlueInput, rename="pascal", kw_only=True):
+class PartitionsByValuesInput(GlueInput, kw_only=True):
     """Partitions to remove."""
 
     database_name: Name

@@ -147,6 +147,8 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self._start = message
             return
+        if message.get("more_body"):
+            raise RuntimeError("an answer here is one message: its length stands in its head")
         headers = self._start["headers"]
         self.answered = True
         self.keep_alive = self.keep_alive and self.complete and _CLOSE not in headers

@@ -41,7 +41,7 @@ class KinesisInput(msgspec.Struct, rename=wire_name, kw_only=True):
     """A request; members that a newer SDK adds are ignored, as everywhere at AWS."""
 
 
-class StreamInput(KinesisInput, rename=wire_name, kw_only=True):
+class StreamInput(KinesisInput, kw_only=True):
     """A request about one stream, named in one of three ways."""
 
     stream_name: StreamName | None = None
@@ -49,7 +49,7 @@ class StreamInput(KinesisInput, rename=wire_name, kw_only=True):
     stream_id: StreamId | None = None
 
 
-class PutRecordInput(StreamInput, rename=wire_name, kw_only=True):
+class PutRecordInput(StreamInput, kw_only=True):
     """One record. *sequence_number_for_ordering* changes nothing: records of one key stay in order as it is."""
 
     data: Data
@@ -59,7 +59,7 @@ class PutRecordInput(StreamInput, rename=wire_name, kw_only=True):
     dry_run: bool = False
 
 
-class PutRecordsEntry(KinesisInput, rename=wire_name, kw_only=True):
+class PutRecordsEntry(KinesisInput, kw_only=True):
     """One of many records."""
 
     data: Data
@@ -67,20 +67,20 @@ class PutRecordsEntry(KinesisInput, rename=wire_name, kw_only=True):
     explicit_hash_key: HashKey | None = None
 
 
-class PutRecordsInput(StreamInput, rename=wire_name, kw_only=True):
+class PutRecordsInput(StreamInput, kw_only=True):
     """Many records."""
 
     records: Annotated[list[PutRecordsEntry], Meta(min_length=1, max_length=RECORDS_LIMIT)]
     dry_run: bool = False
 
 
-class ModeDetails(KinesisInput, rename=wire_name, kw_only=True):
+class ModeDetails(KinesisInput, kw_only=True):
     """On demand or provisioned."""
 
     stream_mode: Mode
 
 
-class CreateStreamInput(KinesisInput, rename=wire_name, kw_only=True):
+class CreateStreamInput(KinesisInput, kw_only=True):
     """A stream that is to be."""
 
     stream_name: StreamName
@@ -90,14 +90,14 @@ class CreateStreamInput(KinesisInput, rename=wire_name, kw_only=True):
     max_record_size_in_kib: Annotated[int, Meta(ge=1024, le=10_240)] = 1024
 
 
-class DescribeStreamInput(StreamInput, rename=wire_name, kw_only=True):
+class DescribeStreamInput(StreamInput, kw_only=True):
     """A stream, and which of its shards to tell of."""
 
     limit: Page = 100
     exclusive_start_shard_id: ShardId | None = None
 
 
-class ListStreamsInput(KinesisInput, rename=wire_name, kw_only=True):
+class ListStreamsInput(KinesisInput, kw_only=True):
     """A page of the streams."""
 
     limit: Page = 100
@@ -105,7 +105,7 @@ class ListStreamsInput(KinesisInput, rename=wire_name, kw_only=True):
     next_token: Token | None = None
 
 
-class ShardFilter(KinesisInput, rename=wire_name, kw_only=True):
+class ShardFilter(KinesisInput, kw_only=True):
     """Which shards are asked for."""
 
     type: Literal["AFTER_SHARD_ID", "AT_TRIM_HORIZON", "FROM_TRIM_HORIZON", "AT_LATEST", "AT_TIMESTAMP", "FROM_TIMESTAMP"]
@@ -113,7 +113,7 @@ class ShardFilter(KinesisInput, rename=wire_name, kw_only=True):
     timestamp: float | None = None
 
 
-class ListShardsInput(StreamInput, rename=wire_name, kw_only=True):
+class ListShardsInput(StreamInput, kw_only=True):
     """The shards of a stream."""
 
     next_token: Token | None = None
@@ -126,7 +126,7 @@ class ListShardsInput(StreamInput, rename=wire_name, kw_only=True):
 IteratorType = Literal["AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER", "TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"]
 
 
-class GetShardIteratorInput(StreamInput, rename=wire_name, kw_only=True):
+class GetShardIteratorInput(StreamInput, kw_only=True):
     """Where in a shard to begin to read."""
 
     shard_id: ShardId
@@ -136,7 +136,7 @@ class GetShardIteratorInput(StreamInput, rename=wire_name, kw_only=True):
     dry_run: bool = False
 
 
-class GetRecordsInput(StreamInput, rename=wire_name, kw_only=True):
+class GetRecordsInput(StreamInput, kw_only=True):
     """Records from where an iterator stands."""
 
     shard_iterator: Annotated[str, Meta(min_length=1, max_length=512)]
@@ -144,76 +144,76 @@ class GetRecordsInput(StreamInput, rename=wire_name, kw_only=True):
     dry_run: bool = False
 
 
-class RetentionInput(StreamInput, rename=wire_name, kw_only=True):
+class RetentionInput(StreamInput, kw_only=True):
     """How long records are to be kept."""
 
     retention_period_hours: int
 
 
-class AddTagsInput(StreamInput, rename=wire_name, kw_only=True):
+class AddTagsInput(StreamInput, kw_only=True):
     """Tags to put on a stream."""
 
     tags: Tags
 
 
-class RemoveTagsInput(StreamInput, rename=wire_name, kw_only=True):
+class RemoveTagsInput(StreamInput, kw_only=True):
     """Tags to take from a stream."""
 
     tag_keys: TagKeys
 
 
-class ListTagsInput(StreamInput, rename=wire_name, kw_only=True):
+class ListTagsInput(StreamInput, kw_only=True):
     """A page of a stream's tags."""
 
     exclusive_start_tag_key: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
     limit: Annotated[int, Meta(ge=1, le=50)] = 50
 
 
-class StreamResourceInput(KinesisInput, rename=wire_name, kw_only=True):
+class StreamResourceInput(KinesisInput, kw_only=True):
     """A request about a resource, of which only streams exist here."""
 
     resource_arn: Arn
     stream_id: StreamId | None = None
 
 
-class TagByArnInput(StreamResourceInput, rename=wire_name, kw_only=True):
+class TagByArnInput(StreamResourceInput, kw_only=True):
     """Tags to put on a resource."""
 
     tags: Tags
 
 
-class UntagByArnInput(StreamResourceInput, rename=wire_name, kw_only=True):
+class UntagByArnInput(StreamResourceInput, kw_only=True):
     """Tags to take from a resource."""
 
     tag_keys: TagKeys
 
 
-class UpdateModeInput(StreamInput, rename=wire_name, kw_only=True):
+class UpdateModeInput(StreamInput, kw_only=True):
     """A stream's other mode."""
 
     stream_mode_details: ModeDetails
 
 
-class RecordSizeInput(StreamInput, rename=wire_name, kw_only=True):
+class RecordSizeInput(StreamInput, kw_only=True):
     """How big a record may be."""
 
     max_record_size_in_kib: Annotated[int, Meta(ge=1024, le=10_240)]
 
 
-class MonitoringInput(StreamInput, rename=wire_name, kw_only=True):
+class MonitoringInput(StreamInput, kw_only=True):
     """Shard-level metrics to show, or to show no more."""
 
     shard_level_metrics: Annotated[list[ShardMetric | Literal["ALL"]], Meta(min_length=1, max_length=7)]
 
 
-class ShardCountInput(StreamInput, rename=wire_name, kw_only=True):
+class ShardCountInput(StreamInput, kw_only=True):
     """How many shards a stream is to have."""
 
     target_shard_count: Annotated[int, Meta(ge=1)]
     scaling_type: Literal["UNIFORM_SCALING"] = "UNIFORM_SCALING"
 
 
-class EncryptionInput(StreamInput, rename=wire_name, kw_only=True):
+class EncryptionInput(StreamInput, kw_only=True):
     """A key to encrypt with, or no longer."""
 
     encryption_type: Literal["NONE", "KMS"]

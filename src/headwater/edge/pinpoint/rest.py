@@ -42,7 +42,7 @@ class WriteEventStream(msgspec.Struct, rename="pascal"):
     role_arn: str
 
 
-class _Settings(WriteApplicationSettings, rename="pascal", omit_defaults=True):
+class _Settings(WriteApplicationSettings, omit_defaults=True):
     last_modified_date: str = ""
 
 

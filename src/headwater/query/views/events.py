@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headwater.dialect.quoting import literal, quote
-from headwater.lake.index import TableField
+from headwater.lake import TableField
 from headwater.query.source import Planner
 
 SYSTEM = {
