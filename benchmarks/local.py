@@ -10,9 +10,9 @@ from typing import Self, cast
 
 from headwater.catalog import open_catalog
 from headwater.clock import Clock, SystemClock
-from headwater.lake.fold import Lake
 from headwater.lake.index import LakeIndex, open_index
 from headwater.lake.maintain import Maintenance
+from headwater.lake.writer import Lake
 from headwater.ledger import LAKE, KeyLog, open_ledger
 from headwater.ledger.sqlite import SqliteLedger
 from headwater.model import Models, Window, example_events, load_models

@@ -19,8 +19,8 @@ from pydantic import AnyUrl, AwareDatetime, BaseModel, EmailStr, Field, NaiveDat
 from headwater.catalog import open_catalog
 from headwater.clock import ManualClock
 from headwater.event import Email, Event
-from headwater.lake.fold import Lake
 from headwater.lake.index import LakeIndex, open_index
+from headwater.lake.writer import Lake
 from headwater.ledger.sqlite import SqliteLedger
 from headwater.model import Models, Window, compile_models
 from headwater.pipe import Pipe

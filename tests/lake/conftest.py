@@ -14,9 +14,9 @@ import pytest
 
 from headwater.catalog import open_catalog
 from headwater.clock import ManualClock
-from headwater.lake.fold import Lake
 from headwater.lake.index import LakeIndex
 from headwater.lake.maintain import Maintenance
+from headwater.lake.writer import Lake
 from headwater.ledger import FateCount, LedgerBatch, Rows
 from headwater.ledger.sqlite import SqliteLedger
 

@@ -13,9 +13,9 @@ from pyarrow.fs import S3FileSystem
 
 from headwater.catalog import open_catalog
 from headwater.errors import HeadwaterError, Unavailable
-from headwater.lake.fold import Lake
 from headwater.lake.index import LakeIndex
 from headwater.lake.maintain import Maintenance
+from headwater.lake.writer import Lake
 from headwater.ledger.sqlite import SqliteLedger
 from headwater.store import open_store
 from tests.s3server import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, S3Server

@@ -12,7 +12,7 @@ import pytest
 from headwater.attempt import Attempts
 from headwater.errors import LedgerError
 from headwater.lake.caution import FoldCaution
-from headwater.lake.fold import Lake
+from headwater.lake.writer import Lake
 from headwater.model.system import DEAD_LETTER_LOG
 from headwater.trial import Trial
 from tests.lake.conftest import Crash, Project, visits

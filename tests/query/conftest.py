@@ -12,8 +12,8 @@ import pytest
 from headwater.catalog import open_catalog
 from headwater.catalog.entries import Entries, open_entries
 from headwater.clock import ManualClock
-from headwater.lake.fold import Lake
 from headwater.lake.index import LakeIndex, open_index
+from headwater.lake.writer import Lake
 from headwater.ledger import LedgerBatch, Rows
 from headwater.ledger.sqlite import SqliteLedger
 from headwater.model.system import milliseconds, partition_columns

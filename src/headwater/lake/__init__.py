@@ -11,7 +11,6 @@ SUBMODULES = (
     "caution",
     "change",
     "failures",
-    "fold",
     "hive",
     "index",
     "last_state",
@@ -19,5 +18,6 @@ SUBMODULES = (
     "rebuild",
     "relocate",
     "rewrite",
+    "writer",
 )
 """What other rooms may import from beside this module, which would load more than they need."""

@@ -16,11 +16,11 @@ from headwater.clock import Clock
 from headwater.errors import ModelError, NotFound, Refused
 from headwater.lake.change import CHANGES, MADE, Change, changes_of, noted
 from headwater.lake.compact import read_rows
-from headwater.lake.fold import Lake
 from headwater.lake.iceberg import live_files
 from headwater.lake.properties import check_names, checked, unset
 from headwater.lake.rewrite import TableChanges
 from headwater.lake.transaction import SteadyTransaction
+from headwater.lake.writer import Lake
 
 _TRANSFORM = re.compile(r"(\w+)(?:\[(\d+)\])?")
 _KEPT = ("vacuum_", "optimize_", "write_")

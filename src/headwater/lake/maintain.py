@@ -7,10 +7,10 @@ from functools import partial
 
 from headwater.clock import Clock
 from headwater.errors import HeadwaterError, LedgerError
-from headwater.lake.fold import Lake
 from headwater.lake.folds import FoldResult, UpkeepDone
 from headwater.lake.index import LakeIndex
 from headwater.lake.retries import Retries
+from headwater.lake.writer import Lake
 from headwater.ledger import Backlog, Tail
 
 SOON_ROWS = 5_000

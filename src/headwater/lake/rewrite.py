@@ -20,13 +20,13 @@ from headwater.clock import Clock
 from headwater.errors import HeadwaterError, ModelError, NotFound, Refused, Unavailable
 from headwater.lake.change import MADE, Change, changes_of
 from headwater.lake.compact import pieces, read_rows
-from headwater.lake.fold import Lake
 from headwater.lake.iceberg import live_entries, live_files
 from headwater.lake.output import FILE_BYTES, TableOutput
 from headwater.lake.parquet import WrittenFile
 from headwater.lake.plan import DataFile
 from headwater.lake.properties import MAX_AGE, MIN_COUNT, checked, sizes
 from headwater.lake.snapshots import Keep
+from headwater.lake.writer import Lake
 
 PIN_S = 3_600.0
 """For how long the snapshot that a statement reads is kept for it."""

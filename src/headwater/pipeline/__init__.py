@@ -45,8 +45,8 @@ if TYPE_CHECKING:  # for the reader of types; at run time each role loads its ow
     from headwater.executions import QueryRooms
     from headwater.jobs import Ask
     from headwater.lake import LakeIndex
-    from headwater.lake.fold import Lake
     from headwater.lake.maintain import Maintenance
+    from headwater.lake.writer import Lake
     from headwater.model import Models, Window
     from headwater.pipe import Pipe
     from headwater.query import Engine
@@ -132,8 +132,8 @@ def join_lake(
 ) -> tuple[Lake, Maintenance]:
     """[ledger] -> lake -> [files, catalog]; the tables of the models are there from now on."""
     from headwater.lake.caution import FoldCaution
-    from headwater.lake.fold import Lake
     from headwater.lake.maintain import Maintenance
+    from headwater.lake.writer import Lake
 
     caution = FoldCaution(Attempts(run / "fold"), Trial("headwater.lake.caution:trial"))
     lake = Lake(

@@ -17,8 +17,8 @@ from headwater.stream import Batch, Stream, open_stream
 if TYPE_CHECKING:
     from headwater.catalog.entries import Entries
     from headwater.lake import LakeIndex
-    from headwater.lake.fold import Lake
     from headwater.lake.maintain import Maintenance
+    from headwater.lake.writer import Lake
     from headwater.model import Models, Window
     from headwater.pipe import Pipe
     from headwater.store import Stores
