@@ -76,7 +76,21 @@ class Tracer(Protocol):
 
 
 class Listener:
-    """An ASGI application: routes, checks and answers. It holds at most *in_flight_limit* bytes of bodies at a time."""
+    """An ASGI application: routes, checks and answers. It holds at most *in_flight_limit* bytes of bodies at a time.
+
+    A request is handled in this order, and ends at the first step that refuses it:
+
+    1. one Host, and a preflight is answered (`http/request.py`);
+    2. its route, by target, form or path (`wire/routing.py`);
+    3. how often its address may ask (`http/limits.py`);
+    4. a span, where it is traced;
+    5. its body: what was announced, what there is room for, what arrives in time, unzipped (`http/backpressure.py`, `http/bodies.py`);
+    6. who asks: a write key or a signature, and whether they may (`auth/`); what is unsigned must name a host of ours (`http/hosts.py`);
+    7. how often they, and in what amounts, may ask (`http/limits.py`);
+    8. the operation: its shape is read, and it is done (the service's folder);
+    9. the answer, or the refusal as the service words it (`wire/failures.py`), its headers, CORS among them;
+    10. counts and the span's end.
+    """
 
     def __init__(
         self,
