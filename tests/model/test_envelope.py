@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headwater.model import Models
-from headwater.model.decoded import MINUTES
+from headwater.model.decode.verdicts import MINUTES
 from headwater.record import Record
 from tests.model.bodies import ARRIVAL, DAY, SHARD, decode, event, rows
 from tests.model.declared import models as models

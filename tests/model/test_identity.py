@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from headwater.model import Models, compile_models
-from headwater.model.decoded import MINUTES
+from headwater.model.decode.verdicts import MINUTES
 from tests.model.bodies import ARRIVAL, AT, DAY, SHARD, decode, event, record, rows
 from tests.model.declared import CLASSES
 from tests.model.declared import models as models

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 from sqlglot import exp
 
-from headwater.dialect.called import called
 from headwater.dialect.context import Context
 from headwater.dialect.errors import NotSupported, QueryFailed
 from headwater.dialect.grammar import parse, tokens
 from headwater.dialect.quoting import quote
 from headwater.dialect.scope import Field, Query, Scope, row_item
 from headwater.dialect.statement import CATALOG_NAME
+from headwater.dialect.table_functions import called
 from headwater.dialect.types import BIGINT, Type, common
 from headwater.dialect.value import Value
 

@@ -8,8 +8,8 @@ from headwater.dialect import commands, ddl, utility, writes
 from headwater.dialect.errors import MalformedQuery, QueryFailed
 from headwater.dialect.lexer import Reader
 from headwater.dialect.merge import merge
-from headwater.dialect.selected import QUERY_WORDS, select
 from headwater.dialect.statement import Catalog, Pin, Statement
+from headwater.dialect.subquery import QUERY_WORDS, select
 
 _UNSUPPORTED = {
     "START", "BEGIN", "COMMIT", "ROLLBACK", "USE", "GRANT", "REVOKE", "SET", "RESET", "CALL", "ANALYZE", "TRUNCATE", "COMMENT", "REFRESH",

@@ -17,8 +17,8 @@ from headwater.dialect.parameters import bind_parameters
 from headwater.dialect.queries import QueryWriter
 from headwater.dialect.quoting import quote
 from headwater.dialect.scope import Field, Scope
-from headwater.dialect.selected import QUERY_WORDS, Selected, column_of, select
 from headwater.dialect.statement import CATALOG_NAME, Catalog, Pin, Statement, TypedColumn
+from headwater.dialect.subquery import QUERY_WORDS, Selected, column_of, select
 from headwater.dialect.tables import Tables
 from headwater.dialect.types import Type, assignable, parse_type
 from headwater.dialect.utility import table_name

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from headwater.errors import ModelError
 from headwater.model.decode import decode_records, identify_records
-from headwater.model.decoded import Decoded, Window
-from headwater.model.decoder import Decoder
+from headwater.model.decode.bodies import Decoder
+from headwater.model.decode.verdicts import Decoded, Window
 from headwater.model.eventtype import EventTable, EventType, read_class
 from headwater.model.letter import Letter, Reason
 from headwater.model.load import load_classes

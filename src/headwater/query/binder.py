@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 
 from headwater.errors import QueryError
 from headwater.lake import TableField
+from headwater.query.copies import HeldFiles
 from headwater.query.days import BY_DAY
 from headwater.query.external import External
-from headwater.query.held import HeldFiles
 from headwater.query.names import Meant, meant, name_of
 from headwater.query.session import A_FILE, Session, called
 from headwater.query.statement import ParsedStatement, tree_of

@@ -17,8 +17,8 @@ from headwater.dialect.unknown_column import explained, unknown_column
 from headwater.errors import HeadwaterError, QueryError
 from headwater.lake import TableField
 from headwater.query.binder import Binder, Binding, Parameters
+from headwater.query.copies import HeldFiles
 from headwater.query.external import ExternalTables
-from headwater.query.held import HeldFiles
 from headwater.query.result import Result, Running, refused
 from headwater.query.scope import FILE_FUNCTIONS, TABLE_FUNCTIONS
 from headwater.query.session import Session, Sessions, local_sessions

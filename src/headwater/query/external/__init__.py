@@ -18,13 +18,13 @@ from headwater.clock import Clock
 from headwater.dialect.errors import QueryFailed
 from headwater.dialect.quoting import literal, quote
 from headwater.dialect.types import parse_type
+from headwater.query.copies import HeldFiles
 from headwater.query.external.conditions import conditions
 from headwater.query.external.hidden import hidden_columns
 from headwater.query.external.judge import Judge
 from headwater.query.external.parquet import Footers, ParquetFile
 from headwater.query.external.projection import is_projected, projected_keys, projected_location
 from headwater.query.external.scan import Member, scan_sql
-from headwater.query.held import HeldFiles
 from headwater.query.names import name_of
 from headwater.query.predicate import Node
 from headwater.query.session import Session

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
-from headwater.dialect.admitted import check
+from headwater.dialect.allowlist import check
 from headwater.dialect.commands import Command
 from headwater.dialect.grammar import mismatched, parse, tokens
 from headwater.dialect.parameters import bind_parameters

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from headwater.model import letter as letters
 from headwater.model.column import TIMESTAMP, Array, to_array
-from headwater.model.decoded import Chunk, Decoded, Times, Window
-from headwater.model.decoder import Decoder
+from headwater.model.decode.bodies import Decoder
+from headwater.model.decode.verdicts import Chunk, Decoded, Times, Window
 from headwater.model.endpoint import EndpointUpdate, decode_update, endpoint_columns
 from headwater.model.eventtype import EXTRA_COLUMN, EventTable, EventType
 from headwater.model.fast import FastType
