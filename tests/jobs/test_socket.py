@@ -162,6 +162,19 @@ async def test_a_job_is_done_once_for_one_id_while_it_runs_and_after(path: Path,
     assert await asyncio.to_thread(ask, Count()) == Sum(3)
 
 
+async def test_what_nobody_can_ask_for_again_is_not_kept(path: Path, works: Works) -> None:
+    handlers = works.handlers()
+    works.go_on.set()
+
+    for _ in range(50):
+        await handlers.do(Count(), JobRun())
+    for number in range(1_100):
+        await handlers.do(Add(a=number, b=1), JobRun(f"{number}"))
+
+    assert len(handlers._under_way) <= 1_001
+    assert await handlers.do(Add(a=0, b=0), JobRun("1099")) == Sum(1_100)  # that job was done
+
+
 async def test_a_job_that_failed_is_tried_anew(path: Path) -> None:
     for _ in range(2):
         with pytest.raises(Refused):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -52,7 +51,7 @@ class Jobs:
     ) -> Answer:
         """Do a job and return what the worker would answer."""
         given = self._handlers.job(type(job).__name__, msgspec.json.encode(job))
-        answer = asyncio.run(self._handlers.do(given, JobRun(id or str(uuid.uuid4()), told)))
+        answer = asyncio.run(self._handlers.do(given, JobRun(id, told)))
         return msgspec.json.decode(msgspec.json.encode(answer), type=type(job).answer())  # type: ignore[no-any-return]
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar, get_args
 
@@ -56,11 +57,12 @@ class Job(msgspec.Struct, Generic[Answer], frozen=True, kw_only=True):
 class JobRun:
     """A job under way, for whoever does it.
 
-    id: whoever asks again with it means the same job, which is done once. told: is given how far the job is, from any thread.
+    id: whoever asks again with it means the same job, which is done once; where None is given it is a new one that nobody asks for again.
+    told: is given how far the job is, from any thread.
     """
 
-    def __init__(self, id: str, told: Callable[[Progress], None] = lambda progress: None) -> None:  # noqa: A002
-        self.id, self._told = id, told
+    def __init__(self, id: str | None = None, told: Callable[[Progress], None] = lambda progress: None) -> None:  # noqa: A002
+        self.id, self.may_come_again, self._told = id or str(uuid.uuid4()), id is not None, told
         self._cancelled = threading.Event()
 
     def at(self, done: int, total: int | None, unit: str) -> None:
@@ -131,8 +133,8 @@ class Handlers:
             run.cancel()
 
     def _ended(self, key: str, task: asyncio.Task[Any]) -> None:
-        del self._runs[key]
-        if task.cancelled() or task.exception() is not None:
+        run = self._runs.pop(key)
+        if task.cancelled() or task.exception() is not None or not run.may_come_again:
             del self._under_way[key]  # what failed may be asked again, and is tried anew
         ended = [each for each in self._under_way if each not in self._runs]
         for old in ended[: max(0, len(ended) - _KEPT_ANSWERS)]:

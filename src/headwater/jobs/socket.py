@@ -7,7 +7,6 @@ import os
 import selectors
 import socket
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,7 +26,7 @@ _CANCEL = b"cancel\n"
 
 
 class _Asked(msgspec.Struct):
-    id: str
+    id: str | None
     job: str
     request: msgspec.Raw
 
@@ -73,9 +72,10 @@ async def _answer(line: bytes, handlers: Handlers, reader: asyncio.StreamReader,
     try:
         asked = msgspec.json.decode(line, type=_Asked)
         job = handlers.job(asked.job, asked.request)
-        cancelling = asyncio.create_task(_cancelled(reader, handlers, job, asked.id))
+        run = JobRun(asked.id, tell)
+        cancelling = asyncio.create_task(_cancelled(reader, handlers, job, run.id))
         try:
-            answer = await handlers.do(job, JobRun(asked.id, tell))
+            answer = await handlers.do(job, run)
         finally:
             cancelling.cancel()
         return _Said(answer=msgspec.Raw(msgspec.json.encode(answer)))
@@ -127,7 +127,7 @@ class SocketAsk:
     ) -> Answer:
         """Ask. `Refused` NOT_SUPPORTED, too, where the job is longer than a line may be."""
         name = type(job).__name__
-        asked = msgspec.json.encode(_Asked(id or str(uuid.uuid4()), name, msgspec.Raw(msgspec.json.encode(job)))) + b"\n"
+        asked = msgspec.json.encode(_Asked(id, name, msgspec.Raw(msgspec.json.encode(job)))) + b"\n"
         # Over the limit the other side hangs up, which looks like a process that ended and may be asked again.
         if len(asked) > LINE_BYTES:
             raise Refused("NOT_SUPPORTED", f"job {name} would take {len(asked):,} bytes and may take {LINE_BYTES:,}: ask for less at once")

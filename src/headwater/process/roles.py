@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,7 +72,7 @@ def run_job(project: Path, job: Job[Answer], told: Callable[[Progress], None] = 
     from headwater.process.worker import WorkerRole
 
     async def do() -> Answer:
-        worker, run = WorkerRole(settings, project), JobRun(str(uuid.uuid4()), told)
+        worker, run = WorkerRole(settings, project), JobRun(told=told)
         await worker.open()
         try:
             return await Handlers(worker.handlers()).do(job, run)

@@ -19,7 +19,7 @@ from headwater.query.external import External
 from headwater.query.names import Meant, meant, name_of
 from headwater.query.session import A_FILE, Session, called
 from headwater.query.statement import ParsedStatement, tree_of
-from headwater.query.tables import KnownTables, LakeTable
+from headwater.query.tables import KnownTables, PlannedTable
 from headwater.query.tail import EMPTY
 from headwater.query.watch import Watch
 from headwater.query.window import EVERYTHING, TimeWindow, both, either, window_of
@@ -48,7 +48,7 @@ class Binding:
     def __init__(self, *, confined: bool = False) -> None:
         """*confined*: others than the owner ask, whom the places of the lake's files are no business of."""
         self._confined = confined
-        self.tables: dict[str, LakeTable] = {}
+        self.tables: dict[str, PlannedTable] = {}
         self.external: dict[str, External] = {}
 
     @property

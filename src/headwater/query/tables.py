@@ -19,7 +19,7 @@ from headwater.query.tail import EMPTY, KnownTail, TailCache
 from headwater.query.window import EVERYTHING, TimeWindow
 
 
-class LakeTable(NamedTuple):
+class PlannedTable(NamedTuple):
     """A lake table as one query sees it: the files that can matter to it, and all rows that are in no file."""
 
     files: list[DataFile]
@@ -111,7 +111,7 @@ class KnownTables:
             raise QueryError(f"there is no view {quote(name)}; there are: {', '.join(sorted(self._views))}")
         return found if isinstance(found, str) else found()
 
-    def lake(self, means: Meant, tail: KnownTail, window: TimeWindow, *, clock_words: bool = False) -> LakeTable | None:
+    def lake(self, means: Meant, tail: KnownTail, window: TimeWindow, *, clock_words: bool = False) -> PlannedTable | None:
         """Return a table with the part of its tail that no file holds, and the files that can have rows in *window*."""
         name = means.table
         first, last = window.day_bounds()
@@ -122,14 +122,14 @@ class KnownTables:
                 plan = self._plan(means)
         except NotFound:
             # Rows may come before the table does; until then they are all there is of it.
-            return LakeTable([], tail, ()) if tail.segments else None
+            return PlannedTable([], tail, ()) if tail.segments else None
         if means.past is None:
             if plan.folded < tail.floor:
                 self.tails.reset(name)
                 raise QueryError(f"the plan of {name} is older than one seen before; ask the query again")
             self.tails.forget(name, plan.folded)
         files = [file for file in plan.files if file.day is None or window.admits(file.day, file.lower_ms, file.upper_ms)]
-        return LakeTable(files, tail.after(plan.folded), tuple(plan.fields))
+        return PlannedTable(files, tail.after(plan.folded), tuple(plan.fields))
 
     def about(self, means: Meant) -> pa.Table:
         """Return a table about a table of the lake. Raises `QueryError`."""
