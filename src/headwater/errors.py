@@ -14,6 +14,7 @@ HeadwaterError
 ├── Conflict
 ├── Unavailable             try again: nothing was accepted
 │   ├── StreamFull          the stream's size limit is reached
+│   ├── StoreBroken         a store must be opened anew first
 │   ├── LedgerBroken        the ledger must be opened anew first
 │   └── TooManyRequests     one caller asks too often
 ├── Cancelled               a job that nobody wanted any more, so it was not done
@@ -114,7 +115,11 @@ class StreamFull(Unavailable):
     """The stream's size limit is reached and nothing may be dropped yet."""
 
 
-class LedgerBroken(Unavailable):
+class StoreBroken(Unavailable):
+    """A store writes nothing more until its process opens it anew."""
+
+
+class LedgerBroken(StoreBroken):
     """A sync of the ledger failed, or its file is damaged: whoever has it open must open it anew before anything it says is believed."""
 
 

@@ -76,13 +76,15 @@ class Entries:
             self._note(sql, change_id, answer)
             return answer
 
-    def begin(self, change_id: str) -> bool:
-        """Note that a change is begun that cannot be one transaction; return whether it was begun before."""
+    def begin(self, change_id: str) -> None:
+        """Note that a change is begun that cannot be one transaction."""
         with self._write() as sql:
-            begun = sql.execute("SELECT 1 FROM headwater_changes WHERE id = ?", (change_id,)).fetchone() is not None
-            if not begun:
+            if not self.is_begun(change_id):
                 self._note(sql, change_id, None)
-            return begun
+
+    def is_begun(self, change_id: str) -> bool:
+        """Return whether that was noted before, by this process or another."""
+        return bool(self._file.read("SELECT 1 FROM headwater_changes WHERE id = ?", change_id))
 
     def databases(self) -> list[str]:
         """Return the names of all databases, sorted."""

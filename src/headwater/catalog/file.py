@@ -35,7 +35,7 @@ class CatalogFile:
         if read_only and not self._path.exists():
             raise ProjectError(f"no catalog at {self._path}; it is written by the worker: start `headwater serve` first")
         with self._failures():
-            self._sql = connect(self._path, read_only=read_only, busy_s=busy_s)
+            self._sql = connect(self._path, read_only=read_only, busy_s=busy_s, check=False, is_final=True)
         try:
             if not read_only:
                 self._make()

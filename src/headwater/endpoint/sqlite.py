@@ -59,9 +59,10 @@ class SqliteEndpoints:
             return
         # Profiles and position move together in one transaction and the stream is durable before either:
         # losing the last transactions to a power cut costs reading a little more of the stream, nothing else.
-        self._writer = connect(self._path, synchronous="NORMAL", lost="move it away, it is made again from the lake and the stream")
+        lost = "move it away, it is made again from the lake and the stream"
+        self._writer = connect(self._path, synchronous="NORMAL", lost=lost)
         try:
-            prepare(self._writer, self._path, _SCHEMA, FORMAT)
+            prepare(self._writer, self._path, _SCHEMA, FORMAT, lost)
             self._written = {shard: int(number) for shard, number in self._writer.execute("SELECT * FROM applied")}
         except BaseException:
             self._writer.close()

@@ -41,9 +41,10 @@ class QueryDatabase:
         path = file_of(url, "the store of queries")
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
-        self._connection = connect(path, lost="restore it, or move it away and lose the history of queries")
+        lost = "restore it, or move it away and lose the history of queries"
+        self._connection = connect(path, lost=lost)
         try:
-            prepare(self._connection, path, _SCHEMA, FORMAT)
+            prepare(self._connection, path, _SCHEMA, FORMAT, lost)
         except BaseException:
             self._connection.close()
             raise

@@ -136,6 +136,8 @@ class Handlers:
         run = self._runs.pop(key)
         if task.cancelled() or task.exception() is not None or not run.may_come_again:
             del self._under_way[key]  # what failed may be asked again, and is tried anew
+        else:
+            self._under_way[key] = self._under_way.pop(key)  # the newest of those that are done
         ended = [each for each in self._under_way if each not in self._runs]
         for old in ended[: max(0, len(ended) - _KEPT_ANSWERS)]:
             del self._under_way[old]

@@ -87,8 +87,9 @@ async def _answer(line: bytes, handlers: Handlers, reader: asyncio.StreamReader,
 
 
 async def _cancelled(reader: asyncio.StreamReader, handlers: Handlers, job: Job[Any], run_id: str) -> None:
-    if await reader.readline() == _CANCEL:
-        handlers.cancel(job, run_id)
+    with suppress(ConnectionError, ValueError):  # who asked has gone, or says what nobody understands: the job goes on
+        if await reader.readline() == _CANCEL:
+            handlers.cancel(job, run_id)
 
 
 def _write(writer: asyncio.StreamWriter, line: bytes) -> None:
@@ -139,9 +140,10 @@ class SocketAsk:
     def _converse(self, name: str, asked: bytes, told: Callable[[Progress], None], wanted: Callable[[], bool]) -> _Said:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as conversation, _short(self._path) as address:
             conversation.settimeout(self._within_s)
-            try:
+            with self._reaching():
                 conversation.connect(address)
                 conversation.sendall(asked)
+            try:
                 for line in self._lines(conversation, wanted):
                     said = msgspec.json.decode(line, type=_Said)
                     if said.progress is None:
@@ -151,9 +153,14 @@ class SocketAsk:
                 with suppress(OSError):
                     conversation.sendall(_CANCEL)
                 raise
-            except OSError as error:
-                raise Unavailable(f"nobody answers at {self._path}: {error}") from error
         raise Unavailable(f"the role at {self._path} ended before it answered job {name}; ask again")
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Unavailable(f"nobody answers at {self._path}: {error}") from error
 
     def _lines(self, conversation: socket.socket, wanted: Callable[[], bool]) -> Iterator[bytes]:
         deadline, pending, cancelled = time.monotonic() + self._within_s, bytearray(), False
@@ -161,7 +168,8 @@ class SocketAsk:
             ready.register(conversation, selectors.EVENT_READ)
             while True:
                 if ready.select(_LOOK_EVERY_S):
-                    received = conversation.recv(1 << 20)
+                    with self._reaching():
+                        received = conversation.recv(1 << 20)
                     if not received:
                         return
                     pending += received
@@ -169,7 +177,7 @@ class SocketAsk:
                     pending = bytearray(rest)
                     yield from map(bytes, whole)
                 elif time.monotonic() > deadline:
-                    raise TimeoutError(f"no answer within {self._within_s:g} s")
+                    raise Unavailable(f"nobody answers at {self._path}: no answer within {self._within_s:g} s")
                 if not cancelled and not wanted():
                     cancelled = True
                     with suppress(ConnectionError):  # it has answered, or ended

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from headwater.clock import Clock
+from headwater.errors import StoreBroken
 
 FIRST_MS, LATEST_MS = 1_000, 60_000
 
@@ -30,6 +31,8 @@ class Retries:
             work()
             self._waits.pop(name, None)
             self.failing.pop(name, None)
+        except StoreBroken:  # the process begins anew
+            raise
         except Exception as error:  # noqa: BLE001  # a mistake in what one of them needs must not stop the others
             wait_ms = min(2 * self._waits.get(name, (0, FIRST_MS // 2))[1], LATEST_MS)
             self._waits[name] = (self._clock.now_ms() + wait_ms, wait_ms)

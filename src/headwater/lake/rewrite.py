@@ -158,10 +158,11 @@ class TableChanges:
     ) -> Change:
         """Write the small files of *days* (None: of all days) anew as fewer, each partition by itself. Rows stay what they are.
 
-        *told* hears after each part of the work how many rows are written anew; where it raises, the work ends there.
+        *told* hears before each part of the work how many rows are written anew; where it raises, the work ends there.
         """
         change = self._change(change_id, "OPTIMIZE")
         for piece in pieces(self._table(table), days, self._file_bytes):
+            told(change.rows)
             with self._lake.writing(table):
                 loaded = self._table(table)
                 files, count = self._write(table, loaded, read_rows(loaded, self._lake.store, piece))
@@ -171,7 +172,6 @@ class TableChanges:
                     raise Refused("GENERIC_INTERNAL_ERROR", f"OPTIMIZE of {table} read {count} rows of {had}")
                 change = msgspec.structs.replace(change, rows=change.rows + count)
                 self._commit(table, change, files, [file.path for file in piece])
-            told(change.rows)
         return change
 
     def vacuum(self, table: str) -> tuple[int, int]:

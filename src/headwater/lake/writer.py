@@ -106,6 +106,8 @@ class Lake:
         with self._lock, failing(f"{doing} {table}"):
             known = self._table(table)
             known.recover()
+            if known.iceberg is None and not known.writers:
+                del self._tables[table]  # whoever asks for tables that there are none of fills nothing
             yield known.loaded
 
     @contextmanager

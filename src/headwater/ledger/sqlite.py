@@ -64,7 +64,7 @@ class SqliteLedger:
         self._lock, self._read_lock = threading.Lock(), threading.Lock()
         with self._failures("open"):
             self._reader = self._connect(read_only=read_only, busy_s=busy_s)
-            self._writer = self._reader if read_only else self._connect(read_only=False, busy_s=busy_s)
+            self._writer = self._reader if read_only else self._connect(read_only=False, busy_s=busy_s, check=True)
             if read_only:
                 self._lock = self._read_lock
                 self._check_format()
@@ -262,8 +262,8 @@ class SqliteLedger:
         self._writer.close()
         self._reader.close()
 
-    def _connect(self, *, read_only: bool, busy_s: float) -> SyncedConnection:
-        sql = connect(self._path, read_only=read_only, busy_s=busy_s)
+    def _connect(self, *, read_only: bool, busy_s: float, check: bool = False) -> SyncedConnection:
+        sql = connect(self._path, read_only=read_only, busy_s=busy_s, check=check)
         if not read_only:
             # Some builds of SQLite overwrite what is deleted with zeros: every row would go through log and database twice.
             sql.execute("PRAGMA secure_delete = OFF")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 
-from headwater.stream import Batch, Stream
+from headwater.stream import Stream
 from headwater.target import Target
 
 __all__ = ["Pipe"]
@@ -16,7 +15,6 @@ class Pipe:
     """One stream into one target. Killed anywhere, it goes on where the target stands.
 
     between: called with a name between any two steps, so that a test may stop it there.
-    moved: called with each batch that is delivered, and when it was read and delivered (epoch ns).
     """
 
     def __init__(
@@ -26,11 +24,9 @@ class Pipe:
         target: Target,
         batch_size: int = 10_000,
         between: Callable[[str], None] = lambda step: None,
-        moved: Callable[[Batch, int, int], None] = lambda batch, read_ns, delivered_ns: None,
     ) -> None:
         self.name = name
-        self._stream, self._target, self._batch_size = stream, target, batch_size
-        self._between, self._moved = between, moved
+        self._stream, self._target, self._batch_size, self._between = stream, target, batch_size, between
 
     async def step(self, wait_s: float) -> int:
         """Take one batch of each shard to the target; return how many records that was (0: none came in *wait_s* seconds)."""
@@ -39,11 +35,8 @@ class Pipe:
             after = self._target.position(shard_id)
             batch = await self._stream.read(shard_id, after, self._batch_size, wait_s)
             if batch.upto > after:
-                read_ns = time.time_ns()
                 self._between("read")
-                upto = await asyncio.to_thread(self._target.deliver, batch, after)
-                self._moved(batch.until(upto), read_ns, time.time_ns())
-                moved += upto - after
+                moved += await asyncio.to_thread(self._target.deliver, batch, after) - after
         return moved
 
     def close(self) -> None:

@@ -111,8 +111,8 @@ def join_pipe(
     judging = "headwater.target.lake.judging:trial", str(events), "headwater.collect.kinesis:open_record"
     trial = Trial(*judging, within_s=batch_seconds / BATCH_TO_TRIAL)
     caution = Caution(Attempts(run / "batch"), trial, window, batch_seconds)
-    target = LakeTarget(LAKE, ledger, models, seen, window, clock, batch_size, open_record, stored, between, caution)
-    return Pipe(LAKE, stream, target, batch_size, between, moved)
+    target = LakeTarget(LAKE, ledger, models, seen, window, clock, batch_size, open_record, stored, between, moved, caution)
+    return Pipe(LAKE, stream, target, batch_size, between)
 
 
 def join_lake(

@@ -56,6 +56,7 @@ class CatalogJobs:
         self._entries, self._stores, self._clock, self._own = entries, stores, clock, own
         self._lake_tables, self._drop, self._declared = lake_tables, drop, declared
         self._lock = threading.RLock()
+        self._there = frozenset[str]()  # the Iceberg tables at the begin of the change that is made
 
     def handlers(self) -> list[Handler]:
         """Return who does which job."""
@@ -89,20 +90,21 @@ class CatalogJobs:
 
     def drop_database(self, job: RemoveDatabase, run: JobRun) -> Done:
         """See the job."""
-        name, begun = job.name, self._entries.begin(f"drop {run.id}")
+        name = job.name
         if name not in self._entries.databases():
-            if job.if_exists or begun:
+            if job.if_exists or self._entries.is_begun(_drop(run)):
                 return Done()
             raise Refused("SCHEMA_NOT_FOUND", f"Database {name} does not exist")
         if name == self._own:
             raise Refused("NOT_SUPPORTED", f"{name} is the project's own database, where its events are: it cannot be dropped")
         if name == DEFAULT:
             raise Refused("NOT_SUPPORTED", f"{name} is the database that is always there: it cannot be dropped, what is in it can")
-        of_lake = [table for table in self._lake_tables() if split_name(table, self._own)[0] == name]
+        of_lake = [table for table in self._there if split_name(table, self._own)[0] == name]
         if not job.cascade and (of_lake or self._entries.tables(name)):
             raise Refused("SCHEMA_NOT_EMPTY", f"Database {name} is not empty. One or more tables exist.")
-        for done, table in enumerate(of_lake):
-            run.at(done, len(of_lake), "tables")
+        run.at(0, len(of_lake), "tables")
+        self._entries.begin(_drop(run))
+        for table in of_lake:
             self._drop(table)
         self._entries.delete_database(name)
         return Done()
@@ -138,7 +140,7 @@ class CatalogJobs:
 
     def drop_table(self, job: RemoveTable, run: JobRun) -> Done:
         """See the job."""
-        database, name, begun = job.database, job.name, self._entries.begin(f"drop {run.id}")
+        database, name = job.database, job.name
         if self._of_lake(database, name):
             table = join_name(database, name, self._own)
             if table in self._declared:
@@ -147,12 +149,15 @@ class CatalogJobs:
                     f"{database}.{name} is the table of an event type and cannot be dropped: its next event would make it anew; "
                     "take the class out of the project's events first",
                 )
+            self._entries.begin(_drop(run))
             self._drop(table)
             return Done()
         found = self._entries.table(database, name)
         if found is not None and found.table.is_view:
             raise Refused("NOT_SUPPORTED", f"'{database}.{name}' is a view: DROP VIEW removes it")
-        if not self._entries.delete(database, name) and not (job.if_exists or begun):
+        if found is not None:
+            self._entries.begin(_drop(run))
+        if not self._entries.delete(database, name) and not (job.if_exists or self._entries.is_begun(_drop(run))):
             raise _missing("Table", database, name)
         return Done()
 
@@ -203,7 +208,7 @@ class CatalogJobs:
             self._stores.find(table.storage_descriptor.location)
 
     def _of_lake(self, database: str, name: str) -> bool:
-        return join_name(database, name, self._own) in self._lake_tables()
+        return join_name(database, name, self._own) in self._there
 
     def _entry(self, database: str, name: str) -> Entry:
         if (found := self._entries.table(database, name)) is None:
@@ -225,9 +230,15 @@ class CatalogJobs:
     def _alone(self, do: Callable[[AnyJob, JobRun], Answer]) -> Callable[[AnyJob, JobRun], Answer]:
         def done(job: AnyJob, run: JobRun) -> Answer:
             with self._lock:
+                # Asked for now: whoever writes the index waits for the transaction of the entries, which must not wait for the index.
+                self._there = frozenset(self._lake_tables())
                 return do(job, run)
 
         return done
+
+
+def _drop(run: JobRun) -> str:
+    return f"drop {run.id}"
 
 
 def _check_name(kind: str, name: str) -> None:

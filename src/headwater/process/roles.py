@@ -74,10 +74,12 @@ def run_job(project: Path, job: Job[Answer], told: Callable[[Progress], None] = 
     async def do() -> Answer:
         worker, run = WorkerRole(settings, project), JobRun(told=told)
         await worker.open()
+        doing = asyncio.ensure_future(Handlers(worker.handlers()).do(job, run))
         try:
-            return await Handlers(worker.handlers()).do(job, run)
-        except asyncio.CancelledError:  # Ctrl-C: the process waits for the thread that is at it
+            return await asyncio.shield(doing)
+        except asyncio.CancelledError:  # Ctrl-C: the thread that is at it needs what would be closed
             run.cancel()
+            await asyncio.wait([doing])
             raise
         finally:
             worker.close()

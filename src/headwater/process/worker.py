@@ -15,7 +15,7 @@ import structlog
 
 from headwater.clock import SystemClock
 from headwater.collect.kinesis import open_record
-from headwater.errors import LedgerBroken, mistake
+from headwater.errors import StoreBroken, mistake
 from headwater.jobs import Handler, Handlers, JobRun
 from headwater.jobs.roles import Families, Fold, FoldAll, Folded, Metrics, Standing, Standstills
 from headwater.jobs.socket import serve_jobs
@@ -164,7 +164,7 @@ class WorkerRole:
                     moved = await self._parts.pipe.step(wait_s=0.25)
                 pause_s = FIRST_PAUSE_S
                 self._troubles.went_on(f"pipe {self._parts.pipe.name}")
-            except LedgerBroken as error:
+            except StoreBroken as error:
                 give_up(self._log, str(error))
             except Exception as error:  # noqa: BLE001
                 # The batch stays in the stream; a full disk or a locked file passes.
@@ -183,7 +183,7 @@ class WorkerRole:
         async def watched(*arguments: Any) -> Any:
             try:
                 return await work(*arguments)
-            except LedgerBroken as error:
+            except StoreBroken as error:
                 give_up(self._log, str(error))
 
         return watched

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
@@ -28,6 +29,7 @@ class LakeTarget:
     stored: after a lost ledger, table -> "pipe/shard" -> number up to which its rows are in the lake; those are counted, not written.
     open_record: takes a record apart that holds several events; each of them then has a fate of its own.
     between: called with a name between any two steps, so that a test may stop it there.
+    moved: called with the events of each transaction, and when they came here and were committed (epoch ns).
     caution: knows at which batch the process before died.
     """
 
@@ -45,13 +47,14 @@ class LakeTarget:
         open_record: OpenRecord = lambda record, shard_id, number: [record],
         stored: Mapping[str, Mapping[str, int]] | None = None,
         between: Callable[[str], None] = lambda step: None,
+        moved: Callable[[Batch, int, int], None] = lambda batch, came_ns, committed_ns: None,
         caution: Caution | None = None,
     ) -> None:
         self._pipe = pipe
         self._ledger, self._models, self._seen = into, models, seen
         self._window, self._clock, self._batch_size = window, clock, batch_size
         self._open_record, self._stored = open_record, stored or {}
-        self._between, self._caution = between, caution
+        self._between, self._moved, self._caution = between, moved, caution
         self._positions = {shard_id: upto for (name, shard_id), upto in into.positions().items() if name == pipe}
         self._log = structlog.get_logger("pipe")
 
@@ -76,8 +79,10 @@ class LakeTarget:
             self._caution.close()
 
     def _deliver(self, batch: Batch, after: int, letters: Mapping[int, Letter]) -> int:
+        came_ns = time.time_ns()
         for part in slices(batch, after, self._batch_size, self._open_record, letters):
             self._store(part)
+            self._moved(part.batch, came_ns, time.time_ns())
             if self._caution is not None and part.batch.upto < batch.upto:
                 self._caution.go_on(part.batch.upto)
         return batch.upto
