@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from headwater.ledger import FateCount, LedgerBatch, Rows
 from headwater.ledger.sqlite import SqliteLedger
+from headwater.sqlite import SyncedConnection
 
 BATCHES, STARTS = 20, 3
 TABLES = ("sign_up_events", "other_events")
@@ -27,8 +28,8 @@ def introduce(flaw: str) -> None:
     if flaw == "no sync of a commit":
         connect = SqliteLedger._connect
 
-        def careless(self: SqliteLedger, *, read_only: bool, busy_s: float) -> sqlite3.Connection:
-            sql = connect(self, read_only=read_only, busy_s=busy_s)
+        def careless(self: SqliteLedger, **options: Any) -> SyncedConnection:
+            sql = connect(self, **options)
             sql.execute("PRAGMA synchronous = NORMAL")
             return sql
 
