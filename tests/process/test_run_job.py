@@ -151,3 +151,30 @@ def test_a_change_of_the_catalog_is_done_once_for_one_id_by_one_process_after_an
 
     assert answers[0] == answers[1]
     assert answers[0][4:6] == [Done(), catalog.Deleted(1)]
+
+
+def test_nobody_is_asked_for_tables_of_the_lake_within_a_change_of_the_entries(tmp_path: Path) -> None:
+    # Whoever writes the lake's index holds it, and waits for that transaction to end.
+    (tmp_path / "buckets").mkdir()
+    entries = open_entries(tmp_path / "catalog.db", "analytics", read_only=False)
+    within: list[bool] = []
+
+    def lake_tables() -> list[str]:
+        within.append(entries._file._sql.in_transaction)
+        return []
+
+    stores = Stores(open_store(f"buckets:{tmp_path}/buckets"))
+    made = CatalogJobs(entries, stores, SystemClock(), own="analytics", lake_tables=lake_tables, drop=lambda table: None, declared=())
+    does = Handlers(made.handlers())
+    entry = Table("t", storage_descriptor=STORAGE, table_type=EXTERNAL)
+    jobs: list[Job[Any]] = [
+        catalog.CreateEntry(database="analytics", table=entry),
+        catalog.RemoveTable(database="analytics", name="t"),
+        catalog.RemoveView(database="analytics", name="none", if_exists=True),
+    ]
+    for job in jobs:
+        asyncio.run(does.do(job, JobRun()))
+    entries.close()
+
+    assert within
+    assert not any(within)
